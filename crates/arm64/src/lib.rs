@@ -1,0 +1,1 @@
+//! Russet: facts of the Arm architecture.

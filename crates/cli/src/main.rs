@@ -1,0 +1,3 @@
+//! The `russet` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Russet: what a machine is.

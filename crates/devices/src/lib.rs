@@ -1,0 +1,10 @@
+//! The devices of the board, and the bus that they stand on.
+//!
+//! A device knows no engine, no file, no socket and no window: it sees guest memory, the bus, its interrupt lines
+//! and the back ends that it was given. One folder per device; `spec.rs` in it names registers after the standard.
+
+pub mod bus;
+pub mod irq;
+
+/// The guest's RAM: regions of host memory at guest-physical addresses.
+pub type GuestMemory = vm_memory::GuestMemoryMmap<()>;

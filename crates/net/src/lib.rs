@@ -1,0 +1,1 @@
+//! Russet: user-mode networking.

@@ -1,0 +1,1 @@
+//! Russet: the software AArch64 CPU.

@@ -1,0 +1,1 @@
+//! Russet: the guest's side of virtio, for tests.

@@ -1,0 +1,1 @@
+//! Russet: the virtual machine object.

@@ -1,0 +1,3 @@
+//! House checks, guest images and benches: `cargo xtask help`.
+
+fn main() {}
