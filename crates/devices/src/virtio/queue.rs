@@ -1,0 +1,178 @@
+//! A virtqueue in the hands of its device: split rings (virtio 1.3, 2.7) over guest memory.
+
+use std::num::Wrapping;
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
+
+use virtio_queue::{Queue, QueueState, QueueT};
+use vm_memory::{Bytes, GuestAddress};
+
+use super::spec::AVAIL_F_NO_INTERRUPT;
+use super::{Chain, Interrupt, Malformed};
+use crate::GuestMemory;
+
+/// A queue that was enabled and is complete: rings, memory behind them, and the way to interrupt the driver.
+///
+/// The usual turn of a device, after a kick:
+///
+/// ```text
+/// loop {
+///     queue.disable_notification();
+///     while let Some(chain) = queue.pop() {
+///         let written = work(&chain, queue.memory());
+///         queue.complete(chain, written);
+///     }
+///     queue.signal();
+///     if !queue.enable_notification() { break }
+/// }
+/// ```
+///
+/// A ring that the driver has spoilt makes the queue *broken*: `DEVICE_NEEDS_RESET` is set, `pop` gives nothing any
+/// more and `complete` does nothing, until the reset. The device need not look.
+pub struct Virtqueue {
+    queue: Queue,
+    index: u16,
+    indirect: bool,
+    memory: GuestMemory,
+    interrupt: Arc<dyn Interrupt>,
+    broken: bool,
+}
+
+impl Virtqueue {
+    /// Queue number `index`, set up by the driver as `queue` says. `indirect`: indirect tables were negotiated.
+    #[must_use]
+    pub fn new(queue: Queue, index: u16, indirect: bool, memory: GuestMemory, interrupt: Arc<dyn Interrupt>) -> Self {
+        Self { queue, index, indirect, memory, interrupt, broken: false }
+    }
+
+    /// The number of the queue.
+    #[must_use]
+    pub fn index(&self) -> u16 {
+        self.index
+    }
+
+    /// The size which the driver chose, in descriptors.
+    #[must_use]
+    pub fn size(&self) -> u16 {
+        self.queue.size()
+    }
+
+    /// The memory which the chains of this queue are in.
+    #[must_use]
+    pub fn memory(&self) -> &GuestMemory {
+        &self.memory
+    }
+
+    /// Where the rings are and how far they were worked on: all that there is to save of a queue.
+    #[must_use]
+    pub fn state(&self) -> QueueState {
+        self.queue.state()
+    }
+
+    /// The next request, or `None` when there is none at the moment or the queue is broken.
+    pub fn pop(&mut self) -> Option<Chain> {
+        if self.broken {
+            return None;
+        }
+        match self.try_pop() {
+            Ok(chain) => chain,
+            Err(why) => {
+                self.fail(why);
+                None
+            }
+        }
+    }
+
+    fn try_pop(&mut self) -> Result<Option<Chain>, Malformed> {
+        let avail = self.queue.avail_idx(&self.memory, Ordering::Acquire).map_err(|_| Malformed::Ring)?;
+        let next = self.queue.next_avail();
+        let ahead = (avail - Wrapping(next)).0;
+        if ahead == 0 {
+            return Ok(None);
+        }
+        let size = self.queue.size();
+        if ahead > size {
+            return Err(Malformed::AvailIndex);
+        }
+        let slot = self.queue.avail_ring().checked_add(4 + 2 * u64::from(next % size)).ok_or(Malformed::Ring)?;
+        let head: u16 = self.memory.load(GuestAddress(slot), Ordering::Relaxed).map_err(|_| Malformed::Ring)?;
+        let table = GuestAddress(self.queue.desc_table());
+        let chain = Chain::walk(&self.memory, table, size, u16::from_le(head), self.indirect)?;
+        self.queue.set_next_avail(next.wrapping_add(1));
+        Ok(Some(chain))
+    }
+
+    /// Whether [`pop`](Self::pop) would find something.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let avail = self.queue.avail_idx(&self.memory, Ordering::Acquire);
+        self.broken || avail.map_or(true, |avail| avail.0 == self.queue.next_avail())
+    }
+
+    /// Undoes the last [`pop`](Self::pop): the chain will come again. Only for the chain that was popped last.
+    pub fn put_back(&mut self, chain: Chain) {
+        drop(chain);
+        self.queue.set_next_avail(self.queue.next_avail().wrapping_sub(1));
+    }
+
+    /// Gives a chain back to the driver, with `written` bytes in its writable buffers from their beginning. In any
+    /// order (2.7.9). Call [`signal`](Self::signal) after one or several.
+    pub fn complete(&mut self, chain: Chain, written: u32) {
+        if !self.broken && self.queue.add_used(&self.memory, chain.head(), written).is_err() {
+            self.fail(Malformed::Ring);
+        }
+    }
+
+    /// Interrupts the driver if chains were completed and it wants to know (2.7.7.2).
+    pub fn signal(&mut self) {
+        if self.broken {
+            return;
+        }
+        let wanted = if self.queue.event_idx_enabled() {
+            self.queue.needs_notification(&self.memory).map_err(|_| Malformed::Ring)
+        } else {
+            // The used index must be visible before the flag is read, or both sides miss each other.
+            fence(Ordering::SeqCst);
+            let flags = self.memory.load::<u16>(GuestAddress(self.queue.avail_ring()), Ordering::Relaxed);
+            flags.map(|f| u16::from_le(f) & AVAIL_F_NO_INTERRUPT == 0).map_err(|_| Malformed::Ring)
+        };
+        match wanted {
+            Ok(true) => self.interrupt.queue(self.index),
+            Ok(false) => {}
+            Err(why) => self.fail(why),
+        }
+    }
+
+    /// Asks the driver not to kick, while the device is at work anyway. A hint: kicks may come all the same.
+    pub fn disable_notification(&mut self) {
+        if !self.broken && self.queue.disable_notification(&self.memory).is_err() {
+            self.fail(Malformed::Ring);
+        }
+    }
+
+    /// Asks the driver to kick again. `true`: buffers have come in between, for which there will be no kick: work on.
+    pub fn enable_notification(&mut self) -> bool {
+        if self.broken {
+            return false;
+        }
+        self.queue.enable_notification(&self.memory).unwrap_or_else(|_| {
+            self.fail(Malformed::Ring);
+            false
+        })
+    }
+
+    /// Breaks the queue because of what the driver did.
+    pub fn fail(&mut self, why: Malformed) {
+        // Once for each reset of the device, so the guest cannot fill the log quickly.
+        if !std::mem::replace(&mut self.broken, true) {
+            tracing::warn!(queue = self.index, %why, "virtqueue broken by the driver");
+            self.interrupt.needs_reset();
+        }
+    }
+
+    /// Whether the queue is broken.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+}
