@@ -1,0 +1,174 @@
+//! Network interfaces and what they are plugged into.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::choice::exactly_one;
+
+/// A virtio network interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Keys", into = "Keys")]
+pub struct Network {
+    /// What the interface is plugged into.
+    pub attachment: NetworkAttachment,
+    /// The hardware address; without it one is made.
+    pub mac: Option<MacAddress>,
+}
+
+impl Network {
+    /// An interface behind NAT, with a made-up address.
+    #[must_use]
+    pub fn nat() -> Self {
+        Network { attachment: NetworkAttachment::Nat, mac: None }
+    }
+}
+
+/// What a network interface is plugged into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NetworkAttachment {
+    /// Network address translation: the guest reaches out through the host.
+    Nat,
+    /// A physical interface of the host, as if the guest were on the same wire.
+    Bridged {
+        /// The host's interface.
+        interface: String,
+    },
+    /// A unix socket of a user-mode network stack such as gvproxy, vmnet-helper or passt.
+    UnixSocket {
+        /// The socket to connect to.
+        path: PathBuf,
+        /// How frames are carried.
+        kind: SocketType,
+        /// Sends the four bytes `VFKT` first, as gvproxy expects it of vfkit.
+        vfkit_magic: bool,
+    },
+    /// A connected datagram socket that the process was started with.
+    Fd(u32),
+}
+
+/// How a unix socket carries frames.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SocketType {
+    /// A datagram is a frame.
+    #[default]
+    Unixgram,
+    /// A stream of frames, each after its length in four bytes, big-endian.
+    Unixstream,
+}
+
+/// An EUI-48 hardware address.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MacAddress(pub [u8; 6]);
+
+impl fmt::Display for MacAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl fmt::Debug for MacAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for MacAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is no MAC address: write six bytes such as 52:54:00:12:34:56");
+        let mut bytes = [0; 6];
+        let mut parts = text.split([':', '-']);
+        for byte in &mut bytes {
+            let part = parts.next().filter(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit()));
+            *byte = u8::from_str_radix(part.ok_or_else(wrong)?, 16).map_err(|_| wrong())?;
+        }
+        match parts.next() {
+            None => Ok(MacAddress(bytes)),
+            Some(_) => Err(wrong()),
+        }
+    }
+}
+
+impl Serialize for MacAddress {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for MacAddress {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The keys of `[[network]]` and `--device virtio-net`.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Keys {
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    nat: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bridged: Option<String>,
+    #[serde(default, alias = "path", skip_serializing_if = "Option::is_none")]
+    unix_socket_path: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fd: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mac: Option<MacAddress>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    r#type: Option<SocketType>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    vfkit_magic: Option<bool>,
+    /// vfkit knows only `off`, which is what we do.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    offloading: bool,
+}
+
+impl TryFrom<Keys> for Network {
+    type Error = String;
+
+    fn try_from(keys: Keys) -> Result<Self, String> {
+        if keys.unix_socket_path.is_none() && (keys.r#type.is_some() || keys.vfkit_magic.is_some()) {
+            return Err("`type` and `vfkit-magic` describe a `unix-socket-path`: give one or remove them".to_owned());
+        }
+        if keys.offloading {
+            return Err("`offloading` can only be off: remove it".to_owned());
+        }
+        let kind = keys.r#type.unwrap_or_default();
+        let socket = keys.unix_socket_path.map(|path| NetworkAttachment::UnixSocket {
+            path,
+            kind,
+            vfkit_magic: keys.vfkit_magic.unwrap_or(kind == SocketType::Unixgram),
+        });
+        let attachment = exactly_one(vec![
+            ("nat", keys.nat.then_some(NetworkAttachment::Nat)),
+            ("bridged", keys.bridged.map(|interface| NetworkAttachment::Bridged { interface })),
+            ("unix-socket-path", socket),
+            ("fd", keys.fd.map(NetworkAttachment::Fd)),
+        ])?;
+        Ok(Network { attachment, mac: keys.mac })
+    }
+}
+
+impl From<Network> for Keys {
+    fn from(network: Network) -> Self {
+        let mut keys = Keys { mac: network.mac, ..Keys::default() };
+        match network.attachment {
+            NetworkAttachment::Nat => keys.nat = true,
+            NetworkAttachment::Bridged { interface } => keys.bridged = Some(interface),
+            NetworkAttachment::UnixSocket { path, kind, vfkit_magic } => {
+                keys.unix_socket_path = Some(path);
+                keys.r#type = Some(kind).filter(|kind| *kind != SocketType::default());
+                keys.vfkit_magic = Some(vfkit_magic).filter(|magic| *magic != (kind == SocketType::Unixgram));
+            }
+            NetworkAttachment::Fd(fd) => keys.fd = Some(fd),
+        }
+        keys
+    }
+}
