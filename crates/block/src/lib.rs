@@ -1,1 +1,90 @@
-//! Russet: disks.
+//! Disks: what a controller (virtio-blk, NVMe, USB) or an NBD server stands on, whatever holds the bytes.
+//!
+//! A [`Disk`] is an array of bytes with a durability point. It knows no virtio and no guest memory. Raw files and
+//! block devices are [`RawDisk`]. With the feature `contract`, [`contract`] has the tests which every implementer of
+//! the trait passes and a disk in memory for the tests of controllers.
+
+use std::io::{IoSlice, IoSliceMut};
+
+#[cfg(feature = "contract")]
+pub mod contract;
+mod error;
+mod lock;
+mod raw;
+mod sys;
+
+pub use error::Error;
+pub use raw::{Caching, RawDisk, RawOptions, SyncMode};
+
+/// The block sizes of a disk, in bytes; each is a power of two, at least 512. They are advice: a [`Disk`] takes any
+/// offset and length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Geometry {
+    /// The smallest unit that a guest should address.
+    pub logical_block: u32,
+    /// The unit that the medium writes without reading first; at least `logical_block`.
+    pub physical_block: u32,
+    /// The unit in which discards give memory back; discards of less may do nothing.
+    pub discard_granularity: u32,
+}
+
+impl Default for Geometry {
+    /// 512-byte sectors on 4 KiB pages.
+    fn default() -> Self {
+        Self { logical_block: 512, physical_block: 4096, discard_granularity: 4096 }
+    }
+}
+
+/// A disk.
+///
+/// **Threads.** Every method may be called from any thread, from several at once, and blocks until it is done. An
+/// implementer takes no lock that a caller could hold. Requests that overlap in bytes and in time may take effect in
+/// any order, and byte by byte in a mixed order; a caller who wants an order waits for the first to return.
+///
+/// **Durability.** A write, discard or write-zeroes that has returned is seen by every later read of this disk. It
+/// survives the end of the process, but survives the loss of power only when a [`flush`](Disk::flush) that was
+/// *called* after it returned has itself returned `Ok`. Once a flush has failed, every later one fails: the system
+/// may have dropped what it could not write, and nobody can know what.
+///
+/// **Errors.** After an error the bytes of the range hold the old or the new contents in any mixture; bytes outside
+/// are untouched. A range that does not lie within the disk is [`Error::OutOfBounds`], and nothing was done. An empty
+/// range inside the bounds does nothing.
+pub trait Disk: Send + Sync {
+    /// The size in bytes. It may change when the disk is resized; a request is checked against it as it is then.
+    fn size(&self) -> u64;
+
+    /// The block sizes. They do not change while the disk is open.
+    fn geometry(&self) -> Geometry;
+
+    /// Whether every change is refused with [`Error::ReadOnly`]. Does not change while the disk is open.
+    fn read_only(&self) -> bool;
+
+    /// A name which stays the same each time that this disk is opened, for logs and as the default serial number:
+    /// at most 20 printable ASCII characters, and nothing in it that a guest should not know (no paths).
+    fn id(&self) -> &str;
+
+    /// Fills `bufs`, one after the other, from `offset`.
+    fn read(&self, offset: u64, bufs: &mut [IoSliceMut<'_>]) -> Result<(), Error>;
+
+    /// Writes `bufs`, one after the other, at `offset`.
+    fn write(&self, offset: u64, bufs: &[IoSlice<'_>]) -> Result<(), Error>;
+
+    /// Makes everything that had returned before this call durable: see above.
+    fn flush(&self) -> Result<(), Error>;
+
+    /// Tells that the contents of the range are not needed. Afterwards it reads as anything, until it is written
+    /// again; a disk that cannot give space back does nothing and returns `Ok`.
+    fn discard(&self, offset: u64, len: u64) -> Result<(), Error>;
+
+    /// Makes the range read as zeroes. With `unmap` the space may be given back; without it, it stays allocated, so
+    /// that a later write to the range does not run out of space where the disk can promise that.
+    fn write_zeroes(&self, offset: u64, len: u64, unmap: bool) -> Result<(), Error>;
+}
+
+/// Checks that `len` bytes at `offset` lie within `size` bytes, for implementers.
+pub fn check_bounds(offset: u64, len: u64, size: u64) -> Result<(), Error> {
+    match offset.checked_add(len) {
+        Some(end) if end <= size => Ok(()),
+        _ => Err(Error::OutOfBounds { offset, len, size }),
+    }
+}
