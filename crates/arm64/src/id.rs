@@ -130,7 +130,7 @@ impl IdRegisters {
             r::DCZID_EL0 => self.dczid,
             r::CLIDR_EL1 => self.clidr,
             // The rest of the space that identifies features, op0 3, op1 0, CRn 0, CRm 1 to 7, reads as zero.
-            _ if encoding >> 7 == 0b11_000_0000 && (encoding >> 3 & 15) >= 1 && (encoding >> 3 & 15) <= 7 => 0,
+            _ if encoding >> 7 == 3 << 7 && (encoding >> 3 & 15) >= 1 && (encoding >> 3 & 15) <= 7 => 0,
             _ => return None,
         })
     }

@@ -67,6 +67,7 @@ impl Permissions {
     pub(super) const fn of_leaf(ap: u64, pxn: bool, uxn: bool, wxn: bool) -> Self {
         let user = ap & 1 != 0;
         let writable = ap & 2 == 0;
+        let user_writable = user && writable;
         let mut bits = Self::EL1_READ.bits();
         if writable {
             bits |= Self::EL1_WRITE.bits();
@@ -74,13 +75,13 @@ impl Permissions {
         if user {
             bits |= Self::EL0_READ.bits() | Self::PAN_APPLIES.bits();
         }
-        if user && writable {
+        if user_writable {
             bits |= Self::EL0_WRITE.bits();
         }
-        if !pxn && !(user && writable) && !(wxn && writable) {
+        if !(pxn || user_writable || wxn && writable) {
             bits |= Self::EL1_EXECUTE.bits();
         }
-        if !uxn && !(wxn && user && writable) {
+        if !(uxn || wxn && user_writable) {
             bits |= Self::EL0_EXECUTE.bits();
         }
         Self::from_bits_retain(bits)
@@ -88,7 +89,7 @@ impl Permissions {
 
     /// The same, read-only until hardware has marked the page dirty.
     pub(super) fn clean(self) -> Self {
-        self - Self::EL1_WRITE - Self::EL0_WRITE | Self::CLEAN
+        self.difference(Self::EL1_WRITE.union(Self::EL0_WRITE)).union(Self::CLEAN)
     }
 }
 
