@@ -5,6 +5,7 @@
 
 pub mod bus;
 pub mod irq;
+pub mod pci;
 pub mod virtio;
 
 /// The guest's RAM: regions of host memory at guest-physical addresses.

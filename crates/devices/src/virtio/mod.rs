@@ -6,6 +6,7 @@
 
 mod chain;
 mod device;
+pub mod pci;
 mod queue;
 pub mod spec;
 mod worker;

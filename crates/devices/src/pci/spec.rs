@@ -1,0 +1,63 @@
+//! The type 0 configuration header (PCI 3.0, 6.1 and 6.2) and the MSI-X capability (6.8.2). No behaviour.
+
+/// Vendor ID, 16 bits.
+pub const VENDOR_ID: u16 = 0x00;
+/// Device ID, 16 bits.
+pub const DEVICE_ID: u16 = 0x02;
+/// Command register, 16 bits.
+pub const COMMAND: u16 = 0x04;
+/// Status register, 16 bits.
+pub const STATUS: u16 = 0x06;
+/// Revision ID, 8 bits; the class code's three bytes follow.
+pub const REVISION: u16 = 0x08;
+/// Header type, 8 bits.
+pub const HEADER_TYPE: u16 = 0x0e;
+/// The first of six 32-bit base address registers.
+pub const BAR0: u16 = 0x10;
+/// How many base address registers there are.
+pub const BARS: usize = 6;
+/// Subsystem vendor ID, 16 bits.
+pub const SUBSYSTEM_VENDOR_ID: u16 = 0x2c;
+/// Subsystem ID, 16 bits.
+pub const SUBSYSTEM_ID: u16 = 0x2e;
+/// Offset of the first capability, 8 bits.
+pub const CAPABILITIES: u16 = 0x34;
+/// Interrupt line, 8 bits, a note of the firmware to the system.
+pub const INTERRUPT_LINE: u16 = 0x3c;
+/// Where capabilities may begin.
+pub const HEADER_END: u16 = 0x40;
+
+/// Command: the function answers in its memory BARs.
+pub const COMMAND_MEMORY: u16 = 1 << 1;
+/// Command: the function may write memory, which includes messages.
+pub const COMMAND_MASTER: u16 = 1 << 2;
+/// Command: no legacy interrupt.
+pub const COMMAND_INTX_DISABLE: u16 = 1 << 10;
+/// Status: there is a list of capabilities.
+pub const STATUS_CAPABILITIES: u16 = 1 << 4;
+/// Header type: the device has more than one function.
+pub const HEADER_MULTIFUNCTION: u8 = 0x80;
+
+/// BAR: 64 bits wide, with the next BAR as its upper half.
+pub const BAR_64: u32 = 0b100;
+
+/// Capability of a vendor.
+pub const CAP_VENDOR: u8 = 0x09;
+/// MSI-X capability.
+pub const CAP_MSIX: u8 = 0x11;
+
+/// Message control of MSI-X: enabled.
+pub const MSIX_ENABLE: u16 = 1 << 15;
+/// Message control of MSI-X: all vectors masked.
+pub const MSIX_MASK_ALL: u16 = 1 << 14;
+/// Bytes of an entry of the MSI-X table.
+pub const MSIX_ENTRY: u64 = 16;
+/// Vector control of an entry: masked.
+pub const MSIX_ENTRY_MASKED: u32 = 1;
+
+/// Class code of a host bridge.
+pub const CLASS_HOST_BRIDGE: u32 = 0x06_00_00;
+/// Bytes of configuration space of a function under ECAM.
+pub const ECAM_FUNCTION: u64 = 4096;
+/// Bytes of ECAM of a bus: 32 devices of 8 functions.
+pub const ECAM_BUS: u64 = ECAM_FUNCTION * 256;
