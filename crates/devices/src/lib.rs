@@ -4,8 +4,12 @@
 //! and the back ends that it was given. One folder per device; `spec.rs` in it names registers after the standard.
 
 pub mod bus;
+#[cfg(test)]
+pub(crate) mod contract;
+pub mod gic;
 pub mod irq;
 pub mod pci;
+pub mod regs;
 pub mod virtio;
 
 /// The guest's RAM: regions of host memory at guest-physical addresses.
