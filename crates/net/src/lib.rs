@@ -1,1 +1,14 @@
-//! Russet: user-mode networking.
+//! Networks for virtual machines: Ethernet frames in, frames out.
+//!
+//! A device gives its side of the wire as a [`Port`]; a network is a [`Backend`]; a [`Link`] is the thread that runs
+//! the one against the other. Nothing here knows virtio or guest memory. [`nat`] is the default network: a
+//! user-mode router in this process, which needs no privileges.
+
+mod link;
+mod mac;
+pub mod nat;
+mod port;
+
+pub use link::{Link, SharedBackend};
+pub use mac::{MacAddr, ParseMacError};
+pub use port::{Backend, MAX_FRAME, Meta, PartialChecksum, Port, Wake};

@@ -1,0 +1,272 @@
+//! A DHCPv4 server (RFC 2131, options RFC 2132) for one small network. A card's address is fixed from the first time
+//! that it asks, the first card gets the first address after the gateway's, and nothing that the guest remembers
+//! from elsewhere changes that.
+
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use smoltcp::wire::{
+    DHCP_CLIENT_PORT, DHCP_SERVER_PORT, DhcpFlags, DhcpMessageType as Message, DhcpOpCode, DhcpOption, DhcpPacket,
+    EthernetAddress,
+};
+
+use super::Config;
+use super::out::Out;
+use crate::MacAddr;
+
+/// How long a lease is good, in seconds: a day, since nobody else wants the address.
+const LEASE_SECONDS: u32 = 86400;
+/// How many cards are remembered; beyond it the one that asked longest ago is forgotten.
+const MAX_LEASES: usize = 256;
+/// The shortest message with options that old clients accept (RFC 1542, 2.1).
+const MIN_MESSAGE: usize = 300;
+/// The longest message sent: 576 bytes less headers, which every client accepts (RFC 2131, 2).
+const MAX_MESSAGE: usize = 548;
+const FIXED_PART: usize = 240;
+const MAGIC: u32 = 0x6382_5363;
+
+/// Option codes of RFC 2132.
+mod option {
+    pub(super) const SUBNET_MASK: u8 = 1;
+    pub(super) const ROUTER: u8 = 3;
+    pub(super) const NAME_SERVER: u8 = 6;
+    pub(super) const MTU: u8 = 26;
+    pub(super) const BROADCAST: u8 = 28;
+    pub(super) const REQUESTED: u8 = 50;
+    pub(super) const LEASE_TIME: u8 = 51;
+    pub(super) const MESSAGE_TYPE: u8 = 53;
+    pub(super) const SERVER: u8 = 54;
+    pub(super) const CLIENT: u8 = 61;
+}
+
+/// An address that was given to a card of the guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// The card.
+    pub mac: MacAddr,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// Whether the card has taken it: it was acknowledged, not just offered.
+    pub bound: bool,
+}
+
+/// The leases of a network as they are now, for whoever wants to look.
+#[derive(Debug, Clone, Default)]
+pub struct Leases(Arc<Mutex<Vec<Lease>>>);
+
+impl Leases {
+    /// All leases, the one that was used longest ago first.
+    #[must_use]
+    pub fn list(&self) -> Vec<Lease> {
+        self.lock().clone()
+    }
+
+    /// The address of a card that has one.
+    #[must_use]
+    pub fn address(&self, mac: MacAddr) -> Option<Ipv4Addr> {
+        self.lock().iter().find(|l| l.mac == mac && l.bound).map(|l| l.address)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Lease>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lease of `mac`, made if need be and moved to the end; `None` when the network is full.
+    fn offer(&self, mac: MacAddr, config: &Config) -> Option<Ipv4Addr> {
+        let mut leases = self.lock();
+        if let Some(at) = leases.iter().position(|l| l.mac == mac) {
+            let lease = leases.remove(at);
+            leases.push(lease);
+            return Some(lease.address);
+        }
+        let free = |leases: &[Lease]| {
+            let candidates = (1..=MAX_LEASES as u32).map(|n| Ipv4Addr::from_bits(config.gateway.to_bits() + n));
+            let below = (1..=MAX_LEASES as u32).map(|n| Ipv4Addr::from_bits(config.gateway.to_bits() - n));
+            let mut hosts = candidates.chain(below).filter(|a| config.is_host(*a));
+            hosts.find(|a| leases.iter().all(|l| l.address != *a))
+        };
+        if leases.len() >= MAX_LEASES || free(&leases).is_none() {
+            leases.remove(0);
+        }
+        let address = free(&leases)?;
+        leases.push(Lease { mac, address, bound: false });
+        Some(address)
+    }
+
+    fn bind(&self, mac: MacAddr, bound: bool) {
+        if let Some(lease) = self.lock().iter_mut().find(|l| l.mac == mac) {
+            lease.bound = bound;
+        }
+    }
+}
+
+/// A request as far as it matters here.
+struct Request<'a> {
+    message: Message,
+    transaction: u32,
+    mac: MacAddr,
+    current: Ipv4Addr,
+    requested: Option<Ipv4Addr>,
+    server: Option<Ipv4Addr>,
+    client: Option<&'a [u8]>,
+    broadcast: bool,
+}
+
+fn parse<'a>(packet: &'a DhcpPacket<&'a [u8]>) -> Option<Request<'a>> {
+    let ours = packet.opcode() == DhcpOpCode::Request
+        && packet.magic_number() == MAGIC
+        && packet.hardware_len() == 6
+        && packet.relay_agent_ip().is_unspecified();
+    let mac = MacAddr(packet.client_hardware_address().0);
+    if !ours || !mac.is_unicast() {
+        return None;
+    }
+    let mut request = Request {
+        message: Message::Unknown(0),
+        transaction: packet.transaction_id(),
+        mac,
+        current: packet.client_ip(),
+        requested: None,
+        server: None,
+        client: None,
+        broadcast: packet.flags().contains(DhcpFlags::BROADCAST),
+    };
+    for DhcpOption { kind, data } in packet.options() {
+        let address = || <[u8; 4]>::try_from(data).ok().map(Ipv4Addr::from);
+        match kind {
+            option::MESSAGE_TYPE => request.message = Message::from(*data.first()?),
+            option::REQUESTED => request.requested = address(),
+            option::SERVER => request.server = address(),
+            option::CLIENT => request.client = Some(data),
+            _ => {}
+        }
+    }
+    Some(request)
+}
+
+/// Answers a message to the server's port.
+pub(super) fn input(leases: &Leases, config: &Config, payload: &[u8], out: &mut Out<'_>) {
+    let Ok(packet) = DhcpPacket::new_checked(payload) else { return };
+    let Some(request) = parse(&packet) else { return };
+    if request.server.is_some_and(|s| s != config.gateway) {
+        return;
+    }
+    let message = match request.message {
+        Message::Discover => Message::Offer,
+        Message::Request => Message::Ack,
+        Message::Inform => return reply(config, &request, Message::Ack, None, out),
+        Message::Release => return leases.bind(request.mac, false),
+        _ => return,
+    };
+    let Some(address) = leases.offer(request.mac, config) else { return };
+    if message == Message::Ack {
+        let wanted = request.requested.unwrap_or(request.current);
+        if wanted != address {
+            return reply(config, &request, Message::Nak, None, out);
+        }
+        leases.bind(request.mac, true);
+    }
+    reply(config, &request, message, Some(address), out);
+}
+
+fn reply(config: &Config, request: &Request<'_>, message: Message, address: Option<Ipv4Addr>, out: &mut Out<'_>) {
+    // RFC 2131, 4.1: where the answer goes.
+    let everyone = (MacAddr([0xff; 6]), Ipv4Addr::BROADCAST);
+    let (mac, target) = match address {
+        _ if message == Message::Nak => everyone,
+        _ if config.is_host(request.current) => (request.mac, request.current),
+        Some(address) if !request.broadcast => (request.mac, address),
+        _ => everyone,
+    };
+    let sent = out.udp(mac, (config.gateway, DHCP_SERVER_PORT), (target, DHCP_CLIENT_PORT), |bytes| {
+        let bytes = &mut bytes[..MAX_MESSAGE];
+        bytes.fill(0);
+        let end = emit(config, request, message, address, bytes).map_err(|_| std::io::ErrorKind::InvalidData)?;
+        Ok(end.max(MIN_MESSAGE))
+    });
+    if sent.is_err() {
+        tracing::debug!("a DHCP answer did not fit");
+    }
+}
+
+/// Writes the answer into `bytes`, which are zero; gives its length.
+fn emit(
+    config: &Config,
+    request: &Request<'_>,
+    message: Message,
+    address: Option<Ipv4Addr>,
+    bytes: &mut [u8],
+) -> Result<usize, smoltcp::wire::Error> {
+    let mut packet = DhcpPacket::new_unchecked(&mut *bytes);
+    packet.set_opcode(DhcpOpCode::Reply);
+    packet.set_hardware_type(smoltcp::wire::ArpHardware::Ethernet);
+    packet.set_hardware_len(6);
+    packet.set_transaction_id(request.transaction);
+    packet.set_client_hardware_address(EthernetAddress(request.mac.0));
+    packet.set_magic_number(MAGIC);
+    packet.set_flags(if request.broadcast { DhcpFlags::BROADCAST } else { DhcpFlags::empty() });
+    if message != Message::Nak {
+        packet.set_client_ip(request.current);
+        packet.set_your_ip(address.unwrap_or(Ipv4Addr::UNSPECIFIED));
+        packet.set_server_ip(config.gateway);
+    }
+    let gateway = config.gateway.octets();
+    let mut length = FIXED_PART;
+    let mut options = packet.options_mut();
+    let mut add = |kind, data: &[u8]| {
+        length += 2 + data.len();
+        options.emit(DhcpOption { kind, data })
+    };
+    add(option::MESSAGE_TYPE, &[message.into()])?;
+    add(option::SERVER, &gateway)?;
+    if let Some(client) = request.client {
+        add(option::CLIENT, client)?;
+    }
+    if message != Message::Nak {
+        if address.is_some() {
+            add(option::LEASE_TIME, &LEASE_SECONDS.to_be_bytes())?;
+        }
+        add(option::SUBNET_MASK, &config.cidr().netmask().octets())?;
+        add(option::BROADCAST, &config.broadcast().octets())?;
+        add(option::ROUTER, &gateway)?;
+        add(option::NAME_SERVER, &gateway)?;
+        add(option::MTU, &config.mtu.to_be_bytes())?;
+    }
+    options.end()?;
+    Ok(length + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mac(n: u8) -> MacAddr {
+        MacAddr([2, 0, 0, 0, 0, n])
+    }
+
+    #[test]
+    fn a_card_keeps_its_address_and_the_first_gets_the_first() {
+        let (leases, config) = (Leases::default(), Config::default());
+        let give = |n| leases.offer(mac(n), &config).unwrap().octets()[3];
+        assert_eq!([give(1), give(2), give(1), give(3)], [2, 3, 2, 4]);
+        assert_eq!(leases.address(mac(1)), None);
+        leases.bind(mac(1), true);
+        assert_eq!(leases.address(mac(1)), Some(Ipv4Addr::new(192, 168, 64, 2)));
+    }
+
+    #[test]
+    fn a_full_network_forgets_who_asked_longest_ago() {
+        let config = Config { prefix: 29, ..Config::default() };
+        let leases = Leases::default();
+        let give = |n| leases.offer(mac(n), &config).unwrap().octets()[3];
+        assert_eq!([1, 2, 3, 4, 5].map(give), [2, 3, 4, 5, 6]);
+        assert_eq!([1, 6, 1].map(give), [2, 3, 2]);
+        assert_eq!(leases.list().len(), 5);
+    }
+
+    #[test]
+    fn addresses_below_a_high_gateway_are_used() {
+        let config = Config { gateway: Ipv4Addr::new(10, 0, 0, 254), ..Config::default() };
+        assert_eq!(Leases::default().offer(mac(1), &config), Some(Ipv4Addr::new(10, 0, 0, 253)));
+    }
+}
