@@ -22,7 +22,11 @@ macro_rules! tagged_enum {
                         }
                         match map.next_key::<String>()?.as_deref() {
                             Some("kind") => {}
-                            _ => return Err(serde::de::Error::missing_field("kind")),
+                            _ => {
+                                let kinds = crate::choice::list(&[$($kind),+]);
+                                let message = format!("the key `kind` is missing: give one of {kinds}");
+                                return Err(serde::de::Error::custom(message));
+                            }
                         }
                         let kind: Kind = map.next_value()?;
                         let rest = serde::de::value::MapAccessDeserializer::new(map);
@@ -32,7 +36,8 @@ macro_rules! tagged_enum {
                     }
                 }
 
-                deserializer.deserialize_map(Visitor)
+                // As a struct, so that keys are read as names of fields.
+                deserializer.deserialize_struct(stringify!($name), &[], Visitor)
             }
         }
     };

@@ -17,7 +17,7 @@ pub struct Vsock {
 }
 
 /// Which way connections are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum VsockDirection {
     /// The guest connects to the port; the host listens and passes each connection on to its unix socket.
     Listen,

@@ -1,0 +1,144 @@
+//! What each engine can do, so that the rest is refused by name before anything starts.
+
+use crate::{
+    BootLoader, Caching, DiskAttachment, Engine, GraphicsDevice, ImageFormat, Input, Machine, NetworkAttachment,
+    Platform, Problem, ShareSource, StorageDevice,
+};
+
+/// Something that not every engine can do.
+struct Feature {
+    /// Its name in messages.
+    name: &'static str,
+    /// The engines that can.
+    engines: &'static [Engine],
+}
+
+impl Engine {
+    /// Most virtual CPUs; `None` where only the host sets a limit.
+    #[must_use]
+    pub fn max_cpus(self) -> Option<u32> {
+        match self {
+            Engine::Soft => Some(8),
+            Engine::Kvm | Engine::Vz => None,
+        }
+    }
+
+    /// Whether this version of Russet runs machines on this engine.
+    #[must_use]
+    pub fn is_built(self) -> bool {
+        self == Engine::Soft
+    }
+}
+
+impl Machine {
+    /// What `engine` cannot do of what this machine asks for.
+    pub(crate) fn check_capabilities(&self, engine: Engine, problems: &mut Vec<Problem>) {
+        for (field, feature) in self.features() {
+            if feature.engines.contains(&engine) {
+                continue;
+            }
+            let what = format!("the engine `{engine}` cannot do {} yet", feature.name);
+            let mend = match feature.engines {
+                [] => "remove it; no engine can yet".to_owned(),
+                [other, ..] if other.is_built() => format!("choose the engine `{other}`, which can"),
+                [other, ..] => {
+                    format!("remove it, or wait for the engine `{other}`, which can but is not in this version")
+                }
+            };
+            problems.push(Problem::error(field, what, mend));
+        }
+    }
+
+    /// The fields of this machine that need more of an engine than every engine has.
+    fn features(&self) -> Vec<(String, Feature)> {
+        const VZ: &[Engine] = &[Engine::Vz];
+        let mut found = Vec::new();
+        let mut need = |field: String, name: &'static str, engines: &'static [Engine]| {
+            found.push((field, Feature { name, engines }));
+        };
+        match &self.bootloader {
+            BootLoader::Linux(_) => {}
+            BootLoader::Efi(efi) => {
+                need("bootloader".to_owned(), "EFI", VZ);
+                if efi.firmware.is_some() {
+                    need("bootloader.firmware".to_owned(), "firmware of your own", &[]);
+                }
+            }
+            BootLoader::Macos(_) => need("bootloader".to_owned(), "macOS", VZ),
+        }
+        match &self.platform {
+            Platform::Generic(generic) if generic.machine_identifier.is_some() => {
+                need("platform.machine-identifier".to_owned(), "machine identifiers", VZ);
+            }
+            Platform::Generic(_) => {}
+            Platform::Mac(_) => need("platform".to_owned(), "a mac platform", VZ),
+        }
+        if self.nested {
+            need("nested".to_owned(), "nested virtualization", VZ);
+        }
+        if self.clipboard {
+            need("clipboard".to_owned(), "a shared clipboard", VZ);
+        }
+        for (index, storage) in self.storage.iter().enumerate() {
+            let field = |key: &str| format!("storage[{index}].{key}");
+            match storage.device {
+                StorageDevice::VirtioBlk => {}
+                StorageDevice::Nvme => need(field("kind"), "NVMe disks", VZ),
+                StorageDevice::UsbMassStorage => need(field("kind"), "USB disks", VZ),
+            }
+            match &storage.attachment {
+                DiskAttachment::Image { format: ImageFormat::Raw, .. } => {}
+                DiskAttachment::Image { format: ImageFormat::Qcow2, .. } => {
+                    need(field("format"), "qcow2 images", &[]);
+                }
+                DiskAttachment::BlockDevice { .. } => need(field("type"), "block devices of the host", VZ),
+                DiskAttachment::Nbd { .. } => need(field("uri"), "NBD", VZ),
+            }
+            match storage.caching {
+                Caching::Cached => {}
+                Caching::Uncached => need(field("caching"), "uncached disks", VZ),
+                Caching::Automatic => need(field("caching"), "automatic caching", VZ),
+            }
+        }
+        for (index, network) in self.network.iter().enumerate() {
+            let field = |key: &str| format!("network[{index}].{key}");
+            match network.attachment {
+                NetworkAttachment::Nat => {}
+                NetworkAttachment::Bridged { .. } => need(field("bridged"), "bridged networking", VZ),
+                NetworkAttachment::UnixSocket { .. } => {
+                    need(field("unix-socket-path"), "networking over a unix socket", VZ);
+                }
+                NetworkAttachment::Fd(_) => need(field("fd"), "networking over a file descriptor", VZ),
+            }
+        }
+        for index in 0..self.vsock.len() {
+            need(format!("vsock[{index}]"), "vsock", VZ);
+        }
+        for (index, share) in self.share.iter().enumerate() {
+            match share.source {
+                ShareSource::Single(_) | ShareSource::Multiple(_) => {
+                    need(format!("share[{index}]"), "shared folders", VZ);
+                }
+                ShareSource::Rosetta { .. } => need(format!("share[{index}]"), "Rosetta", VZ),
+            }
+        }
+        for (index, graphics) in self.graphics.iter().enumerate() {
+            match graphics.kind {
+                GraphicsDevice::VirtioGpu => need(format!("graphics[{index}]"), "displays", VZ),
+                GraphicsDevice::MacDisplay => need(format!("graphics[{index}]"), "mac displays", VZ),
+            }
+        }
+        for (index, input) in self.input.iter().enumerate() {
+            let name = match input {
+                Input::UsbKeyboard | Input::UsbPointing => "USB input",
+                Input::MacKeyboard | Input::MacTrackpad => "a Mac's input",
+                Input::VirtioKeyboard | Input::VirtioPointing => "virtio input",
+            };
+            need(format!("input[{index}]"), name, VZ);
+        }
+        for index in 0..self.sound.len() {
+            need(format!("sound[{index}]"), "sound", VZ);
+        }
+        found
+    }
+}

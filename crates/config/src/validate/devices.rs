@@ -1,0 +1,181 @@
+//! Checks of the other devices: networks, consoles, vsock, shares, displays, input.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::path::Path;
+
+use crate::{
+    GraphicsDevice, Input, Machine, NetworkAttachment, Platform, Problem, SerialAttachment, SerialDevice, ShareSource,
+};
+
+/// Longest path of a unix socket: `sun_path` less its zero byte, on Linux (macOS has four bytes less).
+const MAX_SOCKET_PATH: usize = 107;
+/// Longest tag of a share (virtio 1.3, 5.11.4).
+const MAX_TAG: usize = 36;
+/// Widest and highest display that a guest's driver takes.
+const MAX_PIXELS: u32 = 16384;
+
+/// Values that may be given once, and where they were first.
+struct Once<T>(HashMap<T, String>);
+
+impl<T: Eq + Hash> Once<T> {
+    fn new() -> Self {
+        Once(HashMap::new())
+    }
+
+    /// Reports `field` when `value` was seen before.
+    fn see(&mut self, value: T, field: String, mend: &str, problems: &mut Vec<Problem>) {
+        match self.0.get(&value) {
+            Some(other) => problems.push(Problem::error(field, format!("the same as {other}"), mend)),
+            None => {
+                self.0.insert(value, field);
+            }
+        }
+    }
+}
+
+pub(super) fn check(machine: &Machine, problems: &mut Vec<Problem>) {
+    networks(machine, problems);
+    consoles(machine, problems);
+    vsock(machine, problems);
+    shares(machine, problems);
+    displays_and_input(machine, problems);
+}
+
+fn networks(machine: &Machine, problems: &mut Vec<Problem>) {
+    let (mut macs, mut fds) = (Once::new(), Once::new());
+    for (index, network) in machine.network.iter().enumerate() {
+        let field = |key: &str| format!("network[{index}].{key}");
+        if let Some(mac) = network.mac {
+            if mac.0[0] & 1 == 1 {
+                let what = format!("{mac} is a multicast address");
+                problems.push(Problem::error(field("mac"), what, "make the first byte even"));
+            } else if mac.0 == [0; 6] {
+                problems.push(Problem::error(field("mac"), "all zero is no address", "leave it out to get one"));
+            }
+            macs.see(mac, field("mac"), "give each interface its own address", problems);
+        }
+        match &network.attachment {
+            NetworkAttachment::Fd(fd @ 0..=2) => {
+                let what = format!("{fd} is a standard stream");
+                problems.push(Problem::error(field("fd"), what, "give a connected socket, 3 or higher"));
+            }
+            NetworkAttachment::Fd(fd) => fds.see(*fd, field("fd"), "give each interface its own socket", problems),
+            NetworkAttachment::UnixSocket { path, .. } => socket_path(path, field("unix-socket-path"), problems),
+            NetworkAttachment::Bridged { interface } if interface.is_empty() => {
+                problems.push(Problem::error(field("bridged"), "the name is empty", "name an interface of the host"));
+            }
+            NetworkAttachment::Bridged { .. } | NetworkAttachment::Nat => {}
+        }
+    }
+}
+
+fn consoles(machine: &Machine, problems: &mut Vec<Problem>) {
+    let (mut stdio, mut pl011, mut names, mut files) = (Once::new(), Once::new(), Once::new(), Once::new());
+    for (index, serial) in machine.serial.iter().enumerate() {
+        let field = |key: &str| format!("serial[{index}].{key}");
+        if serial.device == SerialDevice::Pl011 {
+            pl011.see((), field("kind"), "a machine has one pl011: make the others `virtio-serial`", problems);
+        }
+        if let Some(name) = &serial.name {
+            if name.is_empty() || name.len() > 64 || name.contains(['/', '\0']) {
+                let what = "this cannot be the name of a port";
+                problems.push(Problem::error(field("name"), what, "give 1 to 64 bytes without `/`"));
+            }
+            names.see(name, field("name"), "give each port its own name", problems);
+        }
+        match &serial.attachment {
+            SerialAttachment::Stdio => {
+                let mend = "one console can have the terminal: give the others `pty`, `socket` or `log-file-path`";
+                stdio.see((), field("stdio"), mend, problems);
+            }
+            SerialAttachment::Pty => {}
+            SerialAttachment::File { path, .. } => {
+                files.see(path, field("log-file-path"), "give each console its own file", problems);
+            }
+            SerialAttachment::Socket { path } => {
+                socket_path(path, field("socket"), problems);
+                files.see(path, field("socket"), "give each console its own socket", problems);
+            }
+        }
+    }
+}
+
+fn vsock(machine: &Machine, problems: &mut Vec<Problem>) {
+    let mut ports = Once::new();
+    for (index, vsock) in machine.vsock.iter().enumerate() {
+        let field = |key: &str| format!("vsock[{index}].{key}");
+        if vsock.port == 0 || vsock.port == u32::MAX {
+            let what = format!("{} is reserved", vsock.port);
+            problems.push(Problem::error(field("port"), what, "give a port from 1 to 4294967294"));
+        }
+        ports.see((vsock.port, vsock.direction), field("port"), "give each its own port", problems);
+        socket_path(&vsock.socket, field("socket-url"), problems);
+    }
+}
+
+fn shares(machine: &Machine, problems: &mut Vec<Problem>) {
+    let mut tags = Once::new();
+    for (index, share) in machine.share.iter().enumerate() {
+        let field = |key: &str| format!("share[{index}].{key}");
+        if share.tag.is_empty() || share.tag.len() > MAX_TAG || share.tag.contains('\0') {
+            let what = format!("`{}` cannot be the tag of a share", share.tag.escape_debug());
+            problems.push(Problem::error(field("mount-tag"), what, format!("give 1 to {MAX_TAG} bytes")));
+        }
+        tags.see(&share.tag, field("mount-tag"), "give each share its own tag", problems);
+        if let ShareSource::Multiple(directories) = &share.source {
+            for name in directories.keys() {
+                if matches!(name.as_str(), "" | "." | "..") || name.contains(['/', '\0']) {
+                    let what = format!("`{}` cannot be the name of a folder", name.escape_debug());
+                    problems.push(Problem::error(field("directories"), what, "give a plain name without `/`"));
+                }
+            }
+        }
+    }
+}
+
+fn displays_and_input(machine: &Machine, problems: &mut Vec<Problem>) {
+    let mac = matches!(machine.platform, Platform::Mac(_));
+    for (index, display) in machine.graphics.iter().enumerate() {
+        let field = |key: &str| format!("graphics[{index}].{key}");
+        for (key, pixels) in [("width", display.width), ("height", display.height)] {
+            if !(1..=MAX_PIXELS).contains(&pixels) {
+                let what = format!("no display has {pixels} pixels");
+                problems.push(Problem::error(field(key), what, format!("give 1 to {MAX_PIXELS}")));
+            }
+        }
+        match display.kind {
+            GraphicsDevice::MacDisplay if !mac => {
+                let what = "a mac display needs a mac platform";
+                problems.push(Problem::error(field("kind"), what, "use `virtio-gpu`"));
+            }
+            GraphicsDevice::VirtioGpu if display.pixels_per_inch.is_some() => {
+                let what = "a virtio display has no pixel density";
+                problems.push(Problem::error(field("pixels-per-inch"), what, "remove it"));
+            }
+            _ if display.pixels_per_inch == Some(0) => {
+                problems.push(Problem::error(field("pixels-per-inch"), "0 is no density", "give 72 or more"));
+            }
+            _ => {}
+        }
+    }
+    for (index, input) in machine.input.iter().enumerate() {
+        let instead = match input {
+            Input::MacKeyboard => "usb-keyboard",
+            Input::MacTrackpad => "usb-pointing",
+            Input::UsbKeyboard | Input::UsbPointing | Input::VirtioKeyboard | Input::VirtioPointing => continue,
+        };
+        if !mac {
+            let what = "a Mac's input needs a mac platform";
+            problems.push(Problem::error(format!("input[{index}].kind"), what, format!("use `{instead}`")));
+        }
+    }
+}
+
+fn socket_path(path: &Path, field: String, problems: &mut Vec<Problem>) {
+    let length = path.as_os_str().len();
+    if length == 0 || length > MAX_SOCKET_PATH {
+        let what = format!("a path of {length} bytes cannot be that of a unix socket");
+        problems.push(Problem::error(field, what, format!("give 1 to {MAX_SOCKET_PATH} bytes")));
+    }
+}

@@ -1,0 +1,208 @@
+//! Whatever one form says, the others can: machines go through TOML and through arguments and come back the same.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use config::*;
+use proptest::collection::{btree_map, vec};
+use proptest::option::of;
+use proptest::prelude::*;
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![4 => "[a-z0-9/._-]{1,12}", 2 => r#"[ -~]{0,12}"#, 1 => any::<String>()]
+}
+
+fn path() -> impl Strategy<Value = PathBuf> {
+    text().prop_map(PathBuf::from)
+}
+
+fn bootloader() -> impl Strategy<Value = BootLoader> {
+    prop_oneof![
+        (path(), of(path()), text()).prop_map(|(kernel, initrd, cmdline)| BootLoader::Linux(LinuxBoot {
+            kernel,
+            initrd,
+            cmdline
+        })),
+        (path(), any::<bool>(), of(path())).prop_map(|(variable_store, create, firmware)| BootLoader::Efi(EfiBoot {
+            variable_store,
+            create,
+            firmware
+        })),
+        Just(BootLoader::Macos(MacosBoot {})),
+    ]
+}
+
+fn platform() -> impl Strategy<Value = Platform> {
+    prop_oneof![
+        of(path()).prop_map(|machine_identifier| Platform::Generic(GenericPlatform { machine_identifier })),
+        (path(), path(), path()).prop_map(|(machine_identifier, hardware_model, auxiliary_storage)| Platform::Mac(
+            MacPlatform { machine_identifier, hardware_model, auxiliary_storage }
+        )),
+    ]
+}
+
+fn storage() -> impl Strategy<Value = Storage> {
+    use proptest::sample::select;
+    let attachment = prop_oneof![
+        (path(), select(vec![ImageFormat::Raw, ImageFormat::Qcow2]))
+            .prop_map(|(path, format)| DiskAttachment::Image { path, format }),
+        path().prop_map(|path| DiskAttachment::BlockDevice { path }),
+        (text(), of(0..=i64::MAX as u64)).prop_map(|(uri, timeout)| DiskAttachment::Nbd { uri, timeout }),
+    ];
+    (
+        select(vec![StorageDevice::VirtioBlk, StorageDevice::Nvme, StorageDevice::UsbMassStorage]),
+        attachment,
+        any::<bool>(),
+        select(vec![Caching::Cached, Caching::Uncached, Caching::Automatic]),
+        select(vec![Sync::Full, Sync::Fsync, Sync::None]),
+        of(text()),
+    )
+        .prop_map(|(device, attachment, read_only, caching, sync, device_id)| Storage {
+            device,
+            attachment,
+            read_only,
+            caching,
+            sync,
+            device_id,
+        })
+}
+
+fn network() -> impl Strategy<Value = Network> {
+    let attachment = prop_oneof![
+        Just(NetworkAttachment::Nat),
+        text().prop_map(|interface| NetworkAttachment::Bridged { interface }),
+        (path(), any::<bool>(), any::<bool>()).prop_map(|(path, stream, vfkit_magic)| NetworkAttachment::UnixSocket {
+            path,
+            kind: if stream { SocketType::Unixstream } else { SocketType::Unixgram },
+            vfkit_magic,
+        }),
+        any::<u32>().prop_map(NetworkAttachment::Fd),
+    ];
+    (attachment, of(any::<[u8; 6]>())).prop_map(|(attachment, mac)| Network { attachment, mac: mac.map(MacAddress) })
+}
+
+fn serial() -> impl Strategy<Value = Serial> {
+    let attachment = prop_oneof![
+        Just(SerialAttachment::Stdio),
+        Just(SerialAttachment::Pty),
+        (path(), any::<bool>()).prop_map(|(path, append)| SerialAttachment::File { path, append }),
+        path().prop_map(|path| SerialAttachment::Socket { path }),
+    ];
+    (attachment, of(text()), any::<bool>()).prop_map(|(attachment, name, pl011)| match pl011 {
+        true => Serial { device: SerialDevice::Pl011, attachment, name: None },
+        false => Serial { device: SerialDevice::VirtioSerial, attachment, name },
+    })
+}
+
+fn vsock() -> impl Strategy<Value = Vsock> {
+    (any::<u32>(), path(), any::<bool>()).prop_map(|(port, socket, connect)| Vsock {
+        port,
+        socket,
+        direction: if connect { VsockDirection::Connect } else { VsockDirection::Listen },
+    })
+}
+
+fn share() -> impl Strategy<Value = Share> {
+    let directory = || (path(), any::<bool>()).prop_map(|(path, read_only)| SharedDirectory { path, read_only });
+    let several = |map: BTreeMap<String, SharedDirectory>| ShareSource::Multiple(map);
+    let source = prop_oneof![
+        directory().prop_map(ShareSource::Single),
+        btree_map(text(), directory(), 1..3).prop_map(several),
+        (any::<bool>(), any::<bool>())
+            .prop_map(|(install, ignore_if_missing)| ShareSource::Rosetta { install, ignore_if_missing }),
+    ];
+    (prop_oneof![text(), Just(AUTOMOUNT_TAG.to_owned())], source).prop_map(|(tag, source)| Share { tag, source })
+}
+
+fn graphics() -> impl Strategy<Value = Graphics> {
+    (any::<bool>(), any::<u32>(), any::<u32>(), of(any::<u32>()), any::<bool>()).prop_map(
+        |(mac, width, height, pixels_per_inch, resizable)| Graphics {
+            kind: if mac { GraphicsDevice::MacDisplay } else { GraphicsDevice::VirtioGpu },
+            width,
+            height,
+            pixels_per_inch,
+            resizable,
+        },
+    )
+}
+
+fn input() -> impl Strategy<Value = Input> {
+    proptest::sample::select(vec![
+        Input::UsbKeyboard,
+        Input::MacKeyboard,
+        Input::VirtioKeyboard,
+        Input::UsbPointing,
+        Input::MacTrackpad,
+        Input::VirtioPointing,
+    ])
+}
+
+fn sound() -> impl Strategy<Value = Sound> {
+    proptest::sample::select(vec![(true, false), (false, true), (true, true)])
+        .prop_map(|(input, output)| Sound { input, output })
+}
+
+prop_compose! {
+    fn machine()(
+        (engine, cpus, memory, nested, clipboard) in
+            (of(proptest::sample::select(Engine::ALL.to_vec())), any::<u32>(), 0..=i64::MAX as u64, any::<bool>(), any::<bool>()),
+        bootloader in bootloader(),
+        platform in platform(),
+        entropy in of(Just(Entropy {})),
+        balloon in of(any::<bool>().prop_map(|free_page_reporting| Balloon { free_page_reporting })),
+        storage in vec(storage(), 0..4),
+        network in vec(network(), 0..3),
+        serial in vec(serial(), 0..3),
+        vsock in vec(vsock(), 0..3),
+        share in vec(share(), 0..3),
+        (graphics, input, sound) in (vec(graphics(), 0..2), vec(input(), 0..3), vec(sound(), 0..2)),
+    ) -> Machine {
+        Machine {
+            engine, cpus, memory, nested, clipboard, bootloader, platform, entropy, balloon, storage, network, serial,
+            vsock, share, graphics, input, sound,
+        }
+    }
+}
+
+/// Reads arguments as the command does.
+fn read_args(args: &[String]) -> Parsed {
+    let mut builder = Builder::new();
+    let mut args = args.iter();
+    while let Some(flag) = args.next() {
+        match flag.as_str() {
+            "--device" => builder.device(args.next().unwrap()),
+            "--bootloader" => builder.bootloader(args.next().unwrap()),
+            "--platform" => builder.platform(args.next().unwrap()),
+            "--nested" | "--clipboard" => builder.set(&flag[2..], "true", flag),
+            _ => builder.set(&flag[2..], args.next().unwrap(), flag),
+        };
+    }
+    builder.finish()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn toml_and_arguments_say_the_same(machine in machine()) {
+        let toml = machine.to_toml().unwrap();
+        prop_assert_eq!(Machine::from_toml(&toml), Ok(machine.clone()), "{}", toml);
+        let args = machine.to_args().unwrap();
+        let parsed = read_args(&args);
+        prop_assert_eq!(&parsed.problems, &vec![], "{:?}", &args);
+        prop_assert_eq!(parsed.machine.as_ref(), Some(&machine), "{:?}", &args);
+        let mut builder = Builder::new();
+        builder.toml(&toml);
+        prop_assert_eq!(builder.finish().machine.unwrap().to_args().unwrap(), args);
+    }
+
+    #[test]
+    fn no_text_makes_a_parser_panic(text in any::<String>(), args in vec(r#"[a-z",.=\\-]{0,30}"#, 0..3)) {
+        let mut builder = Builder::new();
+        builder.toml(&text);
+        for arg in &args {
+            builder.device(arg).bootloader(arg).platform(arg).device(&format!("virtio-blk,{arg}"));
+        }
+        let _ = builder.finish();
+    }
+}

@@ -1,0 +1,336 @@
+//! What people read when a configuration is wrong: one case a line.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use config::*;
+
+/// A host with 4 CPUs, 4 GiB and a few files.
+struct Host(BTreeMap<&'static str, FileKind>);
+
+impl Host {
+    fn new() -> Self {
+        Host(BTreeMap::from([
+            ("Image", FileKind::File { writable: false }),
+            ("disk.img", FileKind::File { writable: true }),
+            ("two.img", FileKind::File { writable: true }),
+            ("old.qcow2", FileKind::File { writable: true }),
+            ("locked.img", FileKind::File { writable: false }),
+            ("secret.img", FileKind::Unreadable),
+            ("folder", FileKind::Directory),
+            ("net.sock", FileKind::Socket),
+            ("/dev/sdx", FileKind::BlockDevice { writable: false }),
+        ]))
+    }
+}
+
+impl HostFacts for Host {
+    fn cpus(&self) -> u32 {
+        4
+    }
+
+    fn memory(&self) -> Option<u64> {
+        Some(4096)
+    }
+
+    fn file(&self, path: &Path) -> FileKind {
+        path.to_str().and_then(|path| self.0.get(path)).copied().unwrap_or(FileKind::Missing)
+    }
+}
+
+const KERNEL: &str = "[bootloader]\nkind = \"linux\"\nkernel = \"Image\"\n";
+
+fn messages_of(parsed: &Parsed, engine: Engine) -> Vec<String> {
+    parsed.check(engine, &Host::new()).iter().map(ToString::to_string).collect()
+}
+
+fn toml(text: &str) -> Vec<String> {
+    let mut builder = Builder::new();
+    builder.toml(text);
+    messages_of(&builder.finish(), Engine::Soft)
+}
+
+/// The messages about a good machine with one more device.
+fn device(argument: &str) -> Vec<String> {
+    let mut builder = Builder::new();
+    builder.bootloader("linux,kernel=Image").device(argument);
+    let strip = format!(" (--device {argument})");
+    messages_of(&builder.finish(), Engine::Soft).iter().map(|message| message.replace(&strip, "")).collect()
+}
+
+#[test]
+fn a_good_machine_has_no_problem() {
+    let good = format!(
+        "cpus = 4\nmemory = 1024\n{KERNEL}cmdline = \"console=hvc0 root=/dev/vda1\"\n[entropy]\n[balloon]\n\
+         [[storage]]\nkind = \"virtio-blk\"\npath = \"disk.img\"\n[[network]]\nkind = \"virtio-net\"\nnat = true\n\
+         [[serial]]\nstdio = true\n"
+    );
+    assert_eq!(toml(&good), Vec::<String>::new());
+}
+
+#[test]
+fn every_problem_is_told_at_once_with_its_line() {
+    let wrong = "cpus = 9\nmemory = \"2G\"\ncolour = 1\n\n[bootloader]\nkind = \"linux\"\nkernal = \"Image\"\n\n\
+                 [[storage]]\nkind = \"virtio-blk\"\npath = 7\n\n[[storage]]\nkind = \"nvme\"\npath = \"disk.img\"\n\
+                 format = \"qcow\"\n\n[[network]]\nnat = true\nmac = \"01:02\"\n";
+    let wanted = [
+        "error: memory (line 2): `2G` is not a whole number: give a whole number",
+        "error: colour (line 3): there is no key `colour` here: known are `engine`, `cpus`, `memory`, `nested`, \
+         `clipboard`, `bootloader`, `platform`, `entropy`, `balloon`, `storage`, `network`, `serial`, `vsock`, \
+         `share`, `graphics`, `input` and `sound`",
+        "error: bootloader.kernal (line 7): there is no key `kernal` here: did you mean `kernel`?",
+        "error: storage[0].path (line 11): `7` is not a path: give a path",
+        "error: storage[1].format (line 16): `qcow` is not known here: did you mean `qcow2`?",
+        "error: network[0].mac (line 20): `01:02` is no MAC address: write six bytes such as 52:54:00:12:34:56",
+    ];
+    assert_eq!(toml(wrong), wanted);
+}
+
+#[test]
+fn syntax_is_told_by_line() {
+    let messages = toml("cpus = 1\nmemory = = 2\n");
+    assert!(messages[0].starts_with("error: TOML (line 2): "), "{messages:?}");
+}
+
+#[test]
+fn reading_problems() {
+    for (text, wanted) in [
+        ("", "error: bootloader: is missing: add `bootloader`"),
+        (
+            "[bootloader]\nkernel = \"Image\"\n",
+            "error: bootloader (line 1): the key `kind` is missing: give one of `linux`, `efi` and `macos`",
+        ),
+        (
+            "[bootloader]\nkind = \"linus\"\n",
+            "error: bootloader.kind (line 2): `linus` is not known here: did you mean `linux`?",
+        ),
+        ("[bootloader]\nkind = \"linux\"\n", "error: bootloader.kernel (line 1): is missing: add `kernel`"),
+    ] {
+        assert_eq!(toml(text), [wanted], "{text}");
+    }
+}
+
+#[test]
+fn device_problems() {
+    for (argument, wanted) in [
+        ("virtio-blk,path=disk.img,deviceId=root,readonly", None),
+        ("virtio-blk,path=disk.img,device_id=root,sync=full,caching=cached,type=image", None),
+        ("virtio-net,nat,mac=52-54-00-12-34-56,offloading=off", None),
+        ("virtio-serial,logFilePath=new.log", None),
+        ("virtio-serial,socket=new.sock", None),
+        ("pl011,pty", None),
+        ("virtio-rng", None),
+        ("virtio-balloon", None),
+        ("virtio-blok,path=disk.img", Some("device: `virtio-blok` is no kind of device: did you mean `virtio-blk`?")),
+        ("virtio-blk,pth=disk.img", Some("storage[0].pth: there is no key `pth` here: did you mean `path`?")),
+        ("virtio-blk", Some("storage[0]: one of `path` and `uri` must be given")),
+        (
+            "virtio-blk,path=disk.img,uri=nbd://x",
+            Some("storage[0]: `path` and `uri` exclude each other: keep one of them"),
+        ),
+        ("virtio-blk,path=disk.img,timeout=5", Some("storage[0]: `timeout` is for a disk with a `uri`: remove it")),
+        (
+            "virtio-blk,path=disk.img,readonly=maybe",
+            Some("storage[0].readonly: `maybe` is not true or false: give true or false"),
+        ),
+        ("virtio-blk,path", Some("storage[0].path: `true` is not a path: give a path")),
+        ("virtio-blk,path=none.img", Some("storage[0].path: `none.img` does not exist: correct the path")),
+        ("virtio-blk,path=folder", Some("storage[0].path: `folder` is a folder: give the path of a file")),
+        (
+            "virtio-blk,path=locked.img",
+            Some(
+                "storage[0].path: `locked.img` cannot be written by this user: add `readonly` or change its permissions",
+            ),
+        ),
+        (
+            "virtio-blk,path=secret.img",
+            Some("storage[0].path: `secret.img` cannot be read by this user: change its permissions"),
+        ),
+        (
+            "virtio-blk,path=disk.img,deviceId=123456789012345678901",
+            Some(
+                "storage[0].device-id: `123456789012345678901` cannot be the serial number of a disk: give 1 to 20 ASCII characters without spaces",
+            ),
+        ),
+        (
+            "nvme,path=disk.img",
+            Some(
+                "storage[0].kind: the engine `soft` cannot do NVMe disks yet: remove it, or wait for the engine `vz`, which can but is not in this version",
+            ),
+        ),
+        (
+            "virtio-blk,path=old.qcow2,format=qcow2",
+            Some("storage[0].format: the engine `soft` cannot do qcow2 images yet: remove it; no engine can yet"),
+        ),
+        ("virtio-net", Some("network[0]: one of `nat`, `bridged`, `unix-socket-path` and `fd` must be given")),
+        (
+            "virtio-net,nat,mac=53:54:00:12:34:56",
+            Some("network[0].mac: 53:54:00:12:34:56 is a multicast address: make the first byte even"),
+        ),
+        ("virtio-serial", Some("serial[0]: one of `stdio`, `pty`, `log-file-path` and `socket` must be given")),
+        ("virtio-serial,stdio,append", Some("serial[0]: `append` is for a `log-file-path`: remove it")),
+        (
+            "virtio-serial,logFilePath=nowhere/new.log",
+            Some(
+                "serial[0].log-file-path: `nowhere/new.log` is to be made in a folder that does not exist: make the folder or correct the path",
+            ),
+        ),
+        ("virtio-rng,src=x", Some("entropy.src: there is no key `src` here: remove it")),
+    ] {
+        let wanted: Vec<String> = wanted.iter().map(|text| format!("error: {text}")).collect();
+        assert_eq!(device(argument), wanted, "{argument}");
+    }
+}
+
+#[test]
+fn what_no_engine_has_yet_is_read_and_refused_by_name() {
+    for argument in [
+        "nvme,path=disk.img",
+        "usb-mass-storage,path=disk.img,readonly",
+        "nbd,uri=nbd://h:1/x,deviceId=n,timeout=3000,sync=none,readonly",
+        "virtio-blk,path=/dev/sdx,type=dev,readonly",
+        "virtio-net,bridged=en0",
+        "virtio-net,unixSocketPath=net.sock",
+        "virtio-net,type=unixgram,path=net.sock,vfkitMagic=off,offloading=off",
+        "virtio-net,fd=3",
+        "virtio-vsock,port=5,socketURL=v.sock,listen",
+        "virtio-vsock,port=5,socketURL=v.sock,connect",
+        "virtio-fs,sharedDir=folder,mountTag=t",
+        "virtio-fs,automount,directories.a.path=folder,directories.b.path=folder,directories.b.readonly",
+        "rosetta,mountTag=r,install,ignore-if-missing",
+        "virtio-gpu,width=1920,height=1080",
+        "virtio-input,keyboard",
+        "virtio-input,pointing",
+        "usb-keyboard",
+        "virtio-sound,input,output",
+    ] {
+        let messages = device(argument);
+        assert_eq!(messages.len(), 1, "{argument}: {messages:?}");
+        assert!(messages[0].contains("the engine `soft` cannot do "), "{argument}: {messages:?}");
+    }
+}
+
+#[test]
+fn machine_problems() {
+    for (text, wanted) in [
+        (format!("cpus = 0\n{KERNEL}"), vec!["error: cpus (line 1): a machine needs a CPU: give 1 or more"]),
+        (
+            format!("cpus = 5\n{KERNEL}"),
+            vec![
+                "warning: cpus (line 1): 5 CPUs on a host with 4: guests can run very slowly or hang: give 4 or fewer",
+            ],
+        ),
+        (
+            format!("cpus = 9\n{KERNEL}"),
+            vec!["error: cpus (line 1): the engine `soft` has at most 8 CPUs, not 9: give 8 or fewer"],
+        ),
+        (
+            format!("memory = 8\n{KERNEL}"),
+            vec!["error: memory (line 1): 8 MiB is too little for Linux: give 32 MiB or more"],
+        ),
+        (
+            format!("memory = 8192\n{KERNEL}"),
+            vec![
+                "warning: memory (line 1): 8192 MiB is more than the host's 4096 MiB: give less, or expect the host to swap",
+            ],
+        ),
+        (
+            format!(
+                "{KERNEL}cmdline = \"console=hvc0 root=/dev/vdb\"\n[[storage]]\nkind = \"virtio-blk\"\npath = \"disk.img\"\n"
+            ),
+            vec![
+                "warning: bootloader.cmdline (line 4): `console=hvc0` names a console that the machine does not have: add a `virtio-serial` or name another console",
+                "warning: bootloader.cmdline (line 4): `root=/dev/vdb` names a disk that is not there: the machine has 1 virtio disks: add the disk or name another root",
+            ],
+        ),
+        (
+            format!(
+                "{KERNEL}cmdline = \"root=/dev/vda1\"\n[[storage]]\nkind = \"virtio-blk\"\npath = \"disk.img\"\nreadonly = true\n"
+            ),
+            vec![
+                "warning: storage[0].readonly (line 8): the root `root=/dev/vda` is a read-only disk: the guest cannot write its files: remove `readonly`, or boot from another root",
+            ],
+        ),
+        (
+            format!(
+                "{KERNEL}[[storage]]\nkind = \"virtio-blk\"\npath = \"disk.img\"\n[[storage]]\nkind = \"virtio-blk\"\npath = \"disk.img\"\nreadonly = true\n"
+            ),
+            vec![
+                "error: storage[1].path (line 9): storage[0] is the same file, and one of them writes to it: give each disk its own file, or make both readonly",
+            ],
+        ),
+        (
+            format!(
+                "{KERNEL}[[network]]\nnat = true\nmac = \"52:54:00:00:00:01\"\n[[network]]\nnat = true\nmac = \"52:54:00:00:00:01\"\n"
+            ),
+            vec!["error: network[1].mac (line 9): the same as network[0].mac: give each interface its own address"],
+        ),
+        (
+            format!("{KERNEL}[[serial]]\nstdio = true\n[[serial]]\nstdio = true\n"),
+            vec![
+                "error: serial[1].stdio (line 7): the same as serial[0].stdio: one console can have the terminal: give the others `pty`, `socket` or `log-file-path`",
+            ],
+        ),
+        (
+            "[bootloader]\nkind = \"macos\"\n".to_owned(),
+            vec![
+                "error: memory: 512 MiB is too little for macOS: give 4096 MiB or more",
+                "error: platform: macOS needs a mac platform: give one: `kind = \"mac\"`",
+                "error: bootloader (line 1): the engine `soft` cannot do macOS yet: remove it, or wait for the engine `vz`, which can but is not in this version",
+            ],
+        ),
+    ] {
+        assert_eq!(toml(&text), wanted, "{text}");
+    }
+}
+
+#[test]
+fn duplicate_tags_and_ports() {
+    let mut builder = Builder::new();
+    builder
+        .bootloader("linux,kernel=Image")
+        .device("virtio-fs,sharedDir=folder,mountTag=t")
+        .device("virtio-fs,sharedDir=folder,mountTag=t")
+        .device("virtio-vsock,port=5,socketURL=a.sock")
+        .device("virtio-vsock,port=5,socketURL=b.sock");
+    let messages = messages_of(&builder.finish(), Engine::Vz);
+    for wanted in ["share[1].mount-tag", "vsock[1].port"] {
+        assert!(messages.iter().any(|message| message.contains(wanted)), "{wanted}: {messages:?}");
+    }
+}
+
+#[test]
+fn a_mac_as_vfkit_describes_it() {
+    let mut builder = Builder::new();
+    builder.bootloader("macos,machineIdentifierPath=a,hardwareModelPath=b,auxImagePath=c");
+    let machine = builder.finish().machine.unwrap();
+    let mac = MacPlatform { machine_identifier: "a".into(), hardware_model: "b".into(), auxiliary_storage: "c".into() };
+    assert_eq!(machine.platform, Platform::Mac(mac));
+}
+
+#[test]
+fn arguments_add_to_a_file_and_replace_plain_fields() {
+    let mut builder = Builder::new();
+    builder.toml(&format!("cpus = 2\n{KERNEL}[[storage]]\nkind = \"virtio-blk\"\npath = \"disk.img\"\n"));
+    builder.set("cpus", "3", "--cpus").device("virtio-blk,path=two.img");
+    let machine = builder.finish().machine.unwrap();
+    assert_eq!(machine.cpus, 3);
+    assert_eq!(machine.storage, [Storage::image("disk.img"), Storage::image("two.img")]);
+}
+
+#[test]
+fn paths_are_resolved() {
+    let mut machine = Machine::from_toml(&format!("{KERNEL}initrd = \"~/initrd\"\n")).unwrap();
+    machine.storage.push(Storage::image("/abs.img"));
+    machine.resolve_paths(Path::new("/base"), Some(Path::new("/home/me")));
+    let BootLoader::Linux(linux) = &machine.bootloader else { panic!("{machine:?}") };
+    assert_eq!(linux.kernel, Path::new("/base/Image"));
+    assert_eq!(linux.initrd.as_deref(), Some(Path::new("/home/me/initrd")));
+    assert_eq!(machine.storage[0], Storage::image("/abs.img"));
+}
+
+#[test]
+fn thousands_of_wrong_keys_end_soon() {
+    let text: String = (0..20_000).map(|index| format!("k{index} = 1\n")).collect();
+    assert_eq!(toml(&text).len(), 100);
+}
