@@ -9,6 +9,7 @@ pub(crate) mod contract;
 pub mod gic;
 pub mod irq;
 pub mod pci;
+pub mod pl061;
 pub mod regs;
 pub mod virtio;
 
