@@ -22,9 +22,9 @@ use crate::GuestMemory;
 /// All methods take `&self` and are called from any thread, mostly vCPU threads, with no lock of the transport held.
 /// `notify` and the configuration accesses are on the guest's critical path and must be quick: a device whose work
 /// can block (a disk, a socket, a terminal) moves its queues into a [`Worker`](super::Worker) in `activate` (one for
-/// the device or one for each queue), wakes it from `notify`, and joins it in `stop`. A device whose work is short
-/// (entropy) may keep its queues behind a mutex and work in `notify`; it must not raise interrupts while it holds
-/// a lock that `notify` of another device might want, which in practice means: none but its own queue's.
+/// the device or one for each queue), wakes it from `notify`, and joins it in `stop`. [`Virtqueue::signal`] and
+/// [`Interrupt`] are called with no lock held, so a device whose work is short has a worker as well: it owns its queues
+/// and needs no lock.
 ///
 /// # Hostile guests
 ///

@@ -4,8 +4,11 @@
 //! document. A device class knows no transport: it sees the features that were negotiated, guest memory, its queues
 //! and [`Interrupt`]. `pci` is the transport; the other folders are one class each.
 
+pub mod balloon;
 mod chain;
+pub mod console;
 mod device;
+pub mod entropy;
 pub mod pci;
 mod queue;
 pub mod spec;

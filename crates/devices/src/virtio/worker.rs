@@ -36,6 +36,12 @@ impl Waker {
         self.0.changed.notify_one();
     }
 
+    /// Whether the worker is to stop: a turn which may be long looks here between two requests.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.0.rung.lock().stop
+    }
+
     /// Waits for a wake; `false` when the worker is to stop.
     fn wait(&self) -> bool {
         let mut rung = self.0.rung.lock();
@@ -50,36 +56,97 @@ impl Waker {
 /// A thread that takes a turn each time it is woken, and once at its beginning.
 pub struct Worker<S> {
     waker: Waker,
-    thread: JoinHandle<S>,
+    thread: Option<JoinHandle<S>>,
 }
 
 impl<S: Send + 'static> Worker<S> {
     /// Starts a thread named `name` which owns `state`. `turn` does all the work there is and returns; it may block
-    /// on work that ends by itself, but must not wait for what [`Waker`] is to announce.
+    /// on work that ends by itself, but must not wait for what [`Waker`] is to announce. The guest can give it work
+    /// faster than it is done, so it looks at [`Waker::is_stopping`] between two requests.
     pub fn spawn(
         name: &str,
         waker: &Waker,
         mut state: S,
-        mut turn: impl FnMut(&mut S) + Send + 'static,
+        mut turn: impl FnMut(&mut S, &Waker) + Send + 'static,
     ) -> io::Result<Self> {
         waker.0.rung.lock().stop = false;
         let (waker, bell) = (waker.clone(), waker.clone());
         let thread = Builder::new().name(name.to_owned()).spawn(move || {
             loop {
-                turn(&mut state);
+                turn(&mut state, &bell);
                 if !bell.wait() {
                     return state;
                 }
             }
         })?;
-        Ok(Self { waker, thread })
+        Ok(Self { waker, thread: Some(thread) })
     }
 
     /// Lets the current turn come to its end, ends the thread and returns its state. `None`: the thread had panicked,
     /// and the state went with it.
-    pub fn stop(self) -> Option<S> {
+    pub fn stop(mut self) -> Option<S> {
+        self.ring_stop();
+        self.thread.take()?.join().ok()
+    }
+}
+
+impl<S> Worker<S> {
+    fn ring_stop(&self) {
         self.waker.0.rung.lock().stop = true;
         self.waker.0.changed.notify_one();
-        self.thread.join().ok()
+    }
+}
+
+/// A worker that was not stopped ends by itself, with its state.
+impl<S> Drop for Worker<S> {
+    fn drop(&mut self) {
+        self.ring_stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_worker_takes_a_turn_at_its_beginning_and_for_each_wake_and_gives_its_state_back() {
+        let waker = Waker::new();
+        let (tx, rx) = mpsc::channel();
+        let worker = Worker::spawn("test", &waker, 0, move |n, _| {
+            *n += 1;
+            tx.send(*n).unwrap();
+        })
+        .unwrap();
+        assert_eq!(rx.recv().unwrap(), 1);
+        waker.wake();
+        assert_eq!(rx.recv().unwrap(), 2);
+        assert_eq!(worker.stop(), Some(2));
+        waker.wake();
+        let worker = Worker::spawn("test", &waker, 7, |_, _| {}).unwrap();
+        assert_eq!(worker.stop(), Some(7));
+    }
+
+    #[test]
+    fn a_wake_during_a_turn_is_not_lost() {
+        let (tx, rx) = mpsc::channel();
+        let worker = Worker::spawn("test", &Waker::new(), 0, move |n, waker| {
+            *n += 1;
+            if *n < 100 {
+                waker.wake();
+            } else {
+                tx.send(()).unwrap();
+            }
+        })
+        .unwrap();
+        rx.recv().unwrap();
+        assert_eq!(worker.stop(), Some(100));
+    }
+
+    #[test]
+    fn the_state_of_a_worker_that_panicked_is_gone() {
+        let worker = Worker::spawn("test", &Waker::new(), (), |(), _| std::panic::resume_unwind(Box::new(()))).unwrap();
+        assert_eq!(worker.stop(), None);
     }
 }
