@@ -10,6 +10,8 @@ pub mod gic;
 pub mod irq;
 pub mod pci;
 pub mod pl061;
+pub mod pl011;
+pub mod pl031;
 pub mod regs;
 pub mod virtio;
 

@@ -52,6 +52,23 @@ pub fn half(value: u64, high: bool) -> u32 {
     (if high { value >> 32 } else { value }) as u32
 }
 
+/// Size of the window of an Arm PrimeCell.
+pub const PRIMECELL_SIZE: u64 = 0x1000;
+
+/// The identification registers of a PrimeCell, the last 32 bytes of its window: `peripheral` is its PeriphID3..0 as
+/// one number (part, designer, revision, configuration). Zero elsewhere.
+#[must_use]
+pub fn primecell_id(offset: u64, peripheral: u32) -> u32 {
+    const PERIPH_ID: u64 = 0xfe0;
+    const PCELL_ID: u64 = 0xff0;
+    let byte = |id: u32, from: u64| u32::from(id.to_le_bytes()[((offset - from) / 4) as usize]);
+    match offset {
+        PERIPH_ID..PCELL_ID => byte(peripheral, PERIPH_ID),
+        PCELL_ID..PRIMECELL_SIZE => byte(0xb105_f00d, PCELL_ID),
+        _ => 0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
