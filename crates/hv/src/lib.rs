@@ -4,6 +4,8 @@
 //! the CPU and bound there, once, to become a [`Vcpu`]. Device accesses are callbacks made *during* [`Vcpu::run`]
 //! (see [`Mmio`] and [`Gic`]); `run` returns only when the CPU has to stop.
 
+pub mod kvm;
+
 use std::sync::Arc;
 
 /// The guest's RAM: regions of host memory at guest-physical addresses.
