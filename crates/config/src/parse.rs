@@ -16,7 +16,7 @@ const MAX_PROBLEMS: usize = 100;
 #[derive(Debug, Default)]
 pub struct Builder {
     root: Vec<(String, Node)>,
-    origins: BTreeMap<String, String>,
+    origins: Origins,
     problems: Vec<Problem>,
 }
 
@@ -27,7 +27,17 @@ pub struct Parsed {
     pub machine: Option<Machine>,
     /// What is wrong with the text. With an error among them the machine is not to be started.
     pub problems: Vec<Problem>,
-    origins: BTreeMap<String, String>,
+    origins: Origins,
+}
+
+/// Where fields, by path, were given.
+#[derive(Debug, Default)]
+struct Origins(BTreeMap<String, Origin>);
+
+#[derive(Debug)]
+enum Origin {
+    Line(usize),
+    Argument(String),
 }
 
 impl Builder {
@@ -41,7 +51,7 @@ impl Builder {
     pub fn toml(&mut self, text: &str) -> &mut Self {
         let document = tree::read_toml(text);
         self.problems.extend(document.problems);
-        self.origins.extend(document.lines.into_iter().map(|(path, line)| (path, format!("line {line}"))));
+        self.origins.0.extend(document.lines.into_iter().map(|(path, line)| (path, Origin::Line(line))));
         if self.root.is_empty() {
             self.root = document.entries;
         } else {
@@ -52,41 +62,40 @@ impl Builder {
 
     /// Sets a plain field: `cpus`, `memory`, `engine`, `nested`, `clipboard`. `origin` is what to call it in messages.
     pub fn set(&mut self, key: &str, value: &str, origin: &str) -> &mut Self {
-        self.origins.insert(key.to_owned(), origin.to_owned());
-        self.put(key, Node::Word(value.to_owned()));
+        self.put_from(key, Node::Word(value.to_owned()), origin.to_owned());
         self
     }
 
     /// Sets the boot loader from `KIND,key=value,...`.
-    ///
-    /// The keys with which vfkit describes a Mac at its `macos` boot loader go to the platform, where they belong.
     pub fn bootloader(&mut self, text: &str) -> &mut Self {
         let origin = format!("--bootloader {}", shortened(text));
         match key_value::read(text) {
-            Ok((kind, keys)) if kind == "macos" && !keys.is_empty() => {
-                self.origins.insert("platform".to_owned(), origin.clone());
-                self.put("platform", with_kind("mac", keys));
-                self.origins.insert("bootloader".to_owned(), origin);
-                self.put("bootloader", with_kind("macos", Vec::new()));
-            }
-            Ok((kind, keys)) => {
-                self.origins.insert("bootloader".to_owned(), origin);
-                self.put("bootloader", with_kind(&kind, keys));
-            }
-            Err(what) => self.refuse("bootloader", what, origin),
+            Ok((kind, keys)) => self.put_bootloader(&kind, keys, origin),
+            Err(what) => self.refuse("bootloader", &what, origin),
         }
         self
+    }
+
+    /// Sets the boot loader from its parts; a flag has the value `true`.
+    pub fn bootloader_with(&mut self, kind: &str, keys: &[(&str, &str)], origin: &str) -> &mut Self {
+        self.put_bootloader(kind, nodes(keys), origin.to_owned());
+        self
+    }
+
+    /// The keys with which vfkit describes a Mac at its `macos` boot loader go to the platform, where they belong.
+    fn put_bootloader(&mut self, kind: &str, mut keys: Vec<(String, Node)>, origin: String) {
+        if kind == "macos" && !keys.is_empty() {
+            self.put_from("platform", with_kind("mac", std::mem::take(&mut keys)), origin.clone());
+        }
+        self.put_from("bootloader", with_kind(kind, keys), origin);
     }
 
     /// Sets the platform from `KIND,key=value,...`.
     pub fn platform(&mut self, text: &str) -> &mut Self {
         let origin = format!("--platform {}", shortened(text));
         match key_value::read(text) {
-            Ok((kind, keys)) => {
-                self.origins.insert("platform".to_owned(), origin);
-                self.put("platform", with_kind(&kind, keys));
-            }
-            Err(what) => self.refuse("platform", what, origin),
+            Ok((kind, keys)) => self.put_from("platform", with_kind(&kind, keys), origin),
+            Err(what) => self.refuse("platform", &what, origin),
         }
         self
     }
@@ -94,40 +103,50 @@ impl Builder {
     /// Adds the device `KIND,key=value,...`.
     pub fn device(&mut self, text: &str) -> &mut Self {
         let origin = format!("--device {}", shortened(text));
-        let (kind, keys) = match key_value::read(text) {
-            Ok(read) => read,
-            Err(what) => {
-                self.refuse("device", what, origin);
-                return self;
-            }
-        };
-        let Some(section) = section::of_kind(&kind) else {
-            let what = format!("`{}` is no kind of device", shortened(&kind));
-            let kinds = section::kinds();
-            let mut problem = Problem::error("device", what, did_you_mean(&kind, &kinds));
-            problem.origin = Some(origin);
-            self.problems.push(problem);
-            return self;
-        };
-        let node = if section.kinds.len() == 1 { Node::Table(keys) } else { with_kind(&kind, keys) };
-        if section.many {
-            let index = match self.root.iter_mut().find(|(key, _)| key == section.name) {
-                Some((_, Node::List(items))) => {
-                    items.push(node);
-                    items.len() - 1
-                }
-                Some(_) => return self, // The file has no list there, which is reported when it is read.
-                None => {
-                    self.root.push((section.name.to_owned(), Node::List(vec![node])));
-                    0
-                }
-            };
-            self.origins.insert(format!("{}[{index}]", section.name), origin);
-        } else {
-            self.origins.insert(section.name.to_owned(), origin);
-            self.put(section.name, node);
+        match key_value::read(text) {
+            Ok((kind, keys)) => self.add_device(&kind, keys, origin),
+            Err(what) => self.refuse("device", &what, origin),
         }
         self
+    }
+
+    /// Adds a device from its parts; a flag has the value `true`.
+    pub fn device_with(&mut self, kind: &str, keys: &[(&str, &str)], origin: &str) -> &mut Self {
+        self.add_device(kind, nodes(keys), origin.to_owned());
+        self
+    }
+
+    /// Whether there is anything under `key`, such as `network`.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.root.iter().any(|(known, _)| known == key)
+    }
+
+    fn add_device(&mut self, kind: &str, keys: Vec<(String, Node)>, origin: String) {
+        let Some(section) = section::of_kind(kind) else {
+            let what = format!("`{}` is no kind of device: {}", shortened(kind), did_you_mean(kind, &section::kinds()));
+            return self.refuse("device", &what, origin);
+        };
+        let node = if section.kinds.len() == 1 { Node::Table(keys) } else { with_kind(kind, keys) };
+        if !section.many {
+            return self.put_from(section.name, node, origin);
+        }
+        if !self.has(section.name) {
+            self.root.push((section.name.to_owned(), Node::List(Vec::new())));
+        }
+        // A file that has something else than a list there is reported when it is read.
+        if let Some((_, Node::List(items))) = self.root.iter_mut().find(|(key, _)| key == section.name) {
+            self.origins.0.insert(format!("{}[{}]", section.name, items.len()), Origin::Argument(origin));
+            items.push(node);
+        }
+    }
+
+    fn put_from(&mut self, key: &str, node: Node, origin: String) {
+        // What the file said of it and of its keys is replaced.
+        let below = [format!("{key}."), format!("{key}[")];
+        self.origins.0.retain(|path, _| !below.iter().any(|prefix| path.starts_with(prefix)));
+        self.origins.0.insert(key.to_owned(), Origin::Argument(origin));
+        self.put(key, node);
     }
 
     fn put(&mut self, key: &str, node: Node) {
@@ -135,8 +154,8 @@ impl Builder {
         self.root.push((key.to_owned(), node));
     }
 
-    fn refuse(&mut self, path: &str, what: String, origin: String) {
-        let mut problem = problem_of(path.to_owned(), &what);
+    fn refuse(&mut self, path: &str, what: &str, origin: String) {
+        let mut problem = problem_of(path.to_owned(), what);
         problem.origin = Some(origin);
         self.problems.push(problem);
     }
@@ -163,9 +182,8 @@ impl Builder {
                 }
             }
         }
-        let mut parsed = Parsed { machine, problems, origins };
-        locate(&mut parsed.problems, &parsed.origins);
-        parsed
+        origins.locate(&mut problems);
+        Parsed { machine, problems, origins }
     }
 }
 
@@ -175,13 +193,25 @@ impl Parsed {
     #[must_use]
     pub fn check(&self, engine: Engine, host: &dyn HostFacts) -> Vec<Problem> {
         let mut found = self.machine.as_ref().map(|machine| machine.validate(engine, host)).unwrap_or_default();
-        locate(&mut found, &self.origins);
+        self.origins.locate(&mut found);
         let mut problems = self.problems.clone();
         // What was given up while reading can look missing afterwards; the first report of a field is the right one.
         found.retain(|problem| !problems.iter().any(|known| known.path == problem.path));
         problems.extend(found);
         problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
         problems
+    }
+
+    /// Makes the relative paths of the file relative to its folder `base`; those of arguments are as the caller means
+    /// them. `~/` becomes `home` in both.
+    pub fn resolve_paths(&mut self, base: &Path, home: Option<&Path>) {
+        let origins = &self.origins;
+        let Some(machine) = &mut self.machine else { return };
+        machine.visit_paths(&mut |field, path, _| match (path.strip_prefix("~"), home) {
+            (Ok(rest), Some(home)) => *path = home.join(rest),
+            _ if matches!(origins.of(&field), Some(Origin::Line(_))) => *path = base.join(&*path),
+            _ => {}
+        });
     }
 }
 
@@ -233,14 +263,6 @@ impl Machine {
         }
         Ok(args)
     }
-
-    /// Makes relative paths relative to `base`, as those of a file are to its folder, and `~/` to `home`.
-    pub fn resolve_paths(&mut self, base: &Path, home: Option<&Path>) {
-        self.for_each_path_mut(|path| match (path.strip_prefix("~"), home) {
-            (Ok(rest), Some(home)) => *path = home.join(rest),
-            _ => *path = base.join(&*path),
-        });
-    }
 }
 
 fn argument(kind: &str, table: &toml::Table) -> String {
@@ -253,6 +275,10 @@ fn argument(kind: &str, table: &toml::Table) -> String {
 
 fn unwritable(error: &toml::ser::Error) -> Problem {
     Problem::error("TOML", error.to_string(), "use UTF-8 paths and smaller numbers")
+}
+
+fn nodes(keys: &[(&str, &str)]) -> Vec<(String, Node)> {
+    keys.iter().map(|(key, value)| ((*key).to_owned(), Node::Word((*value).to_owned()))).collect()
 }
 
 fn with_kind(kind: &str, mut keys: Vec<(String, Node)>) -> Node {
@@ -337,18 +363,25 @@ fn did_you_mean(name: &str, known: &[&str]) -> String {
     }
 }
 
-/// Tells of each problem where its field, or the nearest one around it, was given.
-fn locate(problems: &mut [Problem], origins: &BTreeMap<String, String>) {
-    for problem in problems.iter_mut().filter(|problem| problem.origin.is_none()) {
-        let mut path = problem.path.as_str();
-        problem.origin = loop {
-            if let Some(origin) = origins.get(path) {
-                break Some(origin.clone());
+impl Origins {
+    /// Where the field, or the nearest one around it, was given.
+    fn of(&self, field: &str) -> Option<&Origin> {
+        let mut path = field;
+        loop {
+            if let Some(origin) = self.0.get(path) {
+                return Some(origin);
             }
-            match path.rfind(['.', '[']) {
-                Some(end) => path = &path[..end],
-                None => break None,
-            }
-        };
+            path = &path[..path.rfind(['.', '['])?];
+        }
+    }
+
+    /// Tells of each problem where its field was given.
+    fn locate(&self, problems: &mut [Problem]) {
+        for problem in problems.iter_mut().filter(|problem| problem.origin.is_none()) {
+            problem.origin = self.of(&problem.path).map(|origin| match origin {
+                Origin::Line(line) => format!("line {line}"),
+                Origin::Argument(text) => text.clone(),
+            });
+        }
     }
 }

@@ -31,12 +31,8 @@ impl Machine {
         self.clone().visit_paths(&mut |field, path, role| visit(field, path, role));
     }
 
-    /// Calls `visit` with each path of the machine.
-    pub(crate) fn for_each_path_mut(&mut self, mut visit: impl FnMut(&mut PathBuf)) {
-        self.visit_paths(&mut |_, path, _| visit(path));
-    }
-
-    fn visit_paths(&mut self, visit: &mut dyn FnMut(String, &mut PathBuf, Role)) {
+    /// As [`for_each_path`](Machine::for_each_path), to change the paths.
+    pub(crate) fn visit_paths(&mut self, visit: &mut dyn FnMut(String, &mut PathBuf, Role)) {
         match &mut self.bootloader {
             BootLoader::Linux(linux) => {
                 visit("bootloader.kernel".to_owned(), &mut linux.kernel, Role::Read);

@@ -319,14 +319,18 @@ fn arguments_add_to_a_file_and_replace_plain_fields() {
 }
 
 #[test]
-fn paths_are_resolved() {
-    let mut machine = Machine::from_toml(&format!("{KERNEL}initrd = \"~/initrd\"\n")).unwrap();
-    machine.storage.push(Storage::image("/abs.img"));
-    machine.resolve_paths(Path::new("/base"), Some(Path::new("/home/me")));
+fn paths_of_a_file_are_relative_to_it() {
+    let mut builder = Builder::new();
+    builder.toml(&format!("{KERNEL}initrd = \"~/initrd\"\n[[storage]]\nkind = \"virtio-blk\"\npath = \"/abs.img\"\n"));
+    builder.device("virtio-blk,path=disk.img").device("virtio-blk,path=~/disk.img");
+    let mut parsed = builder.finish();
+    parsed.resolve_paths(Path::new("/base"), Some(Path::new("/home/me")));
+    let machine = parsed.machine.unwrap();
     let BootLoader::Linux(linux) = &machine.bootloader else { panic!("{machine:?}") };
     assert_eq!(linux.kernel, Path::new("/base/Image"));
     assert_eq!(linux.initrd.as_deref(), Some(Path::new("/home/me/initrd")));
-    assert_eq!(machine.storage[0], Storage::image("/abs.img"));
+    let disks = ["/abs.img", "disk.img", "/home/me/disk.img"].map(Storage::image);
+    assert_eq!(machine.storage, disks);
 }
 
 #[test]
