@@ -78,6 +78,13 @@ impl Bus {
         found.map(|i| windows.remove(i)).is_some()
     }
 
+    /// Takes all windows away, at the end of a machine: what is behind them may own the bus.
+    pub fn clear(&self) {
+        let windows = std::mem::take(&mut *self.windows.write());
+        // Devices are dropped with no lock held.
+        drop(windows);
+    }
+
     /// Reads at a guest-physical address; zeroes where nothing answers.
     pub fn read(&self, addr: u64, data: &mut [u8]) {
         data.fill(0);

@@ -57,6 +57,9 @@ pub const RAM_BASE: u64 = 0x4000_0000;
 /// The most RAM that fits, in bytes.
 pub const RAM_MAX: u64 = PCI_MEMORY64.base - RAM_BASE;
 
+/// As many CPUs as have room for their redistributors.
+pub const MAX_CPUS: u32 = (GICR.size / 0x2_0000) as u32;
+
 /// Shared peripheral interrupts that the distributor has: INTIDs 32 to 287.
 pub const SPIS: u32 = 256;
 /// SPI of the PL011.
@@ -80,7 +83,7 @@ mod tests {
         for pair in all.windows(2) {
             assert!(pair[0].base + pair[0].size <= pair[1].base, "{pair:x?}");
         }
-        assert!(PCI_MEMORY64.base + PCI_MEMORY64.size <= 1 << arm64::id::PA_BITS);
-        assert!(PCI_ECAM.base + PCI_ECAM.size <= RAM_BASE);
+        let ends = [PCI_ECAM, PCI_MEMORY64].map(|r| r.base + r.size);
+        assert_eq!(ends, [RAM_BASE, 1 << arm64::id::PA_BITS]);
     }
 }

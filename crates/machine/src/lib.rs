@@ -3,9 +3,17 @@
 //! This is the only place where engines ([`hv`]) and devices ([`devices`]) meet, and the only one that knows
 //! addresses and interrupt numbers.
 
+mod board;
+mod cpu;
 mod error;
+mod glue;
 pub mod layout;
 pub mod loader;
+mod machine;
 pub mod memory;
+mod serial;
+mod tree;
 
+pub use board::{LinuxBoot, MakeVm, Parts};
 pub use error::Error;
+pub use machine::{Control, Counters, End, Event, Machine, Outcome};

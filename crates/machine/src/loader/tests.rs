@@ -18,7 +18,7 @@ fn file(bytes: &[u8]) -> File {
 
 /// An Image of `len` bytes that says it needs `image_size`.
 fn image(len: usize, text_offset: u64, image_size: u64, flags: u64) -> Vec<u8> {
-    let mut image: Vec<u8> = (0..len).map(|i| (i * 7 >> 3) as u8).collect();
+    let mut image: Vec<u8> = (0..len).map(|i| ((i * 7) >> 3) as u8).collect();
     image[8..16].copy_from_slice(&text_offset.to_le_bytes());
     image[16..24].copy_from_slice(&image_size.to_le_bytes());
     image[24..32].copy_from_slice(&flags.to_le_bytes());

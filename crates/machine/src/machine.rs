@@ -1,0 +1,178 @@
+//! The machine: boards, one after the other, and how it is told to stop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+
+use devices::pl061::Pl061;
+use hv::Exit;
+use parking_lot::Mutex;
+
+use crate::Error;
+use crate::board::{Board, MakeVm, Parts};
+use crate::cpu::CpuThread;
+
+/// Names and values of a CPU's counters.
+pub type Counters = Vec<(&'static str, u64)>;
+
+/// What a running machine hears.
+pub(crate) enum Message {
+    /// A CPU has stopped.
+    Exit { cpu: u32, exit: Exit },
+    /// Somebody has called [`Control::stop`].
+    Stop,
+}
+
+/// Something that happens while a machine runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// The CPUs run, for the first time or again after a reset.
+    Started,
+    /// The guest asked for a reset: all is made anew.
+    Reset,
+}
+
+/// How a machine ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// The guest powered off.
+    PoweredOff,
+    /// [`Control::stop`] was called.
+    Stopped,
+    /// A CPU failed; the text says why.
+    Crashed(String),
+}
+
+/// How a machine ended, and what its CPUs counted since the last reset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// How it ended.
+    pub end: End,
+    /// The counters of each CPU.
+    pub counters: Vec<Counters>,
+}
+
+/// A machine that has not run yet.
+pub struct Machine {
+    parts: Parts,
+    make_vm: Box<MakeVm>,
+    messages: Receiver<Message>,
+    control: Control,
+}
+
+/// Acts on a machine from any thread, before it runs, while it does and after.
+#[derive(Clone)]
+pub struct Control(Arc<Shared>);
+
+struct Shared {
+    messages: Mutex<Sender<Message>>,
+    stopped: AtomicBool,
+    /// The device of the board that is there now.
+    gpio: Mutex<Option<Arc<Pl061>>>,
+}
+
+impl Control {
+    /// Stops the machine as by pulling the plug. [`Machine::run`] returns soon.
+    pub fn stop(&self) {
+        self.0.stopped.store(true, Ordering::Release);
+        // When the machine has ended already nobody listens.
+        let _ = self.0.messages.lock().send(Message::Stop);
+    }
+
+    /// Presses the power button (`true`) or lets it go. `false`: the guest has no driver for the button, or does not
+    /// run, and will not notice. A press should last some tens of milliseconds.
+    pub fn set_power_button(&self, pressed: bool) -> bool {
+        let gpio = self.0.gpio.lock().clone();
+        gpio.is_some_and(|gpio| gpio.set_power_button(pressed))
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.0.stopped.load(Ordering::Acquire)
+    }
+}
+
+impl Machine {
+    /// A machine of `parts` on the engine that `make_vm` stands for.
+    #[must_use]
+    pub fn new(parts: Parts, make_vm: Box<MakeVm>) -> Self {
+        let (sender, messages) = mpsc::channel();
+        let shared = Shared { messages: Mutex::new(sender), stopped: AtomicBool::new(false), gpio: Mutex::default() };
+        Self { parts, make_vm, messages, control: Control(Arc::new(shared)) }
+    }
+
+    /// How others act on it.
+    #[must_use]
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// Runs the machine on the calling thread and ones of its own until it ends; a reset by the guest is no end.
+    /// `on_event` is called on the calling thread.
+    ///
+    /// # Errors
+    /// When the board cannot be built, at first or after a reset. No thread is left.
+    pub fn run(self, mut on_event: impl FnMut(Event)) -> Result<Outcome, Error> {
+        loop {
+            let board = Board::new(&self.parts, self.make_vm.as_ref())?;
+            *self.control.0.gpio.lock() = Some(board.gpio.clone());
+            let result = self.run_board(&board, &mut on_event);
+            *self.control.0.gpio.lock() = None;
+            drop(board);
+            let (exit, counters) = result?;
+            let end = match exit {
+                None => End::Stopped,
+                Some((_, Exit::PoweredOff)) => End::PoweredOff,
+                Some((cpu, Exit::Failed(reason))) => End::Crashed(format!("CPU {cpu}: {reason}")),
+                Some((cpu, Exit::Kicked)) => End::Crashed(format!("CPU {cpu} stopped without a reason")),
+                Some((_, Exit::Reset)) if self.control.is_stopped() => End::Stopped,
+                Some((_, Exit::Reset)) => {
+                    on_event(Event::Reset);
+                    continue;
+                }
+            };
+            return Ok(Outcome { end, counters });
+        }
+    }
+
+    /// Runs the CPUs until one of them stops or all are told to: `None`.
+    #[expect(clippy::type_complexity, reason = "two results, used once")]
+    fn run_board(
+        &self,
+        board: &Board,
+        on_event: &mut impl FnMut(Event),
+    ) -> Result<(Option<(u32, Exit)>, Vec<Counters>), Error> {
+        let mut threads = Vec::new();
+        let mut start = || {
+            // All seeds are taken before the first CPU runs and may start another.
+            let seeds =
+                (0..self.parts.cpus).map(|i| board.vm.vcpu(i, board.env.clone())).collect::<Result<Vec<_>, _>>()?;
+            for (index, seed) in (0..).zip(seeds) {
+                let entry = (index == 0).then_some(board.entry);
+                let sender = self.control.0.messages.lock().clone();
+                threads.push(CpuThread::start(index, seed, entry, sender)?);
+            }
+            Ok::<(), Error>(())
+        };
+        let started = start();
+        let exit = match started {
+            Ok(()) if !self.control.is_stopped() => {
+                on_event(Event::Started);
+                self.wait()
+            }
+            _ => None,
+        };
+        threads.iter().for_each(CpuThread::ask_to_stop);
+        let counters = threads.into_iter().map(CpuThread::join).collect();
+        // What the other CPUs said when they were stopped is of no interest to the next board.
+        self.messages.try_iter().for_each(drop);
+        started.map(|()| (exit, counters))
+    }
+
+    fn wait(&self) -> Option<(u32, Exit)> {
+        match self.messages.recv() {
+            Ok(Message::Exit { cpu, exit }) => Some((cpu, exit)),
+            // The sender lives in `control`, so that there always is one.
+            Ok(Message::Stop) | Err(_) => None,
+        }
+    }
+}

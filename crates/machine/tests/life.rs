@@ -1,0 +1,128 @@
+//! How machines start, are reset and end.
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use common::{Cpu, Made, file, machine, parts};
+use hv::Exit;
+use machine::{End, Error, Event, layout};
+use vm_memory::{Bytes, GuestAddress};
+
+fn all_gone(made: &Made) -> bool {
+    made.lock().unwrap().iter().all(|lines| lines.upgrade().is_none())
+}
+
+#[test]
+fn a_reset_makes_everything_anew() {
+    let boots = Arc::new(AtomicU32::new(0));
+    let count = boots.clone();
+    let (machine, made) = machine(parts(2), move |cpu: &Cpu| {
+        if cpu.boot.is_none() {
+            return cpu.sleep();
+        }
+        let dirt = GuestAddress(0x4300_0000);
+        assert_eq!(cpu.memory.read_obj::<u32>(dirt).unwrap(), 0);
+        assert_eq!(cpu.read32(0x0903_0410), 0, "a register of the GPIO controller");
+        cpu.memory.write_obj(0xdead_beef_u32, dirt).unwrap();
+        cpu.write32(0x0903_0410, 0xff);
+        match count.fetch_add(1, Ordering::SeqCst) {
+            2 => Exit::PoweredOff,
+            _ => Exit::Reset,
+        }
+    });
+    let mut events = Vec::new();
+    let outcome = machine.run(|event| events.push(event)).unwrap();
+    assert_eq!(outcome.end, End::PoweredOff);
+    assert_eq!(boots.load(Ordering::SeqCst), 3);
+    use Event::{Reset, Started};
+    assert_eq!(events, [Started, Reset, Started, Reset, Started]);
+    assert_eq!(made.lock().unwrap().len(), 6);
+    assert!(all_gone(&made), "a board of the past is still in memory");
+}
+
+#[test]
+fn any_cpu_can_end_the_machine() {
+    for (exit, end) in
+        [(Exit::PoweredOff, End::PoweredOff), (Exit::Failed("it broke".into()), End::Crashed("CPU 2: it broke".into()))]
+    {
+        let (machine, made) = machine(parts(4), move |cpu| if cpu.index == 2 { exit.clone() } else { cpu.sleep() });
+        assert_eq!(machine.run(|_| ()).unwrap().end, end);
+        assert!(all_gone(&made));
+    }
+}
+
+#[test]
+fn a_panic_on_a_cpu_ends_the_machine_and_not_the_process() {
+    let (machine, made) = machine(parts(3), |cpu| {
+        if cpu.index == 1 {
+            std::panic::resume_unwind(Box::new("a bug"));
+        }
+        cpu.sleep()
+    });
+    let End::Crashed(reason) = machine.run(|_| ()).unwrap().end else { panic!("it did not crash") };
+    assert!(reason.contains("CPU 1"), "{reason}");
+    assert!(all_gone(&made));
+}
+
+#[test]
+fn a_machine_can_be_stopped_before_and_while_it_runs() {
+    let (machine, made) = machine(parts(2), Cpu::sleep);
+    let control = machine.control();
+    let outcome = machine.run(|_| control.stop()).unwrap();
+    assert_eq!(outcome.end, End::Stopped);
+    assert!(all_gone(&made));
+    control.stop();
+
+    let (machine, _) = common::machine(parts(1), Cpu::sleep);
+    machine.control().stop();
+    let outcome = machine.run(|_| panic!("it started")).unwrap();
+    assert_eq!(outcome.end, End::Stopped);
+}
+
+#[test]
+fn a_guest_that_resets_for_ever_can_be_stopped() {
+    let (machine, _) = machine(parts(1), |_| Exit::Reset);
+    let control = machine.control();
+    let mut resets = 0;
+    let outcome = machine.run(|event| {
+        if event == Event::Reset {
+            resets += 1;
+            if resets == 5 {
+                control.stop();
+            }
+        }
+    });
+    assert_eq!(outcome.unwrap().end, End::Stopped);
+}
+
+#[test]
+fn what_cannot_be_built_is_an_error() {
+    for cpus in [0, layout::MAX_CPUS + 1] {
+        let (machine, _) = machine(parts(cpus), Cpu::sleep);
+        assert!(matches!(machine.run(|_| ()), Err(Error::CpuCount { .. })));
+    }
+    for memory in [0, 1 << 20, (64 << 20) + 1, u64::MAX] {
+        let (machine, _) = machine(machine::Parts { memory, ..parts(1) }, Cpu::sleep);
+        assert!(matches!(machine.run(|_| ()), Err(Error::MemorySize { .. })), "{memory:#x}");
+    }
+    let mut no_kernel = parts(1);
+    no_kernel.boot.kernel = file(b"not a kernel");
+    let (machine, _) = machine(no_kernel, Cpu::sleep);
+    assert!(matches!(machine.run(|_| ()), Err(Error::Load(_))));
+    let mut text = parts(1);
+    text.boot.command_line = "with a \0 inside".into();
+    let (machine, _) = common::machine(text, Cpu::sleep);
+    assert!(matches!(machine.run(|_| ()), Err(Error::DeviceTree(_))));
+}
+
+#[test]
+fn as_many_cpus_as_the_board_has_room_for() {
+    let (machine, _) = machine(parts(layout::MAX_CPUS), |cpu| {
+        let Some(_) = cpu.boot else { return cpu.sleep() };
+        assert!(cpu.tree().contains_key("/cpus/cpu@70a:reg"));
+        Exit::PoweredOff
+    });
+    assert_eq!(machine.run(|_| ()).unwrap().end, End::PoweredOff);
+}
