@@ -27,7 +27,7 @@ impl Gic {
         w.property_u32("#size-cells", 2)?;
         w.property_null("ranges")?;
         w.property_phandle(phandles.gic)?;
-        if let Some(its) = None::<(u64, u64)> {
+        if let Some(its) = self.its_window() {
             let child = w.begin_node(&format!("msi-controller@{:x}", its.0))?;
             w.property_string("compatible", "arm,gic-v3-its")?;
             w.property_null("msi-controller")?;

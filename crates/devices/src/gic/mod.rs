@@ -14,6 +14,7 @@ mod bank;
 mod cpu_interface;
 mod dist;
 mod fdt;
+mod its;
 mod lpi;
 mod output;
 mod redist;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 pub use self::fdt::Phandles;
+use self::its::spec::GITS_TRANSLATER;
 use self::output::Output;
 use self::spec::*;
 use self::state::{MAX_BANKS, State};
@@ -114,14 +116,22 @@ impl Gic {
         (self.redist_base, 2 * FRAME * self.outputs.len() as u64)
     }
 
+    /// The (base, size) of the ITS, if there is one.
+    #[must_use]
+    pub fn its_window(&self) -> Option<(u64, u64)> {
+        self.its_base.map(|base| (base, 2 * FRAME))
+    }
+
     /// The windows to put on the bus.
     #[must_use]
     pub fn windows(self: &Arc<Self>) -> Vec<Window> {
         let window = |(base, size), part| -> Window { (base, size, Arc::new(Registers { gic: self.clone(), part })) };
-        vec![
+        let mut windows = vec![
             window(self.distributor_window(), Part::Distributor),
             window(self.redistributor_window(), Part::Redistributors),
-        ]
+        ];
+        windows.extend(self.its_window().map(|its| window(its, Part::Its)));
+        windows
     }
 
     /// Puts everything back to its state after reset, but for the levels of the input lines. No vCPU may be running.
@@ -183,7 +193,9 @@ fn positions(mut set: u128) -> impl Iterator<Item = usize> {
 
 impl MsiSink for Gic {
     fn signal(&self, msi: Msi) {
-        if msi.address == self.dist_base + GICD_SETSPI_NSR {
+        if self.its_base.is_some_and(|base| msi.address == base + GITS_TRANSLATER) {
+            self.with(|state| state.message(msi.device_id, msi.data));
+        } else if msi.address == self.dist_base + GICD_SETSPI_NSR {
             self.with(|state| state.message_spi(msi.data & 0x3ff, true));
         } else {
             tracing::debug!(?msi, "a message to an address that takes none");
@@ -196,6 +208,7 @@ impl MsiSink for Gic {
 enum Part {
     Distributor,
     Redistributors,
+    Its,
 }
 
 /// A window of the GIC on the bus.
@@ -210,6 +223,7 @@ impl MmioDevice for Registers {
         self.gic.with(|state| match self.part {
             Part::Distributor => regs::read(offset, data, |at| state.read_dist(at, lpis)),
             Part::Redistributors => regs::read(offset, data, |at| state.read_redist(at, lpis)),
+            Part::Its => regs::read(offset, data, |at| state.read_its(at)),
         });
     }
 
@@ -218,6 +232,7 @@ impl MmioDevice for Registers {
         self.gic.with(|state| match self.part {
             Part::Distributor => regs::write(offset, data, |at, v, lanes| state.write_dist(at, v, lanes)),
             Part::Redistributors => regs::write(offset, data, |at, v, lanes| state.write_redist(at, v, lanes, lpis)),
+            Part::Its => regs::write(offset, data, |at, v, lanes| state.write_its(at, v, lanes)),
         });
     }
 }

@@ -5,6 +5,7 @@
 
 use super::bank::{Bank, bits};
 use super::cpu_interface::CpuInterface;
+use super::its::Its;
 use super::lpi::Lpis;
 use super::spec::*;
 use crate::GuestMemory;
@@ -56,6 +57,7 @@ pub(super) struct State {
     /// The CPU that each route means.
     targets: Vec<Option<u16>>,
     pub(super) cpus: Vec<Cpu>,
+    pub(super) its: Its,
     /// The CPUs whose offer may have changed, a bit for each.
     dirty: u128,
 }
@@ -81,6 +83,7 @@ impl State {
             routes: vec![0; banks * 32],
             targets: vec![None; banks * 32],
             cpus: cpus.collect(),
+            its: Its::default(),
             dirty: 0,
         };
         for intid in FIRST_SPI..(banks * 32) as u32 {

@@ -1,6 +1,8 @@
 //! Tests of the GIC by what a guest and the devices see of it: registers, lines, the inputs of the CPUs.
 
 mod cpu_interface;
+mod fdt;
+mod its;
 mod registers;
 
 use std::sync::Arc;
