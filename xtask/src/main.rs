@@ -1,3 +1,57 @@
 //! House checks, guest images and benches: `cargo xtask help`.
 
-fn main() {}
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+mod bench;
+mod check;
+mod ci;
+mod guest;
+mod shell;
+
+/// The fetcher is a part of the `russet` command, which is no library.
+#[path = "../../crates/cli/src/debian/mod.rs"]
+mod debian;
+
+/// House checks, guest images and benches of Russet.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// All that has to pass before a change is done: format, clippy, house rules, tests, documentation, macOS types
+    Ci(ci::Options),
+    /// The house rules: what cannot be said to clippy. Each finding names its fix
+    Check,
+    /// Prepares guest images and prints where they are
+    #[command(subcommand)]
+    Guest(guest::Image),
+    /// Measures
+    #[command(subcommand)]
+    Bench(bench::Bench),
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            shell::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
+    match task {
+        Task::Ci(options) => ci::run(&options),
+        Task::Check => check::run(),
+        Task::Guest(image) => guest::run(&image),
+        Task::Bench(bench) => bench::run(&bench),
+    }
+}

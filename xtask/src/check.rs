@@ -1,0 +1,5 @@
+//! House rules.
+use anyhow::Result;
+pub(crate) fn run() -> Result<()> {
+    Ok(())
+}

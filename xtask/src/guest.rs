@@ -1,0 +1,99 @@
+//! Guest images for tests and benches.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use clap::Subcommand;
+
+use crate::debian::{self, Bar, Guest, Request};
+use crate::shell::{self, has, output, print, run as sh};
+
+/// An image to prepare.
+#[derive(Subcommand)]
+pub(crate) enum Image {
+    /// Debian's arm64 cloud kernel and the initial RAM disk of `russet run debian`
+    Debian {
+        /// Another suite than the host's, such as trixie or bookworm-backports
+        #[arg(long)]
+        suite: Option<String>,
+        /// Look for a newer one
+        #[arg(long)]
+        refresh: bool,
+    },
+    /// An arm64 Debian with perl, python3, openssl and gzip on an ext4 image
+    Root {
+        /// The suite
+        #[arg(long, default_value = "bookworm")]
+        suite: String,
+        /// Make it again
+        #[arg(long)]
+        refresh: bool,
+    },
+}
+
+pub(crate) fn run(image: &Image) -> Result<()> {
+    match image {
+        Image::Debian { suite, refresh } => {
+            let guest = debian(suite.as_deref(), *refresh)?;
+            print(&format!("{}\n{}", guest.kernel.display(), guest.initrd.display()))
+        }
+        Image::Root { suite, refresh } => print(&root(suite, *refresh)?.display().to_string()),
+    }
+}
+
+/// The kernel and initial RAM disk, from the user's cache or the network.
+pub(crate) fn debian(suite: Option<&str>, refresh: bool) -> Result<Guest> {
+    debian::fetch(&Request { suite: suite.map(str::to_owned), refresh }, &Bar::new())
+}
+
+/// Size of the root image. It is sparse.
+const ROOT_SIZE: &str = "2G";
+const ROOT_PACKAGES: &str = "perl,python3-minimal,openssl,gzip";
+
+/// The image of a root file system, `target/guests/root-SUITE.img`.
+fn root(suite: &str, refresh: bool) -> Result<PathBuf> {
+    let folder = shell::target().join("guests");
+    fs::create_dir_all(&folder)?;
+    let image = folder.join(format!("root-{suite}.img"));
+    if image.is_file() && !refresh {
+        return Ok(image);
+    }
+    for (program, package) in
+        [("mmdebstrap", "mmdebstrap"), ("mke2fs", "e2fsprogs"), ("qemu-aarch64-static", "qemu-user-static")]
+    {
+        if !has(program) && !Path::new("/usr/sbin").join(program).is_file() {
+            bail!("{program} is missing: apt-get install {package}");
+        }
+    }
+    let work = tempfile::tempdir_in(&folder)?;
+    let (tree, unfinished) = (work.path().join("tree.tar"), work.path().join("root.img"));
+    sh(Command::new("mmdebstrap")
+        .args(["--architectures=arm64", "--variant=minbase", "--skip=check/qemu"])
+        .arg(format!("--include={ROOT_PACKAGES}"))
+        .arg("--dpkgopt=path-exclude=/usr/share/doc/*")
+        .arg("--dpkgopt=path-exclude=/usr/share/locale/*")
+        .arg("--dpkgopt=path-exclude=/usr/share/man/*")
+        .args([suite.as_ref(), tree.as_os_str()])
+        .arg(mirror()?))?;
+    // Owners and devices are kept by fakeroot when we are not root.
+    let script = "mkdir \"$1/tree\" && tar -xf \"$1/tree.tar\" -C \"$1/tree\" && \
+                  /sbin/mke2fs -q -t ext4 -L root -d \"$1/tree\" \"$1/root.img\" \"$2\"";
+    let root = output(Command::new("id").arg("-u"))?.trim() == "0";
+    let mut make = if root { Command::new("sh") } else { Command::new("fakeroot") };
+    if !root {
+        make.arg("sh");
+    }
+    sh(make.args(["-e", "-c", script, "sh"]).arg(work.path()).arg(ROOT_SIZE))?;
+    fs::rename(unfinished, &image)?;
+    Ok(image)
+}
+
+/// The Debian mirror of the host's apt.
+fn mirror() -> Result<String> {
+    let uris = output(Command::new("apt-get").args(["--print-uris", "update"]))?;
+    let mirror = uris.lines().filter_map(|l| l.strip_prefix('\'')?.split_once("/dists/"));
+    let mirror = mirror.map(|(site, _)| site).find(|s| s.trim_end_matches('/').ends_with("/debian"));
+    mirror.map(str::to_owned).context("apt's sources on this host name no Debian mirror")
+}
