@@ -1,1 +1,26 @@
-//! Russet: the software AArch64 CPU.
+//! The software AArch64 CPU behind the engine seam: decode, interpreter, MMU and TLB, system registers.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`isa`] | the one table of instructions, its decoder |
+//! | `interp` | predecoded operations and their handlers |
+//! | `simd`, `fp` | FP, AdvSIMD and crypto instructions, soft float |
+//! | `code` | pages of operations, the instruction TLB |
+//! | `mmu`, `ram` | the data TLB, accesses to virtual memory, guest RAM |
+//! | `sys` | system registers, exceptions, timers, maintenance, PSCI |
+//! | `shared` | what CPUs share: signals, broadcast maintenance, power, clock |
+//! | `vcpu` | the run loop behind [`hv::Vcpu`] |
+
+pub mod cpu;
+pub mod isa;
+pub mod trap;
+
+mod code;
+mod interp;
+mod mmu;
+mod ram;
+mod shared;
+mod sys;
+mod vcpu;
+
+pub use vcpu::{MAX_CPUS, Options, Vm};

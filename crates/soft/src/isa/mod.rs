@@ -3,8 +3,11 @@
 //! The decoder, the list for coverage and the generator of the differential test are all made from [`TABLES`].
 //! Names and fields are those of the Arm Architecture Reference Manual (DDI 0487), chapter C4 and C6/C7.
 
-pub mod decode;
+pub(crate) mod decode;
+mod int;
+mod mem;
 mod pattern;
+mod system;
 
 use crate::cpu::Cpu;
 use crate::interp::Op;
@@ -71,11 +74,15 @@ impl Insn {
 /// own. The program counter is [`Cpu::pc`] of this instruction; returning `Ok` goes on with the next one.
 pub type Called = fn(&mut Cpu, Insn) -> Result<(), Trap>;
 
+/// Makes the operation of an instruction word at a byte offset of its page; `None` when this encoding of the row is
+/// unallocated.
+pub(crate) type Lower = fn(Insn, u32) -> Option<Op>;
+
 /// How a row of the table is carried out.
 #[derive(Clone, Copy)]
 pub enum Exec {
     /// Decoded once into an operation with its own handler. `None`: this encoding of the row is unallocated.
-    Lower(fn(Insn, u32) -> Option<Op>),
+    Lower(Lower),
     /// Called, without the condition flags.
     Call(Called),
     /// Called with [`Cpu::nzcv`] up to date before and taken up after.
@@ -113,9 +120,9 @@ macro_rules! rows {
 pub(crate) use rows;
 
 /// Every table, one for each group of chapter C4.
-pub static TABLES: &[&[Row]] = &[];
+pub static TABLES: &[&[Row]] = &[int::ROWS, mem::ROWS, system::ROWS];
 
 /// Every row of every table.
-pub fn rows() -> impl Iterator<Item = &'static Row> {
+pub fn all_rows() -> impl Iterator<Item = &'static Row> {
     TABLES.iter().flat_map(|t| t.iter())
 }

@@ -1,0 +1,179 @@
+//! Code pages: the predecoded form of guest code, and the instruction TLB that finds it by virtual address.
+//!
+//! A page is keyed by physical address only, so that processes which share a library share its operations. Each CPU
+//! has its own pages: nothing here is touched by another thread. The guest's instruction cache is not coherent
+//! (`CTR_EL0.DIC` is 0), so a page is brought up to date when the guest invalidates it and never otherwise.
+
+#![allow(unsafe_code)]
+
+use std::collections::HashMap;
+
+use crate::interp::{Op, OpPtr, page_end, step_end, undecoded};
+use crate::ram::HostPage;
+
+/// Bytes of a page of guest memory, for code and TLB alike.
+pub const PAGE_SIZE: u64 = 4096;
+/// Instructions in a page.
+pub const PAGE_OPS: usize = 1024;
+/// Pages kept before all are dropped: 20 KiB each.
+const MAX_PAGES: usize = 4096;
+
+/// A page of operations, the words that they were made from, and the operation after the last word.
+pub(crate) struct CodePage {
+    ops: [Op; PAGE_OPS + 1],
+    words: [u32; PAGE_OPS],
+    /// Where the words are.
+    pub memory: HostPage,
+}
+
+impl CodePage {
+    fn new(memory: HostPage) -> Box<Self> {
+        let mut ops = [Op::new(undecoded); PAGE_OPS + 1];
+        ops[PAGE_OPS] = Op::new(page_end);
+        Box::new(Self { ops, words: [0; PAGE_OPS], memory })
+    }
+
+    /// Drops the operations whose words have changed, and those before them, which may have been fused with them.
+    fn refresh(&mut self) {
+        for at in 0..PAGE_OPS {
+            let word = self.memory.word(at);
+            if self.words[at] != word {
+                self.words[at] = word;
+                self.ops[at].handler = undecoded;
+                if at > 0 {
+                    self.ops[at - 1].handler = undecoded;
+                }
+            }
+        }
+    }
+}
+
+/// The code pages of one CPU.
+pub(crate) struct CodeCache {
+    pages: HashMap<u64, Box<CodePage>>,
+    /// For single steps: every operation ends the step.
+    step: Box<CodePage>,
+}
+
+impl CodeCache {
+    pub fn new() -> Self {
+        let mut step = CodePage::new(HostPage::none());
+        step.ops.fill(Op::new(step_end));
+        Self { pages: HashMap::new(), step }
+    }
+
+    /// Number of pages.
+    pub fn len(&self) -> usize {
+        self.pages.len()
+    }
+
+    /// The page of the guest-physical page address `pa`, made when it is not there yet. May drop other pages: every
+    /// [`OpPtr`] and [`PagePtr`] from before is dead, and `None` says that the instruction TLB has to forget them.
+    pub fn page(&mut self, pa: u64, memory: HostPage) -> (PagePtr, bool) {
+        let full = self.pages.len() >= MAX_PAGES && !self.pages.contains_key(&pa);
+        if full {
+            self.pages.clear();
+        }
+        let page = self.pages.entry(pa).or_insert_with(|| CodePage::new(memory));
+        (PagePtr(&raw mut **page), full)
+    }
+
+    /// A page in which only `op` at index `at` is an operation and every other ends the step.
+    pub fn step_page(&mut self, at: usize, op: Op, memory: HostPage) -> PagePtr {
+        self.step.ops.fill(Op::new(step_end));
+        self.step.ops[at] = op;
+        self.step.memory = memory;
+        PagePtr(&raw mut *self.step)
+    }
+
+    /// The guest invalidated its instruction cache for the page at `pa`.
+    pub fn invalidate(&mut self, pa: u64) {
+        if let Some(page) = self.pages.get_mut(&pa) {
+            page.refresh();
+        }
+    }
+
+    /// The guest invalidated all of its instruction cache.
+    pub fn invalidate_all(&mut self) {
+        self.pages.values_mut().for_each(|page| page.refresh());
+    }
+}
+
+/// A pointer to a live code page; see [`CodeCache::page`] for how long it lives.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PagePtr(*mut CodePage);
+
+impl PagePtr {
+    pub const NONE: Self = Self(std::ptr::null_mut());
+
+    /// The operation at byte offset `offset` of the page.
+    #[inline(always)]
+    pub fn op(self, offset: u64) -> OpPtr {
+        let first = self.0 as *const Op;
+        const { assert!(std::mem::offset_of!(CodePage, ops) == 0) };
+        OpPtr(first.wrapping_add((offset >> 2 & 1023) as usize))
+    }
+
+    /// The index of an operation of this page.
+    #[inline(always)]
+    pub fn index(self, op: OpPtr) -> usize {
+        (op.0 as usize).wrapping_sub(self.0 as usize) / size_of::<Op>()
+    }
+
+    /// The word at `index` as memory has it now, remembered as the one that the operation was made from.
+    pub fn take_word(self, index: usize) -> u32 {
+        // SAFETY: the page is live (see the type) and no reference into it is held across this call.
+        let page = unsafe { &mut *self.0 };
+        let word = page.memory.word(index);
+        page.words[index] = word;
+        word
+    }
+
+    /// Puts an operation at `index`, below 1024.
+    pub fn set(self, index: usize, op: Op) {
+        // SAFETY: as in `take_word`; operations are plain data that handlers copy field by field.
+        unsafe { (&mut (*self.0).ops)[index] = op }
+    }
+}
+
+/// Entries of the instruction TLB.
+const ITLB_ENTRIES: usize = 512;
+
+/// The instruction TLB: code pages by virtual address and translation context.
+pub(crate) struct Itlb {
+    entries: [(u64, PagePtr); ITLB_ENTRIES],
+}
+
+impl Itlb {
+    /// An empty TLB.
+    pub fn new() -> Self {
+        Self { entries: [(u64::MAX, PagePtr::NONE); ITLB_ENTRIES] }
+    }
+
+    fn index(va: u64) -> usize {
+        (va / PAGE_SIZE) as usize % ITLB_ENTRIES
+    }
+
+    /// The page and operation at `va`, if `va` is aligned and known in `context`.
+    #[inline(always)]
+    pub fn find(&self, va: u64, context: u64) -> Option<(PagePtr, OpPtr)> {
+        let (tag, page) = self.entries[Self::index(va)];
+        // An unaligned address has bit 0 or 1 set in `va & 0xfff...f003`; a tag never has.
+        (tag == (va & !(PAGE_SIZE - 4)) | context << 2).then(|| (page, page.op(va & (PAGE_SIZE - 1))))
+    }
+
+    /// Remembers `page` for `va`.
+    pub fn insert(&mut self, va: u64, context: u64, page: PagePtr) {
+        self.entries[Self::index(va)] = (va & !(PAGE_SIZE - 1) | context << 2, page);
+    }
+
+    /// Forgets the page at `va` in every context.
+    pub fn remove(&mut self, va: u64) {
+        self.entries[Self::index(va)].0 = u64::MAX;
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.entries.fill((u64::MAX, PagePtr::NONE));
+    }
+}

@@ -1,0 +1,120 @@
+//! Loads and stores of two general registers: LDP, STP, LDPSW, LDNP, STNP.
+
+use super::alu::{zd, zr};
+use super::mem::{Load, Mode, Offset, Post, Pre, S32X, U32, U64};
+use super::{Handler, Op, OpPtr, leave};
+use crate::cpu::Cpu;
+use crate::isa::Insn;
+use crate::ram::{HostPtr, Scalar};
+use crate::trap::Trap;
+
+extern "C" fn ldp<L: Load, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
+    let (va, base) = M::address(cpu, op);
+    let Some(host) = cpu.tlb.read(va, L::Memory::SIZE * 2, cpu.tlb_context) else {
+        return ldp_slow::<L, M>(cpu, op, budget, fa, fb, fk);
+    };
+    let first = HostPtr(host as *mut u8).load();
+    let second = HostPtr((host + L::Memory::SIZE) as *mut u8).load();
+    if M::WRITE_BACK {
+        cpu.x[op.n()] = base;
+    }
+    cpu.x[op.d()] = L::extend(first);
+    cpu.x[op.a()] = L::extend(second);
+    op.next(cpu, budget, fa, fb, fk)
+}
+
+#[cold]
+#[inline(never)]
+extern "C" fn ldp_slow<L: Load, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
+    let (va, base) = M::address(cpu, op);
+    match load_two::<L::Memory>(cpu, va) {
+        Ok((first, second)) => {
+            if M::WRITE_BACK {
+                cpu.x[op.n()] = base;
+            }
+            cpu.x[op.d()] = L::extend(first);
+            cpu.x[op.a()] = L::extend(second);
+            op.next(cpu, budget, fa, fb, fk)
+        }
+        Err(trap) => leave(cpu, op, trap, fa, fb, fk),
+    }
+}
+
+/// Loads two neighbours.
+pub(crate) fn load_two<T: Scalar>(cpu: &mut Cpu, va: u64) -> Result<(T, T), Trap> {
+    Ok((cpu.load(va)?, cpu.load(va.wrapping_add(T::SIZE))?))
+}
+
+/// Stores two neighbours; when the second faults, the first may have been stored, as the architecture allows.
+pub(crate) fn store_two<T: Scalar>(cpu: &mut Cpu, va: u64, first: T, second: T) -> Result<(), Trap> {
+    cpu.store(va, first)?;
+    cpu.store(va.wrapping_add(T::SIZE), second)
+}
+
+extern "C" fn stp<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
+    let (va, base) = M::address(cpu, op);
+    let Some(host) = cpu.tlb.write(va, T::SIZE * 2, cpu.tlb_context) else {
+        return stp_slow::<T, M>(cpu, op, budget, fa, fb, fk);
+    };
+    HostPtr(host as *mut u8).store(T::from_u64(cpu.x[op.d()]));
+    HostPtr((host + T::SIZE) as *mut u8).store(T::from_u64(cpu.x[op.a()]));
+    if M::WRITE_BACK {
+        cpu.x[op.n()] = base;
+    }
+    op.next(cpu, budget, fa, fb, fk)
+}
+
+#[cold]
+#[inline(never)]
+extern "C" fn stp_slow<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
+    let (va, base) = M::address(cpu, op);
+    let (first, second) = (T::from_u64(cpu.x[op.d()]), T::from_u64(cpu.x[op.a()]));
+    match store_two(cpu, va, first, second) {
+        Ok(()) => {
+            if M::WRITE_BACK {
+                cpu.x[op.n()] = base;
+            }
+            op.next(cpu, budget, fa, fb, fk)
+        }
+        Err(trap) => leave(cpu, op, trap, fa, fb, fk),
+    }
+}
+
+/// The handler by `opc` (bits 31:30) and L (bit 22).
+fn handler<M: Mode>(i: Insn, signed: bool) -> Option<Handler> {
+    Some(match (i.bits(30, 2), i.bit(22)) {
+        (0, false) => stp::<u32, M>,
+        (2, false) => stp::<u64, M>,
+        (0, true) => ldp::<U32, M>,
+        (1, true) if signed => ldp::<S32X, M>,
+        (2, true) => ldp::<U64, M>,
+        _ => return None,
+    })
+}
+
+fn op<M: Mode>(i: Insn, signed: bool) -> Option<Op> {
+    let scale = if i.bit(31) { 3 } else { 2 };
+    let register = |n| if i.bit(22) { zd(n) } else { zr(n) };
+    let op = Op::new(handler::<M>(i, signed)?).d(register(i.rd())).a(register(i.ra()));
+    Some(op.n(i.rn()).imm((i.sbits(15, 7) << scale) as u32))
+}
+
+/// LDP, STP, LDPSW (signed offset).
+pub(crate) fn lower_offset(i: Insn, _: u32) -> Option<Op> {
+    op::<Offset>(i, true)
+}
+
+/// LDNP, STNP.
+pub(crate) fn lower_no_allocate(i: Insn, _: u32) -> Option<Op> {
+    op::<Offset>(i, false)
+}
+
+/// LDP, STP, LDPSW (post-index).
+pub(crate) fn lower_post(i: Insn, _: u32) -> Option<Op> {
+    op::<Post>(i, true)
+}
+
+/// LDP, STP, LDPSW (pre-index).
+pub(crate) fn lower_pre(i: Insn, _: u32) -> Option<Op> {
+    op::<Pre>(i, true)
+}

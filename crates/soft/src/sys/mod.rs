@@ -1,0 +1,10 @@
+//! The system side of the CPU: system registers, exceptions, timers, maintenance, PSCI.
+
+mod exception;
+pub(crate) mod instructions;
+mod maintenance;
+mod psci;
+mod registers;
+mod timer;
+
+pub(crate) use registers::SysRegs;

@@ -1,0 +1,288 @@
+//! The run loop of a CPU: interrupts, timers and requests between stretches of interpretation.
+
+use std::sync::Arc;
+
+use arm64::esr;
+use arm64::exception::Kind;
+use arm64::pstate;
+use hv::{BootState, Exit, Kick, VcpuEnv};
+use parking_lot::Mutex;
+
+use crate::cpu::Cpu;
+use crate::interp::flags;
+use crate::ram::Ram;
+use crate::shared::{Power, Shared, signal};
+use crate::trap::{Stop, Trap};
+
+/// Taken branches between two looks at interrupts and timers: some microseconds.
+const BUDGET: u64 = 500;
+
+/// A virtual machine on the software CPU.
+pub struct Vm {
+    ram: Ram,
+    shared: Arc<Shared>,
+    taken: Mutex<Vec<bool>>,
+}
+
+/// What a [`Vm`] is made of besides memory.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Number of CPUs, 1 to 8.
+    pub cpus: u32,
+}
+
+/// Most CPUs of a machine.
+pub const MAX_CPUS: u32 = 8;
+
+impl Vm {
+    /// A machine over `memory`, whose regions are whole pages of 4 KiB.
+    ///
+    /// # Errors
+    /// [`hv::Error::Unusable`] on a host without 16-byte compare-and-swap, [`hv::Error::NoSuchVcpu`] for a number of
+    /// CPUs that is not 1 to [`MAX_CPUS`].
+    pub fn new(memory: hv::GuestMemory, options: &Options) -> Result<Self, hv::Error> {
+        #[cfg(target_arch = "x86_64")]
+        if !std::is_x86_feature_detected!("cmpxchg16b") {
+            let reason = "the CPU has no CMPXCHG16B instruction".to_owned();
+            return Err(hv::Error::Unusable { engine: "soft", reason });
+        }
+        if !(1..=MAX_CPUS).contains(&options.cpus) {
+            return Err(hv::Error::NoSuchVcpu(options.cpus));
+        }
+        Ok(Self {
+            ram: Ram::new(memory),
+            shared: Arc::new(Shared::new(options.cpus)),
+            taken: Mutex::new(vec![false; options.cpus as usize]),
+        })
+    }
+}
+
+impl hv::Vm for Vm {
+    fn vcpu(&self, index: u32, env: VcpuEnv) -> Result<Box<dyn hv::VcpuSeed>, hv::Error> {
+        match self.taken.lock().get_mut(index as usize) {
+            Some(taken) if !*taken => *taken = true,
+            _ => return Err(hv::Error::NoSuchVcpu(index)),
+        }
+        Ok(Box::new(Seed { index, env, ram: self.ram.clone(), shared: self.shared.clone() }))
+    }
+
+    fn inputs(&self, index: u32) -> Option<Arc<dyn hv::CpuInputs>> {
+        Some(Arc::new(Handle { index, shared: self.shared.clone() }))
+    }
+}
+
+struct Seed {
+    index: u32,
+    env: VcpuEnv,
+    ram: Ram,
+    shared: Arc<Shared>,
+}
+
+impl hv::VcpuSeed for Seed {
+    fn kicker(&self) -> Arc<dyn Kick> {
+        Arc::new(Handle { index: self.index, shared: self.shared.clone() })
+    }
+
+    fn bind(self: Box<Self>) -> Result<Box<dyn hv::Vcpu>, hv::Error> {
+        Ok(Box::new(Vcpu { cpu: Cpu::new(self.index, self.ram, self.env, self.shared) }))
+    }
+}
+
+/// A CPU as other threads reach it.
+struct Handle {
+    index: u32,
+    shared: Arc<Shared>,
+}
+
+impl Handle {
+    fn set(&self, bit: u32, level: bool) {
+        let cpu = &self.shared.cpus[self.index as usize];
+        if level {
+            cpu.raise(bit);
+        } else {
+            cpu.take(bit);
+        }
+    }
+}
+
+impl hv::CpuInputs for Handle {
+    fn set_irq(&self, level: bool) {
+        self.set(signal::IRQ, level);
+    }
+
+    fn set_fiq(&self, level: bool) {
+        self.set(signal::FIQ, level);
+    }
+}
+
+impl Kick for Handle {
+    fn kick(&self) {
+        self.set(signal::KICK, true);
+    }
+}
+
+/// A CPU bound to its thread.
+struct Vcpu {
+    cpu: Box<Cpu>,
+}
+
+impl hv::Vcpu for Vcpu {
+    fn set_boot_state(&mut self, state: BootState) -> Result<(), hv::Error> {
+        *self.cpu.power().lock() = Power::Starting(state.pc, state.x0);
+        Ok(())
+    }
+
+    fn run(&mut self) -> Exit {
+        let shared = self.cpu.shared.clone();
+        let signals = &shared.cpus[self.cpu.index as usize];
+        signals.unpark();
+        let exit = loop {
+            if let Some(exit) = self.cpu.turn() {
+                break exit;
+            }
+        };
+        signals.park();
+        exit
+    }
+
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        let c = &self.cpu;
+        vec![
+            ("interpreter entries", c.entries),
+            ("words decoded", c.decoded),
+            ("code pages", c.code.len() as u64),
+            ("TLB misses", c.tlb_misses),
+            ("device accesses", c.device_accesses),
+            ("exceptions", c.exceptions),
+        ]
+    }
+}
+
+impl Cpu {
+    fn power(&self) -> &Mutex<Power> {
+        &self.shared.cpus[self.index as usize].power
+    }
+
+    /// One turn of the run loop: what waits between instructions, then a stretch of instructions.
+    fn turn(&mut self) -> Option<Exit> {
+        let shared = self.shared.clone();
+        let signals = &shared.cpus[self.index as usize];
+        self.maintain_own();
+        if signals.take(signal::KICK) != 0 {
+            return Some(Exit::Kicked);
+        }
+        if !self.powered_on() {
+            signals.park();
+            signals.sleep(signal::POWER | signal::KICK, None);
+            signals.unpark();
+            return None;
+        }
+        if self.timer_armed() {
+            self.update_timers();
+        }
+        let pending = signals.pending();
+        if pending & signal::FIQ != 0 && self.pstate & pstate::F == 0 {
+            self.take_interrupt(Kind::Fiq);
+        } else if pending & signal::IRQ != 0 && self.pstate & pstate::I == 0 {
+            self.take_interrupt(Kind::Irq);
+        }
+        self.interpret();
+        let left = self.left.take().unwrap_or(Trap::Resume);
+        self.settle(left)
+    }
+
+    /// Whether the CPU is on; starts it when another CPU or the boot protocol asked for that.
+    fn powered_on(&mut self) -> bool {
+        let power = *self.power().lock();
+        match power {
+            Power::On => true,
+            Power::Off => {
+                self.shared.cpus[self.index as usize].take(signal::POWER);
+                matches!(*self.power().lock(), Power::Starting(..))
+            }
+            Power::Starting(entry, context) => {
+                self.reset(entry, context);
+                *self.power().lock() = Power::On;
+                true
+            }
+        }
+    }
+
+    /// Runs from the program counter until something leaves the interpreter.
+    fn interpret(&mut self) {
+        self.entries += 1;
+        let stepping = self.stepping();
+        let fetched = if self.pstate & pstate::IL != 0 {
+            Err(Trap::Exception { esr: esr::illegal_state(), far: None })
+        } else if stepping && self.pstate & pstate::SS == 0 {
+            Err(Trap::Exception { esr: esr::software_step(self.el0(), true, false), far: None })
+        } else if stepping {
+            self.fetch_step()
+        } else {
+            self.fetch()
+        };
+        match fetched {
+            Ok(op) => {
+                let (fa, fb, fk) = flags::explicit(self.nzcv);
+                let pc = self.pc;
+                op.go(self, BUDGET, fa, fb, fk);
+                // The step is done unless the instruction will be repeated after its exception.
+                if stepping && (self.pc != pc || self.left == Some(Trap::Resume)) {
+                    self.pstate &= !pstate::SS;
+                }
+            }
+            Err(trap) => self.left = Some(trap),
+        }
+    }
+
+    /// Whether software step is active (DDI 0487, D2.11): enabled, and debug exceptions come from this level.
+    fn stepping(&self) -> bool {
+        const SS: u64 = 1;
+        const KDE: u64 = 1 << 13;
+        let s = &self.sys;
+        s.mdscr & SS != 0 && !s.os_lock && (self.el0() || (s.mdscr & KDE != 0 && self.pstate & pstate::D == 0))
+    }
+
+    /// Does what the interpreter was left for.
+    fn settle(&mut self, left: Trap) -> Option<Exit> {
+        match left {
+            Trap::Resume => {}
+            Trap::Undefined => self.take_exception(esr::undefined(), None),
+            Trap::Exception { esr, far } => self.take_exception(esr, far),
+            Trap::WaitForInterrupt => self.wait_for_interrupt(),
+            Trap::WaitForEvent => {
+                // Spurious wake-ups are allowed, and what other CPUs write makes no event here: give way and look again.
+                if self.shared.cpus[self.index as usize].take(signal::EVENT) == 0 {
+                    std::thread::yield_now();
+                }
+            }
+            Trap::Stop(Stop::CpuOff) => *self.power().lock() = Power::Off,
+            Trap::Stop(Stop::SystemOff) => return Some(Exit::PoweredOff),
+            Trap::Stop(Stop::SystemReset) => return Some(Exit::Reset),
+        }
+        None
+    }
+
+    fn wait_for_interrupt(&mut self) {
+        let shared = self.shared.clone();
+        let signals = &shared.cpus[self.index as usize];
+        self.update_timers();
+        signals.park();
+        signals.sleep(signal::IRQ | signal::FIQ | signal::KICK, self.next_timer());
+        signals.unpark();
+    }
+
+    /// The state after reset, at `entry` with `context` in X0.
+    fn reset(&mut self, entry: u64, context: u64) {
+        self.x = [0; 256];
+        self.v = [0; 32];
+        self.sp = [0; 2];
+        (self.fpcr, self.fpsr) = (0, 0);
+        *self.sys = crate::sys::SysRegs::reset();
+        self.exclusive = None;
+        self.flush_tlb();
+        self.set_pstate(pstate::EL1H | pstate::DAIF);
+        self.pc = entry;
+        self.x[0] = context;
+    }
+}
