@@ -35,6 +35,8 @@ pub struct Virtqueue {
     indirect: bool,
     memory: GuestMemory,
     interrupt: Arc<dyn Interrupt>,
+    /// Chains were completed since the last [`signal`](Self::signal).
+    news: bool,
     broken: bool,
 }
 
@@ -42,7 +44,7 @@ impl Virtqueue {
     /// Queue number `index`, set up by the driver as `queue` says. `indirect`: indirect tables were negotiated.
     #[must_use]
     pub fn new(queue: Queue, index: u16, indirect: bool, memory: GuestMemory, interrupt: Arc<dyn Interrupt>) -> Self {
-        Self { queue, index, indirect, memory, interrupt, broken: false }
+        Self { queue, index, indirect, memory, interrupt, news: false, broken: false }
     }
 
     /// The number of the queue.
@@ -118,14 +120,18 @@ impl Virtqueue {
     /// Gives a chain back to the driver, with `written` bytes in its writable buffers from their beginning. In any
     /// order (2.7.9). Call [`signal`](Self::signal) after one or several.
     pub fn complete(&mut self, chain: Chain, written: u32) {
-        if !self.broken && self.queue.add_used(&self.memory, chain.head(), written).is_err() {
-            self.fail(Malformed::Ring);
+        if self.broken {
+            return;
+        }
+        match self.queue.add_used(&self.memory, chain.head(), written) {
+            Ok(()) => self.news = true,
+            Err(_) => self.fail(Malformed::Ring),
         }
     }
 
     /// Interrupts the driver if chains were completed and it wants to know (2.7.7.2).
     pub fn signal(&mut self) {
-        if self.broken {
+        if self.broken || !std::mem::take(&mut self.news) {
             return;
         }
         let wanted = if self.queue.event_idx_enabled() {

@@ -55,14 +55,8 @@ impl Active {
         }
         self.report_size();
         let full = !self.kept.outbox.has_room();
-        if let Some(queue) = self.queue(spec::CONTROL_RX.into()).filter(|_| self.multiport) {
-            // Taken out for a moment, since the outbox is beside it.
-            let mut queue = queue;
-            self.kept.outbox.send(&mut queue);
-            if queue.enable_notification() {
-                self.kept.outbox.send(&mut queue);
-            }
-            self.queues[usize::from(spec::CONTROL_RX)] = Some(queue);
+        if self.multiport {
+            self.send_control();
             again |= full && self.kept.outbox.has_room();
         }
         for port in 0..self.ports.len() {
@@ -163,6 +157,16 @@ impl Active {
         queue.signal();
         self.queues[usize::from(spec::CONTROL_TX)] = Some(queue);
         again.unwrap_or(true)
+    }
+
+    /// Our control messages, as far as the driver has buffers for them.
+    fn send_control(&mut self) {
+        let Some(mut queue) = self.queue(spec::CONTROL_RX.into()) else { return };
+        self.kept.outbox.send(&mut queue);
+        if queue.enable_notification() {
+            self.kept.outbox.send(&mut queue);
+        }
+        self.queues[usize::from(spec::CONTROL_RX)] = Some(queue);
     }
 
     fn answer(&mut self, message: Message) {
