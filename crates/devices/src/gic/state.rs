@@ -68,7 +68,8 @@ impl State {
         let cpus = affinities.iter().map(|&affinity| Cpu {
             affinity,
             private: Bank { edge: 0xffff, ..Bank::default() },
-            asleep: true,
+            // As firmware below the guest leaves it: guests that know of such firmware do not wake it themselves.
+            asleep: false,
             lpis: Lpis::default(),
             interface: CpuInterface::default(),
             spis: [0; MAX_BANKS],

@@ -91,7 +91,7 @@ fn an_early_console_writes_without_any_set_up() {
         port.0.write(DR, &[byte]);
         assert_eq!(port.read(FR) & 1 << 3, 0, "never busy");
     }
-    port.0.write(DR + 1, &[b'x']);
+    port.0.write(DR + 1, b"x");
     assert_eq!(*port.1.sent.lock(), b"ok\n");
 }
 

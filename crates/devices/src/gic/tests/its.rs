@@ -374,3 +374,28 @@ fn the_number_of_events_is_bounded() {
     driver.message(1, 25_536);
     assert_eq!(driver.drain(0), [8192]);
 }
+
+#[test]
+fn no_sequence_of_commands_makes_the_its_panic() {
+    let driver = Driver::new(3);
+    let mut random = contract::Random(11);
+    let mut arrived = 0;
+    for _ in 0..100_000 {
+        let (opcode, device) = (random.next() as u8 % 17, DEVICE + random.next() as u32 % 2);
+        let few = |random: &mut contract::Random| random.next() & 7;
+        let (event, intid) = (few(&mut random), 8190 + few(&mut random));
+        let target = few(&mut random) << 16;
+        let (collection, valid) = (few(&mut random), if few(&mut random) == 0 { 0 } else { VALID });
+        if random.next() & 1 == 0 {
+            driver.command(opcode, device, intid << 32 | event, valid | target | collection, few(&mut random) << 16);
+        } else {
+            driver.message(device, event as u32);
+        }
+        if random.next() & 0xff == 0 {
+            let at = driver.board.rd(few(&mut random) as u32 % 3) + GICR_CTLR;
+            driver.board.write(at, u32::from(few(&mut random) > 1));
+        }
+        arrived += (0..3).map(|cpu| driver.drain(cpu).len()).sum::<usize>();
+    }
+    assert!(arrived > 1000, "only {arrived} interrupts: the commands were not the right ones to try");
+}

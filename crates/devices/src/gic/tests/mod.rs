@@ -47,7 +47,7 @@ impl Board {
         let (irq, fiq) = (inputs(), inputs());
         let cpu = |n: u32| {
             let (irq, fiq) = (irq[n as usize].clone(), fiq[n as usize].clone());
-            CpuConfig { affinity: n % 4 | n / 4 << 8, irq, fiq }
+            CpuConfig { affinity: (n % 4) | ((n / 4) << 8), irq, fiq }
         };
         let cpus = (0..cpus).map(cpu).collect();
         let config = Config { dist_base: DIST, redist_base: REDIST, its_base: Some(ITS), spis: 256, cpus };
@@ -67,7 +67,6 @@ impl Board {
             board.setup(DIST, n);
         }
         for cpu in 0..cpus {
-            board.write(board.rd(cpu) + GICR_WAKER, 0);
             board.setup(board.sgi(cpu), 0);
             for (reg, value) in [(ICC_PMR_EL1, 0xff), (ICC_IGRPEN0_EL1, 1), (ICC_IGRPEN1_EL1, 1)] {
                 board.set(cpu, reg, value);

@@ -12,9 +12,10 @@ fn the_registers_say_what_linux_looks_for() {
     assert_eq!(board.read(DIST + GICD_CTLR), CTLR_DS | CTLR_ARE);
     let typer = board.read(DIST + GICD_TYPER);
     assert_eq!((typer & 0x1f, typer >> 19 & 0x1f, typer >> 10 & 1), (8, 15, 0), "288 INTIDs, 16 bits, one state");
-    assert_eq!(board.read(board.rd(0) + GICR_WAKER), 6);
-    board.write(board.rd(0) + GICR_WAKER, 0);
+    board.write(board.rd(1) + GICR_WAKER, 2);
     assert_eq!((board.read(board.rd(0) + GICR_WAKER), board.read(board.rd(1) + GICR_WAKER)), (0, 6));
+    board.write(board.rd(1) + GICR_WAKER, 0);
+    assert_eq!(board.read(board.rd(1) + GICR_WAKER), 0);
 }
 
 #[test]
