@@ -16,10 +16,12 @@ pub mod isa;
 pub mod trap;
 
 mod code;
+mod fp;
 mod interp;
 mod mmu;
 mod ram;
 mod shared;
+mod simd;
 mod sys;
 mod vcpu;
 

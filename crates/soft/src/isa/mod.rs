@@ -3,10 +3,15 @@
 //! The decoder, the list for coverage and the generator of the differential test are all made from [`TABLES`].
 //! Names and fields are those of the Arm Architecture Reference Manual (DDI 0487), chapter C4 and C6/C7.
 
+mod crypto;
 pub(crate) mod decode;
+mod fp;
 mod int;
 mod mem;
 mod pattern;
+mod simd;
+mod simd_fp;
+mod simd_mem;
 mod system;
 
 use crate::cpu::Cpu;
@@ -120,7 +125,8 @@ macro_rules! rows {
 pub(crate) use rows;
 
 /// Every table, one for each group of chapter C4.
-pub static TABLES: &[&[Row]] = &[int::ROWS, mem::ROWS, system::ROWS];
+pub static TABLES: &[&[Row]] =
+    &[int::ROWS, mem::ROWS, system::ROWS, fp::ROWS, simd::ROWS, simd_fp::ROWS, simd_mem::ROWS, crypto::ROWS];
 
 /// Every row of every table.
 pub fn all_rows() -> impl Iterator<Item = &'static Row> {

@@ -1,0 +1,130 @@
+//! AdvSIMD on floating-point numbers (C4.1, as in `simd`), vectors (`_v`) and scalars (`_s`), with an element as the
+//! last operand (`_ve`, `_se`). The instructions of plain floating point are in `fp`.
+
+use super::{Insn, Row, rows};
+use crate::cpu::Cpu;
+use crate::fp::{Double, Env, Single, arith, compare, estimate};
+use crate::simd::float_shape::{float, float_fixed, fop};
+use crate::simd::{float, float_shape};
+use crate::trap::Trap;
+
+/// The rows.
+pub(super) static ROWS: &[Row] = rows! {
+    // Three registers of the same type.
+    FMAXNM_v "0 Q:1 0 01110 0 sz:1 1 Rm:5 11000 1 Rn:5 Rd:5" CallFp(float!(vector, arith::max_num n m));
+    FMINNM_v "0 Q:1 0 01110 1 sz:1 1 Rm:5 11000 1 Rn:5 Rd:5" CallFp(float!(vector, arith::min_num n m));
+    FMLA_v "0 Q:1 0 01110 0 sz:1 1 Rm:5 11001 1 Rn:5 Rd:5" CallFp(float!(vector, arith::mul_add d n m));
+    FMLS_v "0 Q:1 0 01110 1 sz:1 1 Rm:5 11001 1 Rn:5 Rd:5" CallFp(float!(vector, arith::mul_sub d n m));
+    FADD_v "0 Q:1 0 01110 0 sz:1 1 Rm:5 11010 1 Rn:5 Rd:5" CallFp(float!(vector, arith::add n m));
+    FSUB_v "0 Q:1 0 01110 1 sz:1 1 Rm:5 11010 1 Rn:5 Rd:5" CallFp(float!(vector, arith::sub n m));
+    FMULX_v "0 Q:1 0 01110 0 sz:1 1 Rm:5 11011 1 Rn:5 Rd:5" CallFp(float!(vector, arith::mulx n m));
+    FCMEQ_v "0 Q:1 0 01110 0 sz:1 1 Rm:5 11100 1 Rn:5 Rd:5" CallFp(float!(vector, compare::eq n m));
+    FMAX_v "0 Q:1 0 01110 0 sz:1 1 Rm:5 11110 1 Rn:5 Rd:5" CallFp(float!(vector, arith::max n m));
+    FMIN_v "0 Q:1 0 01110 1 sz:1 1 Rm:5 11110 1 Rn:5 Rd:5" CallFp(float!(vector, arith::min n m));
+    FRECPS_v "0 Q:1 0 01110 0 sz:1 1 Rm:5 11111 1 Rn:5 Rd:5" CallFp(float!(vector, estimate::recip_step n m));
+    FRSQRTS_v "0 Q:1 0 01110 1 sz:1 1 Rm:5 11111 1 Rn:5 Rd:5" CallFp(float!(vector, estimate::recip_sqrt_step n m));
+    FMUL_v "0 Q:1 1 01110 0 sz:1 1 Rm:5 11011 1 Rn:5 Rd:5" CallFp(float!(vector, arith::mul n m));
+    FCMGE_v "0 Q:1 1 01110 0 sz:1 1 Rm:5 11100 1 Rn:5 Rd:5" CallFp(float!(vector, compare::ge n m));
+    FCMGT_v "0 Q:1 1 01110 1 sz:1 1 Rm:5 11100 1 Rn:5 Rd:5" CallFp(float!(vector, compare::gt n m));
+    FACGE_v "0 Q:1 1 01110 0 sz:1 1 Rm:5 11101 1 Rn:5 Rd:5" CallFp(float!(vector, compare::abs_ge n m));
+    FACGT_v "0 Q:1 1 01110 1 sz:1 1 Rm:5 11101 1 Rn:5 Rd:5" CallFp(float!(vector, compare::abs_gt n m));
+    FDIV_v "0 Q:1 1 01110 0 sz:1 1 Rm:5 11111 1 Rn:5 Rd:5" CallFp(float!(vector, arith::div n m));
+    FABD_v "0 Q:1 1 01110 1 sz:1 1 Rm:5 11010 1 Rn:5 Rd:5" CallFp(float!(vector, arith::abd n m));
+    FMAXNMP_v "0 Q:1 1 01110 0 sz:1 1 Rm:5 11000 1 Rn:5 Rd:5" CallFp(float!(pairs, arith::max_num n m));
+    FMINNMP_v "0 Q:1 1 01110 1 sz:1 1 Rm:5 11000 1 Rn:5 Rd:5" CallFp(float!(pairs, arith::min_num n m));
+    FADDP_v "0 Q:1 1 01110 0 sz:1 1 Rm:5 11010 1 Rn:5 Rd:5" CallFp(float!(pairs, arith::add n m));
+    FMAXP_v "0 Q:1 1 01110 0 sz:1 1 Rm:5 11110 1 Rn:5 Rd:5" CallFp(float!(pairs, arith::max n m));
+    FMINP_v "0 Q:1 1 01110 1 sz:1 1 Rm:5 11110 1 Rn:5 Rd:5" CallFp(float!(pairs, arith::min n m));
+    // Two registers.
+    FRINTN_v "0 Q:1 0 01110 0 sz:1 10000 11000 10 Rn:5 Rd:5" CallFp(float!(vector, float::frintn n));
+    FRINTM_v "0 Q:1 0 01110 0 sz:1 10000 11001 10 Rn:5 Rd:5" CallFp(float!(vector, float::frintm n));
+    FRINTP_v "0 Q:1 0 01110 1 sz:1 10000 11000 10 Rn:5 Rd:5" CallFp(float!(vector, float::frintp n));
+    FRINTZ_v "0 Q:1 0 01110 1 sz:1 10000 11001 10 Rn:5 Rd:5" CallFp(float!(vector, float::frintz n));
+    FRINTA_v "0 Q:1 1 01110 0 sz:1 10000 11000 10 Rn:5 Rd:5" CallFp(float!(vector, float::frinta n));
+    FRINTX_v "0 Q:1 1 01110 0 sz:1 10000 11001 10 Rn:5 Rd:5" CallFp(float!(vector, float::frintx n));
+    FRINTI_v "0 Q:1 1 01110 1 sz:1 10000 11001 10 Rn:5 Rd:5" CallFp(float!(vector, float::frinti n));
+    FCVTNS_v "0 Q:1 0 01110 0 sz:1 10000 11010 10 Rn:5 Rd:5" CallFp(float!(vector, float::fcvtns n));
+    FCVTNU_v "0 Q:1 1 01110 0 sz:1 10000 11010 10 Rn:5 Rd:5" CallFp(float!(vector, float::fcvtnu n));
+    FCVTMS_v "0 Q:1 0 01110 0 sz:1 10000 11011 10 Rn:5 Rd:5" CallFp(float!(vector, float::fcvtms n));
+    FCVTMU_v "0 Q:1 1 01110 0 sz:1 10000 11011 10 Rn:5 Rd:5" CallFp(float!(vector, float::fcvtmu n));
+    FCVTAS_v "0 Q:1 0 01110 0 sz:1 10000 11100 10 Rn:5 Rd:5" CallFp(float!(vector, float::fcvtas n));
+    FCVTAU_v "0 Q:1 1 01110 0 sz:1 10000 11100 10 Rn:5 Rd:5" CallFp(float!(vector, float::fcvtau n));
+    SCVTF_v "0 Q:1 0 01110 0 sz:1 10000 11101 10 Rn:5 Rd:5" CallFp(float!(vector, float::scvtf n));
+    UCVTF_v "0 Q:1 1 01110 0 sz:1 10000 11101 10 Rn:5 Rd:5" CallFp(float!(vector, float::ucvtf n));
+    FCVTPS_v "0 Q:1 0 01110 1 sz:1 10000 11010 10 Rn:5 Rd:5" CallFp(float!(vector, float::fcvtps n));
+    FCVTPU_v "0 Q:1 1 01110 1 sz:1 10000 11010 10 Rn:5 Rd:5" CallFp(float!(vector, float::fcvtpu n));
+    FCVTZS_v "0 Q:1 0 01110 1 sz:1 10000 11011 10 Rn:5 Rd:5" CallFp(float!(vector, float::fcvtzs n));
+    FCVTZU_v "0 Q:1 1 01110 1 sz:1 10000 11011 10 Rn:5 Rd:5" CallFp(float!(vector, float::fcvtzu n));
+    FCMGT0_v "0 Q:1 0 01110 1 sz:1 10000 01100 10 Rn:5 Rd:5" CallFp(float!(vector, compare::gt0 n));
+    FCMGE0_v "0 Q:1 1 01110 1 sz:1 10000 01100 10 Rn:5 Rd:5" CallFp(float!(vector, compare::ge0 n));
+    FCMEQ0_v "0 Q:1 0 01110 1 sz:1 10000 01101 10 Rn:5 Rd:5" CallFp(float!(vector, compare::eq0 n));
+    FCMLE0_v "0 Q:1 1 01110 1 sz:1 10000 01101 10 Rn:5 Rd:5" CallFp(float!(vector, compare::le0 n));
+    FCMLT0_v "0 Q:1 0 01110 1 sz:1 10000 01110 10 Rn:5 Rd:5" CallFp(float!(vector, compare::lt0 n));
+    FABS_v "0 Q:1 0 01110 1 sz:1 10000 01111 10 Rn:5 Rd:5" CallFp(float!(vector, float::fabs n));
+    FNEG_v "0 Q:1 1 01110 1 sz:1 10000 01111 10 Rn:5 Rd:5" CallFp(float!(vector, float::fneg n));
+    FRECPE_v "0 Q:1 0 01110 1 sz:1 10000 11101 10 Rn:5 Rd:5" CallFp(float!(vector, estimate::recip n));
+    FRSQRTE_v "0 Q:1 1 01110 1 sz:1 10000 11101 10 Rn:5 Rd:5" CallFp(float!(vector, estimate::recip_sqrt n));
+    FSQRT_v "0 Q:1 1 01110 1 sz:1 10000 11111 10 Rn:5 Rd:5" CallFp(float!(vector, arith::sqrt n));
+    FCVTN_v "0 Q:1 0 01110 0 sz:1 10000 10110 10 Rn:5 Rd:5" CallFp(float::fcvtn);
+    FCVTL_v "0 Q:1 0 01110 0 sz:1 10000 10111 10 Rn:5 Rd:5" CallFp(float::fcvtl);
+    FCVTXN_v "0 Q:1 1 01110 0 1 10000 10110 10 Rn:5 Rd:5" CallFp(float::fcvtxn);
+    // Across lanes.
+    FMAXNMV "0 1 1 01110 0 0 11000 01100 10 Rn:5 Rd:5" CallFp(|cpu, i| float_shape::across(cpu, i, arith::max_num::<Single>));
+    FMINNMV "0 1 1 01110 1 0 11000 01100 10 Rn:5 Rd:5" CallFp(|cpu, i| float_shape::across(cpu, i, arith::min_num::<Single>));
+    FMAXV "0 1 1 01110 0 0 11000 01111 10 Rn:5 Rd:5" CallFp(|cpu, i| float_shape::across(cpu, i, arith::max::<Single>));
+    FMINV "0 1 1 01110 1 0 11000 01111 10 Rn:5 Rd:5" CallFp(|cpu, i| float_shape::across(cpu, i, arith::min::<Single>));
+    // Fixed point.
+    SCVTF_fix_v "0 Q:1 0 011110 immh:4 immb:3 11100 1 Rn:5 Rd:5" CallFp(float_fixed!(vector, float::scvtf_fixed));
+    UCVTF_fix_v "0 Q:1 1 011110 immh:4 immb:3 11100 1 Rn:5 Rd:5" CallFp(float_fixed!(vector, float::ucvtf_fixed));
+    FCVTZS_fix_v "0 Q:1 0 011110 immh:4 immb:3 11111 1 Rn:5 Rd:5" CallFp(float_fixed!(vector, float::fcvtzs_fixed));
+    FCVTZU_fix_v "0 Q:1 1 011110 immh:4 immb:3 11111 1 Rn:5 Rd:5" CallFp(float_fixed!(vector, float::fcvtzu_fixed));
+    // With an indexed element.
+    FMLA_ve "0 Q:1 0 01111 1 sz:1 L:1 Rm:5 0001 H:1 0 Rn:5 Rd:5" CallFp(float!(vector indexed, arith::mul_add d n m));
+    FMLS_ve "0 Q:1 0 01111 1 sz:1 L:1 Rm:5 0101 H:1 0 Rn:5 Rd:5" CallFp(float!(vector indexed, arith::mul_sub d n m));
+    FMUL_ve "0 Q:1 0 01111 1 sz:1 L:1 Rm:5 1001 H:1 0 Rn:5 Rd:5" CallFp(float!(vector indexed, arith::mul n m));
+    FMULX_ve "0 Q:1 1 01111 1 sz:1 L:1 Rm:5 1001 H:1 0 Rn:5 Rd:5" CallFp(float!(vector indexed, arith::mulx n m));
+    // Scalars.
+    FMULX_s "01 0 11110 0 sz:1 1 Rm:5 11011 1 Rn:5 Rd:5" CallFp(float!(scalar, arith::mulx n m));
+    FCMEQ_s "01 0 11110 0 sz:1 1 Rm:5 11100 1 Rn:5 Rd:5" CallFp(float!(scalar, compare::eq n m));
+    FRECPS_s "01 0 11110 0 sz:1 1 Rm:5 11111 1 Rn:5 Rd:5" CallFp(float!(scalar, estimate::recip_step n m));
+    FRSQRTS_s "01 0 11110 1 sz:1 1 Rm:5 11111 1 Rn:5 Rd:5" CallFp(float!(scalar, estimate::recip_sqrt_step n m));
+    FCMGE_s "01 1 11110 0 sz:1 1 Rm:5 11100 1 Rn:5 Rd:5" CallFp(float!(scalar, compare::ge n m));
+    FCMGT_s "01 1 11110 1 sz:1 1 Rm:5 11100 1 Rn:5 Rd:5" CallFp(float!(scalar, compare::gt n m));
+    FACGE_s "01 1 11110 0 sz:1 1 Rm:5 11101 1 Rn:5 Rd:5" CallFp(float!(scalar, compare::abs_ge n m));
+    FACGT_s "01 1 11110 1 sz:1 1 Rm:5 11101 1 Rn:5 Rd:5" CallFp(float!(scalar, compare::abs_gt n m));
+    FABD_s "01 1 11110 1 sz:1 1 Rm:5 11010 1 Rn:5 Rd:5" CallFp(float!(scalar, arith::abd n m));
+    FCVTNS_s "01 0 11110 0 sz:1 10000 11010 10 Rn:5 Rd:5" CallFp(float!(scalar, float::fcvtns n));
+    FCVTNU_s "01 1 11110 0 sz:1 10000 11010 10 Rn:5 Rd:5" CallFp(float!(scalar, float::fcvtnu n));
+    FCVTMS_s "01 0 11110 0 sz:1 10000 11011 10 Rn:5 Rd:5" CallFp(float!(scalar, float::fcvtms n));
+    FCVTMU_s "01 1 11110 0 sz:1 10000 11011 10 Rn:5 Rd:5" CallFp(float!(scalar, float::fcvtmu n));
+    FCVTAS_s "01 0 11110 0 sz:1 10000 11100 10 Rn:5 Rd:5" CallFp(float!(scalar, float::fcvtas n));
+    FCVTAU_s "01 1 11110 0 sz:1 10000 11100 10 Rn:5 Rd:5" CallFp(float!(scalar, float::fcvtau n));
+    SCVTF_s "01 0 11110 0 sz:1 10000 11101 10 Rn:5 Rd:5" CallFp(float!(scalar, float::scvtf n));
+    UCVTF_s "01 1 11110 0 sz:1 10000 11101 10 Rn:5 Rd:5" CallFp(float!(scalar, float::ucvtf n));
+    FCVTPS_s "01 0 11110 1 sz:1 10000 11010 10 Rn:5 Rd:5" CallFp(float!(scalar, float::fcvtps n));
+    FCVTPU_s "01 1 11110 1 sz:1 10000 11010 10 Rn:5 Rd:5" CallFp(float!(scalar, float::fcvtpu n));
+    FCVTZS_s "01 0 11110 1 sz:1 10000 11011 10 Rn:5 Rd:5" CallFp(float!(scalar, float::fcvtzs n));
+    FCVTZU_s "01 1 11110 1 sz:1 10000 11011 10 Rn:5 Rd:5" CallFp(float!(scalar, float::fcvtzu n));
+    FCMGT0_s "01 0 11110 1 sz:1 10000 01100 10 Rn:5 Rd:5" CallFp(float!(scalar, compare::gt0 n));
+    FCMGE0_s "01 1 11110 1 sz:1 10000 01100 10 Rn:5 Rd:5" CallFp(float!(scalar, compare::ge0 n));
+    FCMEQ0_s "01 0 11110 1 sz:1 10000 01101 10 Rn:5 Rd:5" CallFp(float!(scalar, compare::eq0 n));
+    FCMLE0_s "01 1 11110 1 sz:1 10000 01101 10 Rn:5 Rd:5" CallFp(float!(scalar, compare::le0 n));
+    FCMLT0_s "01 0 11110 1 sz:1 10000 01110 10 Rn:5 Rd:5" CallFp(float!(scalar, compare::lt0 n));
+    FRECPE_s "01 0 11110 1 sz:1 10000 11101 10 Rn:5 Rd:5" CallFp(float!(scalar, estimate::recip n));
+    FRSQRTE_s "01 1 11110 1 sz:1 10000 11101 10 Rn:5 Rd:5" CallFp(float!(scalar, estimate::recip_sqrt n));
+    FRECPX_s "01 0 11110 1 sz:1 10000 11111 10 Rn:5 Rd:5" CallFp(float!(scalar, estimate::recip_exponent n));
+    FCVTXN_s "01 1 11110 0 1 10000 10110 10 Rn:5 Rd:5" CallFp(float::fcvtxn_scalar);
+    FMAXNMP_s "01 1 11110 0 sz:1 11000 01100 10 Rn:5 Rd:5" CallFp(float!(pair, arith::max_num n m));
+    FADDP_s "01 1 11110 0 sz:1 11000 01101 10 Rn:5 Rd:5" CallFp(float!(pair, arith::add n m));
+    FMAXP_s "01 1 11110 0 sz:1 11000 01111 10 Rn:5 Rd:5" CallFp(float!(pair, arith::max n m));
+    FMINNMP_s "01 1 11110 1 sz:1 11000 01100 10 Rn:5 Rd:5" CallFp(float!(pair, arith::min_num n m));
+    FMINP_s "01 1 11110 1 sz:1 11000 01111 10 Rn:5 Rd:5" CallFp(float!(pair, arith::min n m));
+    SCVTF_fix_s "01 0 111110 immh:4 immb:3 11100 1 Rn:5 Rd:5" CallFp(float_fixed!(scalar, float::scvtf_fixed));
+    UCVTF_fix_s "01 1 111110 immh:4 immb:3 11100 1 Rn:5 Rd:5" CallFp(float_fixed!(scalar, float::ucvtf_fixed));
+    FCVTZS_fix_s "01 0 111110 immh:4 immb:3 11111 1 Rn:5 Rd:5" CallFp(float_fixed!(scalar, float::fcvtzs_fixed));
+    FCVTZU_fix_s "01 1 111110 immh:4 immb:3 11111 1 Rn:5 Rd:5" CallFp(float_fixed!(scalar, float::fcvtzu_fixed));
+    FMLA_se "01 0 11111 1 sz:1 L:1 Rm:5 0001 H:1 0 Rn:5 Rd:5" CallFp(float!(scalar indexed, arith::mul_add d n m));
+    FMLS_se "01 0 11111 1 sz:1 L:1 Rm:5 0101 H:1 0 Rn:5 Rd:5" CallFp(float!(scalar indexed, arith::mul_sub d n m));
+    FMUL_se "01 0 11111 1 sz:1 L:1 Rm:5 1001 H:1 0 Rn:5 Rd:5" CallFp(float!(scalar indexed, arith::mul n m));
+    FMULX_se "01 1 11111 1 sz:1 L:1 Rm:5 1001 H:1 0 Rn:5 Rd:5" CallFp(float!(scalar indexed, arith::mulx n m));
+};
