@@ -1,0 +1,147 @@
+//! Virtio over PCI: what is the transport's own and not of a device class.
+
+use std::io;
+use std::sync::Arc;
+
+use devices::virtio::entropy::Entropy;
+use devices::virtio::pci::spec::{REGISTER_BAR, cap};
+use devices::virtio::spec::{feature, status};
+use testkit::{Driver, Guest};
+
+fn driver() -> Driver {
+    Guest::new().plug(Arc::new(Entropy::new(io::repeat(0x5a))))
+}
+
+#[test]
+fn the_function_is_a_modern_virtio_device() {
+    let driver = driver();
+    let guest = driver.guest();
+    let read = |register| guest.read32(guest.config(driver.devfn(), register));
+    assert_eq!(read(0), 0x1044_1af4);
+    assert_eq!(read(8), 0x00_ff_00_01, "revision 1 and more have no legacy interface");
+    assert_eq!(read(0x2c), 0x1044_1af4);
+}
+
+#[test]
+fn fields_can_be_read_and_written_in_parts_and_together() {
+    let driver = driver();
+    let (guest, common) = (driver.guest(), driver.common());
+    // Bytes of a 64-bit field, one by one.
+    driver.write16(0x16, 0);
+    for i in 0..8 {
+        guest.bus().write(common + 0x20 + i, &[0x10 + i as u8]);
+    }
+    assert_eq!(guest.read::<8>(common + 0x20), [0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17]);
+    assert_eq!(guest.read::<2>(common + 0x23), [0x13, 0x14]);
+    guest.bus().write(common + 0x24, &[9; 4]);
+    assert_eq!(guest.read::<8>(common + 0x20), [0x10, 0x11, 0x12, 0x13, 9, 9, 9, 9]);
+    // Queue size, vector, enable and place of notifications in one.
+    assert_eq!(guest.read::<8>(common + 0x18), [64, 0, 0xff, 0xff, 0, 0, 0, 0]);
+    assert_eq!(guest.read::<8>(common + 0x38), [0; 8]);
+    assert_eq!(guest.read::<8>(common + 0x800), [0; 8]);
+}
+
+#[test]
+fn there_are_two_words_of_features() {
+    let driver = driver();
+    let (guest, common) = (driver.guest(), driver.common());
+    for select in [2, 3, u32::MAX] {
+        guest.write32(common, select);
+        assert_eq!(guest.read32(common + 4), 0);
+    }
+    // A feature beyond is a feature that was not offered.
+    driver.set_status(status::ACKNOWLEDGE | status::DRIVER);
+    driver.accept(feature::VERSION_1);
+    guest.write32(common + 8, 2);
+    guest.write32(common + 12, 1);
+    driver.set_status(status::ACKNOWLEDGE | status::DRIVER | status::FEATURES_OK);
+    assert_eq!(driver.status() & status::FEATURES_OK, 0);
+    guest.write32(common + 12, 0);
+    driver.set_status(status::ACKNOWLEDGE | status::DRIVER | status::FEATURES_OK);
+    assert_ne!(driver.status() & status::FEATURES_OK, 0);
+}
+
+#[test]
+fn vectors_that_do_not_exist_are_refused() {
+    let driver = driver();
+    for (value, kept) in [(0, 0), (1, 1), (2, 0xffff), (0x7fff, 0xffff), (0xffff, 0xffff)] {
+        driver.write16(0x10, value);
+        assert_eq!(driver.read16(0x10), kept);
+        driver.write16(0x16, 0);
+        driver.write16(0x1a, value);
+        assert_eq!(driver.read16(0x1a), kept);
+    }
+}
+
+#[test]
+fn a_driver_ok_out_of_order_starts_nothing() {
+    let mut driver = driver();
+    driver.set_status(status::ACKNOWLEDGE | status::DRIVER | status::DRIVER_OK);
+    assert_eq!(driver.status(), status::ACKNOWLEDGE | status::DRIVER | status::DEVICE_NEEDS_RESET);
+    driver.init(0);
+    driver.set_status(status::FAILED);
+    assert_ne!(driver.status() & status::FAILED, 0);
+    driver.reset();
+    driver.set_status(status::DEVICE_NEEDS_RESET);
+    assert_eq!(driver.status(), 0, "only the device sets that one");
+}
+
+#[test]
+fn the_isr_status_tells_and_forgets() {
+    let mut driver = driver();
+    driver.init(0);
+    assert_eq!(driver.isr(), 0);
+    driver.request(0, &[], &[4]);
+    assert_eq!((driver.isr(), driver.isr()), (1, 0));
+    driver.ring(0).publish(0xffff);
+    let seen = driver.interrupt_count(driver.config_vector());
+    driver.kick(0);
+    driver.wait_config(seen);
+    assert_eq!(driver.isr(), 2);
+    assert_ne!(driver.status() & status::DEVICE_NEEDS_RESET, 0);
+}
+
+#[test]
+fn registers_can_be_reached_through_configuration_space() {
+    let driver = driver();
+    let guest = driver.guest();
+    let byte = |register| guest.read::<1>(guest.config(driver.devfn(), register))[0];
+    let mut at = u16::from(byte(0x34));
+    while (byte(at), byte(at + 3)) != (9, cap::PCI) {
+        at = u16::from(byte(at + 1));
+    }
+    let config = |offset: u16| guest.config(driver.devfn(), at + offset);
+    let point = |bar: usize, offset: u32, length: u32| {
+        guest.bus().write(config(4), &[bar as u8]);
+        guest.write32(config(8), offset);
+        guest.write32(config(12), length);
+    };
+    point(REGISTER_BAR, 0x18, 2);
+    assert_eq!(guest.read::<2>(config(16)), [64, 0]);
+    guest.bus().write(config(16), &[16, 0]);
+    assert_eq!(driver.read16(0x18), 16);
+    point(REGISTER_BAR, 0x14, 1);
+    guest.bus().write(config(16), &[status::ACKNOWLEDGE]);
+    assert_eq!(driver.status(), status::ACKNOWLEDGE);
+    // What is no register of ours is not reached, and bears it.
+    for (bar, offset, length) in
+        [(1, 0x14, 1), (0, 0x15, 2), (0, 0x14, 3), (0, 0x4000, 1), (0, u32::MAX - 3, 4), (0, 0, 0)]
+    {
+        point(bar, offset, length);
+        guest.bus().write(config(16), &[0xff]);
+        let _ = guest.read::<4>(config(16));
+        assert_eq!(driver.status(), status::ACKNOWLEDGE);
+    }
+}
+
+#[test]
+fn a_machine_reset_is_a_device_reset() {
+    let mut driver = driver();
+    driver.init(0);
+    driver.request(0, &[], &[4]);
+    let common = driver.common();
+    driver.guest().bridge().reset();
+    assert_eq!(driver.guest().read::<8>(common + 0x10), [0; 8], "the BAR is gone");
+    driver.transport().start();
+    driver.transport().stop();
+}
