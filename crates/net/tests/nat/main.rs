@@ -1,0 +1,7 @@
+//! The user-mode router, with smoltcp's stack as the guest and loopback sockets as the world.
+
+mod guest;
+mod hostile;
+mod local;
+mod tcp;
+mod udp;

@@ -1,0 +1,154 @@
+//! UDP through the router, and the DNS relay.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use net::Port;
+use net::nat::Config;
+use smoltcp::iface::SocketHandle;
+use smoltcp::socket::udp;
+use smoltcp::wire::{EthernetFrame, Icmpv4Message, Icmpv4Packet, IpProtocol, Ipv4Packet, UdpPacket};
+
+use super::guest::{GATEWAY, GATEWAY_MAC, GUEST, Guest, MAC, noise};
+use super::local::{frame, udp as udp_frame};
+
+fn socket(guest: &mut Guest, port: u16) -> SocketHandle {
+    let buffer = || udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; 64], vec![0; 1 << 17]);
+    let mut socket = udp::Socket::new(buffer(), buffer());
+    socket.bind(port).unwrap();
+    guest.sockets.add(socket)
+}
+
+fn receive(guest: &mut Guest, handle: SocketHandle) -> (Vec<u8>, udp::UdpMetadata) {
+    guest.until("a datagram has come", |g| {
+        let socket = g.socket::<udp::Socket<'_>>(handle);
+        socket.recv().ok().map(|(bytes, from)| (bytes.to_vec(), from))
+    })
+}
+
+/// A server that answers what it gets with its `name` before it, `count` times.
+fn echo(name: &'static str, count: usize) -> SocketAddr {
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut bytes = [0; 65536];
+        for _ in 0..count {
+            let (len, from) = server.recv_from(&mut bytes).unwrap();
+            server.send_to(&[name.as_bytes(), &bytes[..len]].concat(), from).unwrap();
+        }
+    });
+    address
+}
+
+#[test]
+fn datagrams_go_and_come_back() {
+    let server = echo("re: ", 6);
+    let mut guest = Guest::new();
+    let (a, b) = (socket(&mut guest, 5000), socket(&mut guest, 5001));
+    for n in 0..3u8 {
+        for handle in [a, b] {
+            let target = (GATEWAY, server.port());
+            guest.socket::<udp::Socket<'_>>(handle).send_slice(&[n], target).unwrap();
+            let (bytes, from) = receive(&mut guest, handle);
+            assert_eq!((&bytes[..], from.endpoint), (&[b'r', b'e', b':', b' ', n][..], target.into()));
+        }
+    }
+    assert_eq!(guest.router.flows().datagram, 2);
+}
+
+#[test]
+fn large_datagrams_travel_in_fragments() {
+    let server = echo("", 2);
+    let mut guest = Guest::new();
+    for len in [9000, 60000] {
+        let payload = noise(4, len);
+        let whole = udp_frame(MAC, GATEWAY_MAC, (GUEST, 5000), (GATEWAY, server.port()), &payload);
+        let data = &whole[34..];
+        for (n, piece) in data.chunks(1480).enumerate().rev() {
+            let mut bytes =
+                frame(MAC, GATEWAY_MAC, GUEST, GATEWAY, IpProtocol::Udp, piece.len(), |b| b.copy_from_slice(piece));
+            let mut ip = Ipv4Packet::new_unchecked(&mut bytes[14..]);
+            ip.set_dont_frag(false);
+            ip.set_ident(77);
+            ip.set_frag_offset((n * 1480) as u16);
+            ip.set_more_frags(n * 1480 + piece.len() < data.len());
+            ip.fill_checksum();
+            guest.cable.to_router.push_back(bytes);
+        }
+        let mut got = vec![0; data.len()];
+        let (mut have, mut total) = (0, usize::MAX);
+        while have < total {
+            while guest.cable.to_guest.is_empty() {
+                let wait = !guest.cable.arm();
+                guest.router.turn(&mut guest.cable, wait).unwrap();
+            }
+            let bytes = guest.cable.to_guest.pop_front().unwrap();
+            assert!(bytes.len() <= 1514);
+            let ip = Ipv4Packet::new_checked(&bytes[14..]).unwrap();
+            assert!(ip.verify_checksum());
+            let (at, piece) = (usize::from(ip.frag_offset()), ip.payload());
+            got[at..at + piece.len()].copy_from_slice(piece);
+            have += piece.len();
+            if !ip.more_frags() {
+                total = at + piece.len();
+            }
+        }
+        let udp = UdpPacket::new_checked(&got[..]).unwrap();
+        assert!(udp.verify_checksum(&GATEWAY.into(), &GUEST.into()));
+        assert!(udp.payload() == payload, "{len}");
+    }
+}
+
+#[test]
+fn a_closed_port_is_reported() {
+    let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut guest = Guest::new();
+    let ask = || udp_frame(MAC, GATEWAY_MAC, (GUEST, 5000), (GATEWAY, closed), b"?");
+    let mut answers = guest.inject(ask());
+    for _ in 0..100 {
+        if !answers.is_empty() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+        answers = guest.inject(ask());
+    }
+    let frame = EthernetFrame::new_checked(&answers[0][..]).unwrap();
+    let ip = Ipv4Packet::new_checked(frame.payload()).unwrap();
+    let icmp = Icmpv4Packet::new_checked(ip.payload()).unwrap();
+    assert_eq!((icmp.msg_type(), icmp.msg_code()), (Icmpv4Message::DstUnreachable, 3));
+    let inner = Ipv4Packet::new_unchecked(icmp.data());
+    assert_eq!((inner.src_addr(), inner.dst_addr()), (GUEST, GATEWAY));
+    let ports = UdpPacket::new_unchecked(&icmp.data()[20..]);
+    assert_eq!((ports.src_port(), ports.dst_port()), (5000, closed));
+}
+
+#[test]
+fn queries_reach_the_name_server_that_answers() {
+    // The first is not there at all, the second never says anything.
+    let dead = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mute = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let resolvers = vec![dead, mute.local_addr().unwrap(), echo("answer ", 2)];
+    let mut guest = Guest::with(Config { resolvers: Some(resolvers), ..Config::default() });
+    let handle = socket(&mut guest, 5000);
+    let ask = |g: &mut Guest| g.socket::<udp::Socket<'_>>(handle).send_slice(b"query", (GATEWAY, 53)).unwrap();
+    ask(&mut guest);
+    mute.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+    guest.until("the second was asked", |_| mute.recv(&mut [0; 100]).ok());
+    // A client whose patience has ended asks again.
+    ask(&mut guest);
+    let (bytes, from) = receive(&mut guest, handle);
+    assert_eq!((&bytes[..], from.endpoint), (&b"answer query"[..], (GATEWAY, 53).into()));
+    // The good one is kept.
+    ask(&mut guest);
+    assert_eq!(receive(&mut guest, handle).0, b"answer query");
+}
+
+#[test]
+fn a_flood_of_flows_stays_within_the_limit() {
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut guest = Guest::with(Config { host_access: true, max_datagram: 20, ..Config::default() });
+    for port in 1000..3000 {
+        guest.inject(udp_frame(MAC, GATEWAY_MAC, (GUEST, port), (GATEWAY, server.port()), b"x"));
+    }
+    assert_eq!(guest.router.flows().datagram, 20);
+}
