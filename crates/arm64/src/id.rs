@@ -1,7 +1,7 @@
 //! The identity of the software CPU: what its ID registers say it can do (DDI 0487, D17.2).
 //!
-//! Armv8.0-A at EL0 and EL1, AArch64 only, with what later versions made cheap for a guest kernel: LSE atomics, PAN
-//! and hardware-managed access and dirty state. Nothing is offered that the CPU does not do.
+//! Armv8.0-A at EL0 and EL1, AArch64 only, with what later versions made cheap for a guest kernel: LSE atomics, PAN,
+//! E0PD and hardware-managed access and dirty state. Nothing is offered that the CPU does not do.
 
 use crate::sysreg as r;
 
@@ -95,8 +95,9 @@ pub const SOFT: IdRegisters = IdRegisters {
         | field(28, 0), // 4 KiB granule
     aa64mmfr1: field(0, 2) // HAFDBS: access flag and dirty state
         | field(12, 1) // HPDS: hierarchical permissions can be turned off
-        | field(20, 1), // PAN
-    aa64mmfr2: 0,
+        | field(20, 1) // PAN
+        | field(60, 1), // ECBHB: no branch history from before an exception is used after it
+    aa64mmfr2: field(60, 1), // E0PD: EL0 can be kept out of half of the address space, instead of by KPTI
     ctr: (INSTRUCTION_LINE_BITS as u64 - 2)
         | 3 << 14 // L1Ip: PIPT
         | (DATA_LINE_BITS as u64 - 2) << 16

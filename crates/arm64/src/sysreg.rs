@@ -335,6 +335,10 @@ pub mod tcr {
     pub const HPD0: u64 = 1 << 41;
     /// Hierarchical permissions of the upper half are off.
     pub const HPD1: u64 = 1 << 42;
+    /// EL0 has no access to the lower half (FEAT_E0PD).
+    pub const E0PD0: u64 = 1 << 55;
+    /// EL0 has no access to the upper half.
+    pub const E0PD1: u64 = 1 << 56;
 }
 
 #[cfg(test)]

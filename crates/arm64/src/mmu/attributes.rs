@@ -87,6 +87,11 @@ impl Permissions {
         Self::from_bits_retain(bits)
     }
 
+    /// The same where EL0 is kept out.
+    pub(super) fn without_el0(self) -> Self {
+        self.difference(Self::EL0_READ.union(Self::EL0_WRITE).union(Self::EL0_EXECUTE))
+    }
+
     /// The same, read-only until hardware has marked the page dirty.
     pub(super) fn clean(self) -> Self {
         self.difference(Self::EL1_WRITE.union(Self::EL0_WRITE)).union(Self::CLEAN)

@@ -192,8 +192,8 @@ fn faults_name_the_level_where_the_walk_ended() {
 #[test]
 fn addresses_outside_both_halves_are_not_translated() {
     let base = regs(12, 39);
-    let words = &[(ROOT, 0x4000_0000 | BLOCK | AF), (ROOT + 511 * 8, 0x8000_0000 | BLOCK | AF)];
-    let pa = |regs: &TranslationRegs, va| go(regs, va, READ, words).map(|t| t.pa);
+    let words = [(ROOT, 0x4000_0000 | BLOCK | AF), (ROOT + 511 * 8, 0x8000_0000 | BLOCK | AF)];
+    let pa = |regs: &TranslationRegs, va| go(regs, va, READ, &words).map(|t| t.pa);
     assert_eq!(pa(&base, 0x10), Ok(0x4000_0010));
     assert_eq!(pa(&base, !0), Ok(0xbfff_ffff));
     let none = Err(Fault { kind: FaultKind::Translation, level: 0 });
@@ -211,6 +211,15 @@ fn addresses_outside_both_halves_are_not_translated() {
     assert_eq!(pa(&off, !0), Ok(0xbfff_ffff));
     let off = TranslationRegs { tcr: base.tcr | tcr::EPD1, ..base };
     assert_eq!(pa(&off, !0), none);
+    let closed = TranslationRegs { tcr: base.tcr | tcr::E0PD1, ..base };
+    let user = words.map(|(at, d)| (at, d | USER));
+    for (va, el0, want) in [(!0, true, none.err()), (!0, false, None), (0x10, true, None)] {
+        assert_eq!(go(&closed, va, Access::read(el0, false), &user).err(), want, "E0PD1 {va:#x} {el0}");
+    }
+    let seen = go(&closed, !0, READ, &user).unwrap().permissions;
+    assert!(!check(seen, Access::read(true, false)), "a TLB must not let EL0 in either");
+    let closed = TranslationRegs { tcr: base.tcr | tcr::E0PD0, ..base };
+    assert_eq!(go(&closed, 0x10, Access::execute(true), &user).err(), none.err());
     let too_wide = TranslationRegs { tcr: base.tcr & !0x3f | 15, ..base };
     assert_eq!(pa(&too_wide, 0x10), none);
 }

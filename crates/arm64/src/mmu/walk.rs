@@ -37,16 +37,17 @@ struct Half {
     /// log2 of the granule.
     granule_bits: u32,
     disabled: bool,
+    closed_to_el0: bool,
     hierarchical: bool,
 }
 
 impl Half {
     fn of(regs: &TranslationRegs, upper: bool) -> Option<Self> {
         let t = regs.tcr;
-        let (ttbr, size, disabled, hpd) = if upper {
-            (regs.ttbr1, t >> tcr::T1SZ_SHIFT & 0x3f, tcr::EPD1, tcr::HPD1)
+        let (ttbr, size, disabled, e0pd, hpd) = if upper {
+            (regs.ttbr1, t >> tcr::T1SZ_SHIFT & 0x3f, tcr::EPD1, tcr::E0PD1, tcr::HPD1)
         } else {
-            (regs.ttbr0, t >> tcr::T0SZ_SHIFT & 0x3f, tcr::EPD0, tcr::HPD0)
+            (regs.ttbr0, t >> tcr::T0SZ_SHIFT & 0x3f, tcr::EPD0, tcr::E0PD0, tcr::HPD0)
         };
         // The two fields encode the granule differently; the reserved value is taken as 4 KiB.
         let granule_bits = match (upper, t >> if upper { tcr::TG1_SHIFT } else { tcr::TG0_SHIFT } & 3) {
@@ -60,6 +61,7 @@ impl Half {
             input_bits: 64 - size as u32,
             granule_bits,
             disabled: t & disabled != 0,
+            closed_to_el0: t & e0pd != 0,
             hierarchical: t & hpd == 0,
         })
     }
@@ -98,7 +100,9 @@ fn attempt(regs: &TranslationRegs, va: u64, access: Access, mem: &mut impl Table
     let Some(half) = Half::of(regs, upper) else { return fault(FaultKind::Translation, 0) };
     // Bits from the input size up to 55, or to 63 unless the top byte is ignored, must all equal bit 55.
     let top = if ignore_top { (va << 8) as i64 >> 8 } else { va as i64 };
-    if top >> half.input_bits != if upper { -1 } else { 0 } || half.disabled {
+    let outside = top >> half.input_bits != if upper { -1 } else { 0 };
+    // What E0PD forbids faults as if nothing were there, so that EL0 cannot tell the two apart by time.
+    if outside || half.disabled || (access.el0 && half.closed_to_el0) {
         return fault(FaultKind::Translation, 0);
     }
 
@@ -238,6 +242,9 @@ impl Leaf {
         }
         if clean && updated & bit::AP2 != 0 {
             permissions = permissions.clean();
+        }
+        if half.closed_to_el0 {
+            permissions = permissions.without_el0();
         }
         let translation = Translation {
             pa: base | va & offset_mask,
