@@ -322,3 +322,6 @@ impl io::Write for Writer<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
