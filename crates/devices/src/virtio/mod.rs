@@ -5,10 +5,12 @@
 //! and [`Interrupt`]. `pci` is the transport; the other folders are one class each.
 
 pub mod balloon;
+pub mod block;
 mod chain;
 pub mod console;
 mod device;
 pub mod entropy;
+pub mod net;
 pub mod pci;
 mod queue;
 pub mod spec;

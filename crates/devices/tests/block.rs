@@ -1,0 +1,374 @@
+//! The block device, driven by a guest.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::sync::Arc;
+
+use block::contract::{self as disks, MemoryDisk};
+use block::{Disk, Error, Geometry, RawDisk, RawOptions};
+use devices::virtio::block::Block;
+use devices::virtio::block::spec::{Status, feature, request};
+use devices::virtio::spec::feature as common;
+use parking_lot::Mutex;
+use testkit::{Driver, Guest, PATIENCE, contract::Subject};
+
+const OK: u8 = Status::Ok as u8;
+const IOERR: u8 = Status::IoErr as u8;
+const UNSUPP: u8 = Status::Unsupp as u8;
+const SIZE: usize = 1 << 20;
+
+testkit::contract_tests!(Subject {
+    device: Arc::new(Block::new(Arc::new(MemoryDisk::new(SIZE)), 2, None)),
+    queue: 0,
+    read: vec![header(request::FLUSH, 0)],
+    write: vec![1],
+});
+
+fn header(kind: u32, sector: u64) -> Vec<u8> {
+    [&kind.to_le_bytes()[..], &[0; 4], &sector.to_le_bytes()].concat()
+}
+
+fn segment(sector: u64, count: u32, flags: u32) -> Vec<u8> {
+    [&sector.to_le_bytes()[..], &count.to_le_bytes(), &flags.to_le_bytes()].concat()
+}
+
+fn numbered() -> Vec<u8> {
+    (0..SIZE).map(|i| (i / 512 + i) as u8).collect()
+}
+
+/// A disk of numbered bytes behind a driver that negotiated `features`.
+fn plug(features: u64) -> (Arc<MemoryDisk>, Driver) {
+    let disk = Arc::new(MemoryDisk::holding(numbered()));
+    let mut driver = Guest::new().plug(Arc::new(Block::new(disk.clone(), 1, Some("serial"))));
+    driver.init(features);
+    (disk, driver)
+}
+
+/// A request with data for the device; its status.
+fn send(driver: &mut Driver, kind: u32, sector: u64, data: &[u8]) -> u8 {
+    let used = driver.request(0, &[&header(kind, sector), data], &[1]);
+    assert_eq!(used.written, 1);
+    used.data[0]
+}
+
+/// A request with room for data; what came and its status.
+fn ask(driver: &mut Driver, kind: u32, sector: u64, len: u32) -> (Vec<u8>, u8) {
+    let mut used = driver.request(0, &[&header(kind, sector)], &[len, 1]);
+    let status = used.data.pop().unwrap();
+    if status == OK {
+        assert_eq!(used.written, len + 1);
+    }
+    (used.data, status)
+}
+
+/// The driver's side as a disk, so that the contract of disks can be run on it. Sectors are what the device knows; the
+/// driver reads and writes whole ones.
+struct DriverDisk {
+    driver: Mutex<Driver>,
+    size: u64,
+}
+
+impl DriverDisk {
+    fn status(status: u8) -> Result<(), Error> {
+        match status {
+            OK => Ok(()),
+            UNSUPP => Err(Error::Unsupported("do that")),
+            _ => Err(Error::Io { what: "request", source: std::io::Error::other("IOERR") }),
+        }
+    }
+
+    fn sectors(&self, offset: u64, len: u64) -> Result<(u64, u64, u64), Error> {
+        block::check_bounds(offset, len, self.size)?;
+        let first = offset / 512;
+        Ok((first, (offset + len).div_ceil(512) - first, offset % 512))
+    }
+
+    fn get(&self, sector: u64, count: u64) -> Result<Vec<u8>, Error> {
+        let (data, status) = ask(&mut self.driver.lock(), request::IN, sector, count as u32 * 512);
+        Self::status(status).map(|()| data)
+    }
+}
+
+impl Disk for DriverDisk {
+    fn size(&self) -> u64 {
+        self.size
+    }
+    fn geometry(&self) -> Geometry {
+        Geometry::default()
+    }
+    fn read_only(&self) -> bool {
+        false
+    }
+    fn id(&self) -> &str {
+        "driver"
+    }
+    fn read(&self, offset: u64, bufs: &mut [IoSliceMut<'_>]) -> Result<(), Error> {
+        let (sector, count, skip) = self.sectors(offset, bufs.iter().map(|b| b.len() as u64).sum())?;
+        let data = self.get(sector, count)?;
+        let mut at = skip as usize;
+        for buf in bufs {
+            let len = buf.len();
+            buf.copy_from_slice(&data[at..at + len]);
+            at += len;
+        }
+        Ok(())
+    }
+    fn write(&self, offset: u64, bufs: &[IoSlice<'_>]) -> Result<(), Error> {
+        let (sector, count, skip) = self.sectors(offset, bufs.iter().map(|b| b.len() as u64).sum())?;
+        let mut data = self.get(sector, count)?;
+        let new: Vec<u8> = bufs.iter().flat_map(|b| b.to_vec()).collect();
+        data[skip as usize..][..new.len()].copy_from_slice(&new);
+        Self::status(send(&mut self.driver.lock(), request::OUT, sector, &data))
+    }
+    fn flush(&self) -> Result<(), Error> {
+        Self::status(send(&mut self.driver.lock(), request::FLUSH, 0, &[]))
+    }
+    fn discard(&self, offset: u64, len: u64) -> Result<(), Error> {
+        block::check_bounds(offset, len, self.size)?;
+        let (first, end) = (offset.div_ceil(512), (offset + len) / 512);
+        let inside = segment(first, end.saturating_sub(first) as u32, 0);
+        Self::status(send(&mut self.driver.lock(), request::DISCARD, 0, &inside))
+    }
+    fn write_zeroes(&self, offset: u64, len: u64, unmap: bool) -> Result<(), Error> {
+        let (sector, count, skip) = self.sectors(offset, len)?;
+        if skip != 0 || len % 512 != 0 {
+            return self.write(offset, &[IoSlice::new(&vec![0; len as usize])]);
+        }
+        let all = segment(sector, count as u32, unmap.into());
+        Self::status(send(&mut self.driver.lock(), request::WRITE_ZEROES, 0, &all))
+    }
+}
+
+fn contract_over_the_rings(disk: Arc<dyn Disk>, seed: u64, features: u64) {
+    let size = disk.size();
+    let mut driver = Guest::new().plug(Arc::new(Block::new(disk, 1, None)));
+    driver.init(features);
+    disks::operations(&DriverDisk { driver: Mutex::new(driver), size }, seed, 250);
+}
+
+#[test]
+fn random_requests_match_the_model() {
+    for (seed, features) in [(1, 0), (2, common::COMMON), (3, feature::FLUSH | common::RING_INDIRECT_DESC)] {
+        contract_over_the_rings(Arc::new(MemoryDisk::new(SIZE)), seed, features);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(SIZE as u64).unwrap();
+        let raw = RawDisk::open(file.path(), RawOptions::default()).unwrap();
+        contract_over_the_rings(Arc::new(raw), seed, features);
+    }
+}
+
+#[test]
+fn the_configuration_describes_the_disk() {
+    let geometry = Geometry { logical_block: 512, physical_block: 4096, discard_granularity: 65536 };
+    let disk = MemoryDisk::new(SIZE + 100).with_geometry(geometry);
+    let driver = Guest::new().plug(Arc::new(Block::new(Arc::new(disk), 4, None)));
+    let field = |at: u64, bytes: usize| {
+        let mut all = [0; 8];
+        driver.guest().bus().read(driver.device_config() + at, &mut all[..bytes]);
+        u64::from_le_bytes(all)
+    };
+    let seen = [(0, 4), (12, 4), (20, 4), (24, 1), (26, 2), (34, 2), (44, 4), (56, 1)].map(|(at, n)| field(at, n));
+    assert_eq!(seen, [2048, 254, 512, 3, 8, 4, 128, 1]);
+    assert_eq!(driver.offered() & feature::MQ, feature::MQ);
+    assert_eq!(driver.queues(), 4);
+}
+
+#[test]
+fn the_buffers_of_a_request_may_be_cut_anywhere() {
+    let (disk, mut driver) = plug(common::RING_INDIRECT_DESC);
+    let sent: Vec<u8> = [header(request::OUT, 3), vec![0x77; 1024]].concat();
+    let bytes: Vec<&[u8]> = sent.chunks(7).collect();
+    assert_eq!(driver.request(0, &bytes, &[1]).data, [OK]);
+    assert_eq!(disk.contents()[1536..2560], [0x77; 1024]);
+    // Data and status in one buffer, the header in two.
+    let (a, b) = (header(request::IN, 5), numbered()[5 * 512..6 * 512].to_vec());
+    let used = driver.request(0, &[&a[..1], &a[1..]], &[3, 510]);
+    assert_eq!((used.data, used.written), ([b, vec![OK]].concat(), 513));
+}
+
+#[test]
+fn requests_that_are_wrong_change_nothing_and_say_so() {
+    let (disk, mut driver) = plug(0);
+    let last = SIZE as u64 / 512;
+    let cases: [(u32, u64, Vec<u8>, u8); 17] = [
+        (request::OUT, last, vec![1; 512], IOERR),
+        (request::OUT, last - 1, vec![1; 1024], IOERR),
+        (request::OUT, u64::MAX, vec![1; 512], IOERR),
+        (request::OUT, u64::MAX / 512 + 1, vec![1; 512], IOERR),
+        (request::OUT, 0, vec![1; 511], IOERR),
+        (request::DISCARD, 0, segment(last, 1, 0), IOERR),
+        (request::DISCARD, 0, segment(u64::MAX, 1, 0), IOERR),
+        (request::DISCARD, 0, segment(0, u32::MAX, 0), IOERR),
+        (request::DISCARD, 0, segment(0, 1, 1), UNSUPP),
+        (request::DISCARD, 0, [segment(0, 1, 0), segment(0, 1, 2)].concat(), UNSUPP),
+        (request::DISCARD, 0, segment(0, 1, 0)[..15].to_vec(), IOERR),
+        (request::DISCARD, 0, segment(0, 1, 0).repeat(33), IOERR),
+        (request::WRITE_ZEROES, 0, segment(0, 1, 2), UNSUPP),
+        (request::WRITE_ZEROES, 0, segment(last - 1, 2, 0), IOERR),
+        (request::WRITE_ZEROES, 0, segment(0, 1, 0).repeat(2), IOERR),
+        (request::GET_ID, 0, vec![], IOERR),
+        (14, 0, segment(0, 1, 0), UNSUPP),
+    ];
+    for (kind, sector, data, status) in cases {
+        assert_eq!(send(&mut driver, kind, sector, &data), status, "type {kind} sector {sector} {} bytes", data.len());
+    }
+    for kind in [2, 3, 5, 9, 10, 16, 24, u32::MAX] {
+        assert_eq!(ask(&mut driver, kind, 0, 512).1, UNSUPP, "type {kind}");
+    }
+    for (sector, len) in [(last, 512), (0, 511), (last - 1, 1024), (1 << 60, 512)] {
+        assert_eq!(ask(&mut driver, request::IN, sector, len), (vec![0; len as usize], IOERR));
+    }
+    assert_eq!(driver.request(0, &[&header(request::OUT, 0)[..15]], &[1]).data, [IOERR]);
+    assert_eq!(driver.request(0, &[], &[1]).data, [IOERR]);
+    assert!(disk.contents() == numbered());
+    assert_eq!(send(&mut driver, request::OUT, last - 1, &[1; 512]), OK);
+}
+
+#[test]
+fn a_request_without_room_for_its_status_breaks_the_queue() {
+    let (disk, mut driver) = plug(0);
+    driver.add(0, &[&header(request::OUT, 0), &[1; 512]], &[]);
+    driver.kick(0);
+    assert!(driver.needs_reset(PATIENCE));
+    assert!(disk.contents() == numbered());
+}
+
+#[test]
+fn segments_are_discarded_and_zeroed() {
+    let (disk, mut driver) = plug(0);
+    let many: Vec<u8> = (0..32).flat_map(|i| segment(i * 4, 2, 0)).collect();
+    assert_eq!(send(&mut driver, request::DISCARD, 0, &many), OK);
+    assert_eq!(send(&mut driver, request::WRITE_ZEROES, 0, &segment(200, 3, 1)), OK);
+    let mut expected = numbered();
+    (0..32).for_each(|i| expected[i * 2048..][..1024].fill(0xdb));
+    expected[200 * 512..203 * 512].fill(0);
+    assert!(disk.contents() == expected);
+}
+
+#[test]
+fn the_serial_number_is_the_one_given_or_the_disks() {
+    let (_, mut driver) = plug(0);
+    assert_eq!(ask(&mut driver, request::GET_ID, 0, 20), (b"serial\0\0\0\0\0\0\0\0\0\0\0\0\0\0".to_vec(), OK));
+    let disk = Arc::new(MemoryDisk::new(SIZE));
+    let mut driver = Guest::new().plug(Arc::new(Block::new(disk.clone(), 1, Some("more than twenty bytes"))));
+    driver.init(0);
+    assert_eq!(ask(&mut driver, request::GET_ID, 0, 20).0, b"more than twenty byt");
+    let mut driver = Guest::new().plug(Arc::new(Block::new(disk, 1, None)));
+    driver.init(0);
+    assert!(ask(&mut driver, request::GET_ID, 0, 20).0.starts_with(b"memory\0"));
+}
+
+#[test]
+fn a_flushed_write_survives_the_loss_of_power_and_another_may_not() {
+    let (disk, mut driver) = plug(feature::FLUSH | feature::CONFIG_WCE);
+    send(&mut driver, request::OUT, 0, &[1; 512]);
+    send(&mut driver, request::FLUSH, 0, &[]);
+    send(&mut driver, request::OUT, 1, &[2; 512]);
+    disk.lose_power();
+    assert_eq!((disk.contents()[0], disk.contents()[512]), (1, numbered()[512]));
+}
+
+#[test]
+fn without_a_flush_in_the_driver_every_change_is_durable() {
+    let changes = |driver: &mut Driver| {
+        assert_eq!(send(driver, request::OUT, 0, &[1; 512]), OK);
+        assert_eq!(send(driver, request::WRITE_ZEROES, 0, &segment(1, 1, 0)), OK);
+    };
+    let durable = |disk: &MemoryDisk| {
+        disk.lose_power();
+        disk.contents()[..512] == [1; 512] && disk.contents()[512..1024] == [0; 512]
+    };
+    // Neither FLUSH nor CONFIG_WCE.
+    let (disk, mut driver) = plug(0);
+    changes(&mut driver);
+    assert!(durable(&disk));
+    // CONFIG_WCE without FLUSH: `writeback` is 0 from the beginning.
+    let (disk, mut driver) = plug(feature::CONFIG_WCE);
+    assert_eq!(driver.guest().read::<1>(driver.device_config() + 32), [0]);
+    changes(&mut driver);
+    assert!(durable(&disk));
+    // The driver switches the cache off, and on again.
+    let (disk, mut driver) = plug(feature::CONFIG_WCE | feature::FLUSH);
+    let writeback = driver.device_config() + 32;
+    assert_eq!(driver.guest().read::<1>(writeback), [1]);
+    driver.guest().bus().write(writeback, &[0]);
+    changes(&mut driver);
+    assert!(durable(&disk));
+    driver.guest().bus().write(writeback, &[1]);
+    let flushes = disk.flushes();
+    changes(&mut driver);
+    assert_eq!(disk.flushes(), flushes);
+    driver.reset();
+    driver.init(feature::FLUSH);
+    driver.guest().bus().write(writeback, &[0]);
+    assert_eq!(driver.guest().read::<1>(writeback), [1], "CONFIG_WCE was not negotiated");
+}
+
+#[test]
+fn a_pause_keeps_the_mode_of_the_cache() {
+    let (disk, mut driver) = plug(feature::CONFIG_WCE | feature::FLUSH);
+    driver.guest().bus().write(driver.device_config() + 32, &[0]);
+    driver.transport().stop();
+    driver.transport().start();
+    send(&mut driver, request::OUT, 0, &[1; 512]);
+    assert_eq!(disk.flushes(), 1);
+}
+
+#[test]
+fn a_read_only_disk_is_not_changed() {
+    let disk = Arc::new(MemoryDisk::holding(numbered()).read_only());
+    let mut driver = Guest::new().plug(Arc::new(Block::new(disk.clone(), 1, None)));
+    assert_eq!(driver.offered() & (feature::RO | feature::DISCARD | feature::WRITE_ZEROES), feature::RO);
+    driver.init(feature::RO);
+    for (kind, data) in
+        [(request::OUT, vec![1; 512]), (request::DISCARD, segment(0, 1, 0)), (request::WRITE_ZEROES, segment(0, 1, 0))]
+    {
+        assert_eq!(send(&mut driver, kind, 0, &data), IOERR);
+    }
+    assert_eq!(send(&mut driver, request::FLUSH, 0, &[]), OK);
+    assert_eq!(ask(&mut driver, request::IN, 1, 512), (numbered()[512..1024].to_vec(), OK));
+    assert!(disk.contents() == numbered());
+}
+
+#[test]
+fn a_disk_that_fails_is_an_error_for_the_guest_and_the_device_goes_on() {
+    let (disk, mut driver) = plug(feature::FLUSH);
+    disk.set_failing(true);
+    assert_eq!(send(&mut driver, request::OUT, 0, &[1; 512]), IOERR);
+    assert_eq!(send(&mut driver, request::FLUSH, 0, &[]), IOERR);
+    assert_eq!(ask(&mut driver, request::IN, 0, 512).1, IOERR);
+    disk.set_failing(false);
+    assert_eq!(ask(&mut driver, request::IN, 0, 512), (numbered()[..512].to_vec(), OK));
+}
+
+#[test]
+fn each_queue_has_its_own_thread() {
+    let disk = Arc::new(MemoryDisk::holding(numbered()));
+    let mut driver = Guest::new().plug(Arc::new(Block::new(disk, 3, None)));
+    driver.init(feature::MQ);
+    for round in 0..50u64 {
+        for queue in 0..3 {
+            driver.add(queue, &[&header(request::IN, round + u64::from(queue))], &[512, 1]);
+            driver.kick(queue);
+        }
+        for queue in [2, 0, 1] {
+            let used = driver.wait(queue);
+            let at = (round as usize + usize::from(queue)) * 512;
+            assert!(used.data[..512] == numbered()[at..at + 512]);
+        }
+    }
+}
+
+#[test]
+fn one_queue_is_enough_of_those_offered() {
+    let mut driver = Guest::new().plug(Arc::new(Block::new(Arc::new(MemoryDisk::new(SIZE)), 4, None)));
+    driver.negotiate(common::VERSION_1).unwrap();
+    driver.enable_queue(0, 0);
+    driver.start();
+    assert_eq!(send(&mut driver, request::OUT, 0, &[1; 512]), OK);
+    driver.kick(3);
+    driver.reset();
+    driver.negotiate(common::VERSION_1).unwrap();
+    driver.enable_queue(1, 0);
+    driver.start();
+    assert!(driver.needs_reset(PATIENCE), "a device without its first queue");
+}
