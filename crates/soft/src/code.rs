@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use crate::interp::{Op, OpPtr, page_end, step_end, undecoded};
+use crate::interp::{Op, OpPtr, page_end, pause, undecoded};
 use crate::ram::HostPage;
 
 /// Bytes of a page of guest memory, for code and TLB alike.
@@ -58,7 +58,7 @@ pub(crate) struct CodeCache {
 impl CodeCache {
     pub fn new() -> Self {
         let mut step = CodePage::new(HostPage::none());
-        step.ops.fill(Op::new(step_end));
+        step.ops.fill(Op::new(pause));
         Self { pages: HashMap::new(), step }
     }
 
@@ -80,7 +80,7 @@ impl CodeCache {
 
     /// A page in which only `op` at index `at` is an operation and every other ends the step.
     pub fn step_page(&mut self, at: usize, op: Op, memory: HostPage) -> PagePtr {
-        self.step.ops.fill(Op::new(step_end));
+        self.step.ops.fill(Op::new(pause));
         self.step.ops[at] = op;
         self.step.memory = memory;
         PagePtr(&raw mut *self.step)

@@ -51,6 +51,8 @@ pub struct Cpu {
     pub pc: u64,
     /// Why the interpreter was left.
     pub(crate) left: Option<Trap>,
+    /// What the last slow load loaded.
+    pub(crate) loaded: [u128; 2],
     /// PSTATE without N, Z, C, V: mode, DAIF, PAN, SS, IL.
     pub(crate) pstate: u64,
     /// The stack pointers of EL0 and EL1; the one in use is [`Cpu::x`]`[SP]`.
@@ -116,6 +118,7 @@ impl Cpu {
             nzcv: 0,
             pc: 0,
             left: None,
+            loaded: [0; 2],
             pstate: pstate::EL1H | pstate::DAIF,
             sp: [0; 2],
             sys: Box::new(SysRegs::reset()),
@@ -239,6 +242,7 @@ impl Cpu {
     }
 
     /// Decodes the word of `op` in place, fused with the one after it where they fuse.
+    #[inline(never)]
     pub(crate) fn decode_at(&mut self, op: OpPtr) {
         let page = self.code_page;
         let index = page.index(op);

@@ -200,15 +200,24 @@ impl HostPtr {
 mod wide {
     #[cfg(target_arch = "x86_64")]
     pub(super) fn compare_exchange(at: *mut u8, old: u128, new: u128) -> Result<u128, u128> {
-        use std::sync::atomic::Ordering::SeqCst;
-        #[target_feature(enable = "cmpxchg16b")]
-        unsafe fn cas(at: *mut u128, old: u128, new: u128) -> u128 {
-            // SAFETY: guest RAM, aligned to 16 by the caller.
-            unsafe { std::arch::x86_64::cmpxchg16b(at, old, new, SeqCst, SeqCst) }
-        }
         assert!(at as usize % 16 == 0);
-        // SAFETY: every x86-64 CPU since 2006 has the instruction; `Vm::new` checks it.
-        let was = unsafe { cas(at.cast(), old, new) };
+        let (mut lo, mut hi) = (old as u64, (old >> 64) as u64);
+        // SAFETY: guest RAM, aligned to 16, on a CPU that has the instruction (`Vm::new` checks). RBX, which the
+        // compiler keeps for itself and may use for any `reg` operand but `new_lo`, is put back.
+        unsafe {
+            std::arch::asm!(
+                "xchg rbx, {new_lo}",
+                "lock cmpxchg16b [rdi]",
+                "mov rbx, {new_lo}",
+                in("rdi") at,
+                new_lo = inout(reg) new as u64 => _,
+                in("rcx") (new >> 64) as u64,
+                inout("rax") lo,
+                inout("rdx") hi,
+                options(nostack),
+            );
+        }
+        let was = (hi as u128) << 64 | lo as u128;
         if was == old { Ok(was) } else { Err(was) }
     }
 

@@ -5,7 +5,7 @@
 
 use super::alu::{W, Width, X, by_sf, zd, zr};
 use super::flags::{self, ADD, SUB};
-use super::{Handler, Op, OpPtr, leave};
+use super::{Handler, Op, OpPtr};
 use crate::code::PAGE_SIZE;
 use crate::cpu::Cpu;
 use crate::isa::Insn;
@@ -15,7 +15,7 @@ use crate::trap::Trap;
 #[inline(always)]
 fn near(cpu: &mut Cpu, target: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
     if budget == 0 {
-        return leave(cpu, target, Trap::Resume, fa, fb, fk);
+        return super::pause(cpu, target, budget, fa, fb, fk);
     }
     target.go(cpu, budget - 1, fa, fb, fk)
 }

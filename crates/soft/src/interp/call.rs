@@ -10,30 +10,37 @@ pub(crate) fn op(handler: Handler, row: usize, word: u32) -> Op {
     Op::new(handler).d(row & 0xff).n(row >> 8).imm(word)
 }
 
-#[inline(always)]
-fn invoke(cpu: &mut Cpu, op: OpPtr) -> Result<(), Trap> {
+/// Calls the function of `op`; on a trap it is in [`Cpu::left`] and the answer is `false`.
+///
+/// A function of its own, so that the handlers have nothing on their stack and end in a jump.
+#[inline(never)]
+fn invoke(cpu: &mut Cpu, op: OpPtr) -> bool {
     cpu.pc = cpu.pc_of(op);
     let f = cpu.decoder.called(op.d() | op.n() << 8);
-    f(cpu, Insn(op.imm()))
+    match f(cpu, Insn(op.imm())) {
+        Ok(()) => true,
+        Err(trap) => {
+            cpu.left = Some(trap);
+            false
+        }
+    }
 }
 
 /// Calls without flags.
 pub(crate) extern "C" fn call(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
-    match invoke(cpu, op) {
-        Ok(()) => op.next(cpu, budget, fa, fb, fk),
-        Err(trap) => stop(cpu, trap, flags::nzcv(fa, fb, fk)),
+    if invoke(cpu, op) {
+        op.next(cpu, budget, fa, fb, fk)
+    } else {
+        cpu.nzcv = flags::nzcv(fa, fb, fk);
     }
 }
 
 /// Calls with flags.
 pub(crate) extern "C" fn call_flags(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
     cpu.nzcv = flags::nzcv(fa, fb, fk);
-    match invoke(cpu, op) {
-        Ok(()) => {
-            let (fa, fb, fk) = flags::explicit(cpu.nzcv);
-            op.next(cpu, budget, fa, fb, fk)
-        }
-        Err(trap) => stop(cpu, trap, cpu.nzcv),
+    if invoke(cpu, op) {
+        let (fa, fb, fk) = flags::explicit(cpu.nzcv);
+        op.next(cpu, budget, fa, fb, fk)
     }
 }
 
@@ -58,12 +65,4 @@ pub(crate) extern "C" fn call_fp_flags(cpu: &mut Cpu, op: OpPtr, budget: u64, fa
 #[inline(never)]
 pub(crate) fn fp_trap(cpu: &mut Cpu, op: OpPtr, fa: u64, fb: u64, fk: u64) {
     leave(cpu, op, Trap::Exception { esr: arm64::esr::fp_access(), far: None }, fa, fb, fk)
-}
-
-/// Leaves after a call; the function has set the program counter where it is not this instruction.
-#[cold]
-#[inline(never)]
-fn stop(cpu: &mut Cpu, trap: Trap, nzcv: u32) {
-    cpu.nzcv = nzcv;
-    cpu.left = Some(trap);
 }

@@ -4,11 +4,12 @@
 //! instruction, which repeats it with every check.
 
 use super::alu::{extended, zd, zr};
-use super::{Handler, Op, OpPtr, leave};
+use super::{Handler, Op, OpPtr, stop_at};
 use crate::cpu::Cpu;
 use crate::isa::Insn;
 use crate::mmu::CONTEXT_EL0;
 use crate::ram::{HostPtr, Scalar};
+use crate::trap::Trap;
 
 /// What is loaded and how it is extended.
 pub(crate) trait Load {
@@ -128,6 +129,26 @@ pub(crate) fn context<M: Mode>(cpu: &Cpu) -> u64 {
     if M::UNPRIVILEGED { CONTEXT_EL0 } else { cpu.tlb_context }
 }
 
+/// A load with every check: what was loaded is in [`Cpu::loaded`], or the trap in [`Cpu::left`] and the answer is
+/// `false`. Not in line, so that the handlers have nothing on their stack and end in a jump.
+#[inline(never)]
+pub(crate) fn slow_load<T: Scalar>(cpu: &mut Cpu, va: u64, context: u64) -> bool {
+    let loaded = cpu.load_slow::<T>(va, context).map(|v| cpu.loaded[0] = v.to_u128());
+    keep_trap(cpu, loaded)
+}
+
+/// A store with every check, as [`slow_load`].
+#[inline(never)]
+pub(crate) fn slow_store<T: Scalar>(cpu: &mut Cpu, va: u64, value: T, context: u64) -> bool {
+    let stored = cpu.store_slow(va, value, context);
+    keep_trap(cpu, stored)
+}
+
+/// Whether `result` is good; else its trap is kept.
+pub(crate) fn keep_trap(cpu: &mut Cpu, result: Result<(), Trap>) -> bool {
+    result.map_err(|trap| cpu.left = Some(trap)).is_ok()
+}
+
 extern "C" fn ldr<L: Load, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
     let (va, base) = M::address(cpu, op);
     let Some(host) = cpu.tlb.read(va, L::Memory::SIZE, context::<M>(cpu)) else {
@@ -144,16 +165,14 @@ extern "C" fn ldr<L: Load, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u
 #[inline(never)]
 extern "C" fn ldr_slow<L: Load, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
     let (va, base) = M::address(cpu, op);
-    match cpu.load_slow::<L::Memory>(va, context::<M>(cpu)) {
-        Ok(v) => {
-            if M::WRITE_BACK {
-                cpu.x[op.n()] = base;
-            }
-            cpu.x[op.d()] = L::extend(v);
-            op.next(cpu, budget, fa, fb, fk)
-        }
-        Err(trap) => leave(cpu, op, trap, fa, fb, fk),
+    if !slow_load::<L::Memory>(cpu, va, context::<M>(cpu)) {
+        return stop_at(cpu, op, fa, fb, fk);
     }
+    if M::WRITE_BACK {
+        cpu.x[op.n()] = base;
+    }
+    cpu.x[op.d()] = L::extend(L::Memory::from_u128(cpu.loaded[0]));
+    op.next(cpu, budget, fa, fb, fk)
 }
 
 extern "C" fn str<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
@@ -172,15 +191,13 @@ extern "C" fn str<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa:
 #[inline(never)]
 extern "C" fn str_slow<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
     let (va, base) = M::address(cpu, op);
-    match cpu.store_slow(va, T::from_u64(cpu.x[op.d()]), context::<M>(cpu)) {
-        Ok(()) => {
-            if M::WRITE_BACK {
-                cpu.x[op.n()] = base;
-            }
-            op.next(cpu, budget, fa, fb, fk)
-        }
-        Err(trap) => leave(cpu, op, trap, fa, fb, fk),
+    if !slow_store(cpu, va, T::from_u64(cpu.x[op.d()]), context::<M>(cpu)) {
+        return stop_at(cpu, op, fa, fb, fk);
     }
+    if M::WRITE_BACK {
+        cpu.x[op.n()] = base;
+    }
+    op.next(cpu, budget, fa, fb, fk)
 }
 
 /// Prefetches and other hints at this place do nothing.

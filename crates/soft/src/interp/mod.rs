@@ -176,9 +176,16 @@ pub(crate) use flag_handlers;
 #[cold]
 #[inline(never)]
 pub(crate) fn leave(cpu: &mut Cpu, op: OpPtr, trap: Trap, fa: u64, fb: u64, fk: u64) {
+    cpu.left = Some(trap);
+    stop_at(cpu, op, fa, fb, fk)
+}
+
+/// Leaves the interpreter at the operation `op` with the trap that is in [`Cpu::left`] already.
+#[cold]
+#[inline(never)]
+pub(crate) fn stop_at(cpu: &mut Cpu, op: OpPtr, fa: u64, fb: u64, fk: u64) {
     cpu.pc = cpu.pc_of(op);
     cpu.nzcv = flags::nzcv(fa, fb, fk);
-    cpu.left = Some(trap);
 }
 
 /// The operation of a word that has not been decoded yet: decodes it in place and carries it out.
@@ -198,7 +205,9 @@ pub(crate) extern "C" fn page_end(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64
     branch::jump(cpu, target, budget, fa, fb, fk)
 }
 
-/// The operation after a single step: leaves with the program counter on it.
-pub(crate) extern "C" fn step_end(cpu: &mut Cpu, op: OpPtr, _: u64, fa: u64, fb: u64, fk: u64) {
+/// Leaves the interpreter with the program counter on `op`: the budget is spent, or a single step is done.
+#[cold]
+#[inline(never)]
+pub(crate) extern "C" fn pause(cpu: &mut Cpu, op: OpPtr, _: u64, fa: u64, fb: u64, fk: u64) {
     leave(cpu, op, Trap::Resume, fa, fb, fk)
 }

@@ -1,12 +1,11 @@
 //! Loads and stores of two general registers: LDP, STP, LDPSW, LDNP, STNP.
 
 use super::alu::{zd, zr};
-use super::mem::{Load, Mode, Offset, Post, Pre, S32X, U32, U64};
-use super::{Handler, Op, OpPtr, leave};
+use super::mem::{Load, Mode, Offset, Post, Pre, S32X, U32, U64, keep_trap};
+use super::{Handler, Op, OpPtr, stop_at};
 use crate::cpu::Cpu;
 use crate::isa::Insn;
 use crate::ram::{HostPtr, Scalar};
-use crate::trap::Trap;
 
 extern "C" fn ldp<L: Load, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
     let (va, base) = M::address(cpu, op);
@@ -27,28 +26,31 @@ extern "C" fn ldp<L: Load, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u
 #[inline(never)]
 extern "C" fn ldp_slow<L: Load, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
     let (va, base) = M::address(cpu, op);
-    match load_two::<L::Memory>(cpu, va) {
-        Ok((first, second)) => {
-            if M::WRITE_BACK {
-                cpu.x[op.n()] = base;
-            }
-            cpu.x[op.d()] = L::extend(first);
-            cpu.x[op.a()] = L::extend(second);
-            op.next(cpu, budget, fa, fb, fk)
-        }
-        Err(trap) => leave(cpu, op, trap, fa, fb, fk),
+    if !load_two::<L::Memory>(cpu, va) {
+        return stop_at(cpu, op, fa, fb, fk);
     }
+    if M::WRITE_BACK {
+        cpu.x[op.n()] = base;
+    }
+    cpu.x[op.d()] = L::extend(L::Memory::from_u128(cpu.loaded[0]));
+    cpu.x[op.a()] = L::extend(L::Memory::from_u128(cpu.loaded[1]));
+    op.next(cpu, budget, fa, fb, fk)
 }
 
-/// Loads two neighbours.
-pub(crate) fn load_two<T: Scalar>(cpu: &mut Cpu, va: u64) -> Result<(T, T), Trap> {
-    Ok((cpu.load(va)?, cpu.load(va.wrapping_add(T::SIZE))?))
+/// Loads two neighbours into [`Cpu::loaded`]; `false` with the trap in [`Cpu::left`].
+#[inline(never)]
+pub(crate) fn load_two<T: Scalar>(cpu: &mut Cpu, va: u64) -> bool {
+    let first = cpu.load::<T>(va);
+    let both = first.and_then(|first| Ok((first, cpu.load::<T>(va.wrapping_add(T::SIZE))?)));
+    let loaded = both.map(|(first, second)| cpu.loaded = [first.to_u128(), second.to_u128()]);
+    keep_trap(cpu, loaded)
 }
 
 /// Stores two neighbours; when the second faults, the first may have been stored, as the architecture allows.
-pub(crate) fn store_two<T: Scalar>(cpu: &mut Cpu, va: u64, first: T, second: T) -> Result<(), Trap> {
-    cpu.store(va, first)?;
-    cpu.store(va.wrapping_add(T::SIZE), second)
+#[inline(never)]
+pub(crate) fn store_two<T: Scalar>(cpu: &mut Cpu, va: u64, first: T, second: T) -> bool {
+    let stored = cpu.store(va, first).and_then(|()| cpu.store(va.wrapping_add(T::SIZE), second));
+    keep_trap(cpu, stored)
 }
 
 extern "C" fn stp<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
@@ -69,15 +71,13 @@ extern "C" fn stp<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa:
 extern "C" fn stp_slow<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
     let (va, base) = M::address(cpu, op);
     let (first, second) = (T::from_u64(cpu.x[op.d()]), T::from_u64(cpu.x[op.a()]));
-    match store_two(cpu, va, first, second) {
-        Ok(()) => {
-            if M::WRITE_BACK {
-                cpu.x[op.n()] = base;
-            }
-            op.next(cpu, budget, fa, fb, fk)
-        }
-        Err(trap) => leave(cpu, op, trap, fa, fb, fk),
+    if !store_two(cpu, va, first, second) {
+        return stop_at(cpu, op, fa, fb, fk);
     }
+    if M::WRITE_BACK {
+        cpu.x[op.n()] = base;
+    }
+    op.next(cpu, budget, fa, fb, fk)
 }
 
 /// The handler by `opc` (bits 31:30) and L (bit 22).

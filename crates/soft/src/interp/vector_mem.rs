@@ -2,9 +2,9 @@
 
 use super::alu::zr;
 use super::call::fp_trap;
-use super::mem::{Extended, Literal, Mode, Offset, Post, Pre, Shifted};
+use super::mem::{Extended, Literal, Mode, Offset, Post, Pre, Shifted, slow_load, slow_store};
 use super::pair::{load_two, store_two};
-use super::{Handler, Op, OpPtr, leave};
+use super::{Handler, Op, OpPtr, stop_at};
 use crate::cpu::Cpu;
 use crate::isa::Insn;
 use crate::ram::{HostPtr, Scalar};
@@ -28,16 +28,14 @@ extern "C" fn ldr_slow<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64
         return fp_trap(cpu, op, fa, fb, fk);
     }
     let (va, base) = M::address(cpu, op);
-    match cpu.load_slow::<T>(va, cpu.tlb_context) {
-        Ok(v) => {
-            cpu.v[op.d() & 31] = v.to_u128();
-            if M::WRITE_BACK {
-                cpu.x[op.n()] = base;
-            }
-            op.next(cpu, budget, fa, fb, fk)
-        }
-        Err(trap) => leave(cpu, op, trap, fa, fb, fk),
+    if !slow_load::<T>(cpu, va, cpu.tlb_context) {
+        return stop_at(cpu, op, fa, fb, fk);
     }
+    cpu.v[op.d() & 31] = cpu.loaded[0];
+    if M::WRITE_BACK {
+        cpu.x[op.n()] = base;
+    }
+    op.next(cpu, budget, fa, fb, fk)
 }
 
 extern "C" fn str<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
@@ -59,15 +57,13 @@ extern "C" fn str_slow<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64
         return fp_trap(cpu, op, fa, fb, fk);
     }
     let (va, base) = M::address(cpu, op);
-    match cpu.store_slow(va, T::from_u128(cpu.v[op.d() & 31]), cpu.tlb_context) {
-        Ok(()) => {
-            if M::WRITE_BACK {
-                cpu.x[op.n()] = base;
-            }
-            op.next(cpu, budget, fa, fb, fk)
-        }
-        Err(trap) => leave(cpu, op, trap, fa, fb, fk),
+    if !slow_store(cpu, va, T::from_u128(cpu.v[op.d() & 31]), cpu.tlb_context) {
+        return stop_at(cpu, op, fa, fb, fk);
     }
+    if M::WRITE_BACK {
+        cpu.x[op.n()] = base;
+    }
+    op.next(cpu, budget, fa, fb, fk)
 }
 
 extern "C" fn ldp<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
@@ -90,17 +86,15 @@ extern "C" fn ldp_slow<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64
         return fp_trap(cpu, op, fa, fb, fk);
     }
     let (va, base) = M::address(cpu, op);
-    match load_two::<T>(cpu, va) {
-        Ok((first, second)) => {
-            cpu.v[op.d() & 31] = first.to_u128();
-            cpu.v[op.a() & 31] = second.to_u128();
-            if M::WRITE_BACK {
-                cpu.x[op.n()] = base;
-            }
-            op.next(cpu, budget, fa, fb, fk)
-        }
-        Err(trap) => leave(cpu, op, trap, fa, fb, fk),
+    if !load_two::<T>(cpu, va) {
+        return stop_at(cpu, op, fa, fb, fk);
     }
+    cpu.v[op.d() & 31] = cpu.loaded[0];
+    cpu.v[op.a() & 31] = cpu.loaded[1];
+    if M::WRITE_BACK {
+        cpu.x[op.n()] = base;
+    }
+    op.next(cpu, budget, fa, fb, fk)
 }
 
 extern "C" fn stp<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
@@ -124,15 +118,13 @@ extern "C" fn stp_slow<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64
     }
     let (va, base) = M::address(cpu, op);
     let (first, second) = (T::from_u128(cpu.v[op.d() & 31]), T::from_u128(cpu.v[op.a() & 31]));
-    match store_two(cpu, va, first, second) {
-        Ok(()) => {
-            if M::WRITE_BACK {
-                cpu.x[op.n()] = base;
-            }
-            op.next(cpu, budget, fa, fb, fk)
-        }
-        Err(trap) => leave(cpu, op, trap, fa, fb, fk),
+    if !store_two(cpu, va, first, second) {
+        return stop_at(cpu, op, fa, fb, fk);
     }
+    if M::WRITE_BACK {
+        cpu.x[op.n()] = base;
+    }
+    op.next(cpu, budget, fa, fb, fk)
 }
 
 /// log2 of the access size by `opc<1>` (bit 23) and `size` (bits 31:30).

@@ -18,6 +18,9 @@ impl Cpu {
             arch::VERSION => arch::VERSION_1_2,
             arch::FEATURES => match args[0] as u32 {
                 arch::VERSION | arch::FEATURES => smccc::SUCCESS,
+                // Nothing is speculated here that a workaround would have to stop.
+                arch::WORKAROUND_1 | arch::WORKAROUND_3 => arch::WORKAROUND_UNAFFECTED,
+                arch::WORKAROUND_2 => arch::NOT_REQUIRED,
                 _ => smccc::NOT_SUPPORTED,
             },
             psci::VERSION => psci::VERSION_1_1,
