@@ -54,6 +54,12 @@ pub trait Backend: Send {
     /// What makes [`run`](Self::run) look at its port and at `stop` again. The same for all runs.
     fn wake(&self) -> Wake;
 
+    /// Whether frames with a partial checksum may be handed to it. Constant.
+    fn takes_partial(&self) -> bool;
+
+    /// The largest IP packet that it carries, in bytes, 68 to 65535. Constant.
+    fn mtu(&self) -> u16;
+
     /// Carries frames between `port` and the network until `stop` is set, on the calling thread. It must come back
     /// soon after `stop` was set and [`wake`](Self::wake) called. An error means that the host refused what the
     /// network cannot go on without.

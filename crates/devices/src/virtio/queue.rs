@@ -37,6 +37,8 @@ pub struct Virtqueue {
     interrupt: Arc<dyn Interrupt>,
     /// Chains were completed since the last [`signal`](Self::signal).
     news: bool,
+    /// The used index at the last [`signal`](Self::signal).
+    signalled: Wrapping<u16>,
     broken: bool,
 }
 
@@ -44,7 +46,8 @@ impl Virtqueue {
     /// Queue number `index`, set up by the driver as `queue` says. `indirect`: indirect tables were negotiated.
     #[must_use]
     pub fn new(queue: Queue, index: u16, indirect: bool, memory: GuestMemory, interrupt: Arc<dyn Interrupt>) -> Self {
-        Self { queue, index, indirect, memory, interrupt, news: false, broken: false }
+        let signalled = Wrapping(queue.next_used());
+        Self { queue, index, indirect, memory, interrupt, news: false, signalled, broken: false }
     }
 
     /// The number of the queue.
@@ -120,13 +123,33 @@ impl Virtqueue {
     /// Gives a chain back to the driver, with `written` bytes in its writable buffers from their beginning. In any
     /// order (2.7.9). Call [`signal`](Self::signal) after one or several.
     pub fn complete(&mut self, chain: Chain, written: u32) {
+        self.complete_together([(chain, written)]);
+    }
+
+    /// Gives several chains back, each with its `written`, so that the driver sees all of them or none: a network
+    /// packet may fill more than one (5.1.6.4). They are used in this order.
+    pub fn complete_together(&mut self, chains: impl IntoIterator<Item = (Chain, u32)>) {
         if self.broken {
             return;
         }
-        match self.queue.add_used(&self.memory, chain.head(), written) {
-            Ok(()) => self.news = true,
-            Err(_) => self.fail(Malformed::Ring),
+        match self.try_complete(chains) {
+            Some(()) => self.news = true,
+            None => self.fail(Malformed::Ring),
         }
+    }
+
+    fn try_complete(&mut self, chains: impl IntoIterator<Item = (Chain, u32)>) -> Option<()> {
+        let (ring, size) = (self.queue.used_ring(), self.queue.size());
+        let mut next = self.queue.next_used();
+        for (chain, written) in chains {
+            let at = ring.checked_add(4 + 8 * u64::from(next % size))?;
+            let element = u64::from(chain.head()) | u64::from(written) << 32;
+            self.memory.write_obj(element.to_le(), GuestAddress(at)).ok()?;
+            next = next.wrapping_add(1);
+        }
+        self.memory.store(next.to_le(), GuestAddress(ring.checked_add(2)?), Ordering::Release).ok()?;
+        self.queue.set_next_used(next);
+        Some(())
     }
 
     /// Interrupts the driver if chains were completed and it wants to know (2.7.7.2).
@@ -134,19 +157,26 @@ impl Virtqueue {
         if self.broken || !std::mem::take(&mut self.news) {
             return;
         }
-        let wanted = if self.queue.event_idx_enabled() {
-            self.queue.needs_notification(&self.memory).map_err(|_| Malformed::Ring)
-        } else {
-            // The used index must be visible before the flag is read, or both sides miss each other.
-            fence(Ordering::SeqCst);
-            let flags = self.memory.load::<u16>(GuestAddress(self.queue.avail_ring()), Ordering::Relaxed);
-            flags.map(|f| u16::from_le(f) & AVAIL_F_NO_INTERRUPT == 0).map_err(|_| Malformed::Ring)
-        };
-        match wanted {
-            Ok(true) => self.interrupt.queue(self.index),
-            Ok(false) => {}
-            Err(why) => self.fail(why),
+        match self.interrupt_wanted() {
+            Some(true) => self.interrupt.queue(self.index),
+            Some(false) => {}
+            None => self.fail(Malformed::Ring),
         }
+    }
+
+    fn interrupt_wanted(&mut self) -> Option<bool> {
+        let ring = self.queue.avail_ring();
+        let load = |at| self.memory.load::<u16>(GuestAddress(at), Ordering::Relaxed).map(u16::from_le).ok();
+        // The used index must be visible before the driver's wish is read, or both sides miss each other.
+        fence(Ordering::SeqCst);
+        if !self.queue.event_idx_enabled() {
+            return Some(load(ring)? & AVAIL_F_NO_INTERRUPT == 0);
+        }
+        // Wanted when the index has passed `used_event` since it was looked at last (2.7.7.1).
+        let event = Wrapping(load(ring.checked_add(4 + 2 * u64::from(self.queue.size()))?)?);
+        let new = Wrapping(self.queue.next_used());
+        let old = std::mem::replace(&mut self.signalled, new);
+        Some(new - event - Wrapping(1) < new - old)
     }
 
     /// Asks the driver not to kick, while the device is at work anyway. A hint: kicks may come all the same.

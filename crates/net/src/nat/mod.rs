@@ -283,6 +283,14 @@ impl Backend for Nat {
         })
     }
 
+    fn takes_partial(&self) -> bool {
+        true
+    }
+
+    fn mtu(&self) -> u16 {
+        self.config.mtu
+    }
+
     fn run(&mut self, port: &mut dyn Port, stop: &AtomicBool) -> io::Result<()> {
         let mut busy = true;
         while !stop.load(Ordering::Acquire) {
