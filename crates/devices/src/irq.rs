@@ -105,7 +105,9 @@ mod tests {
 
     impl IrqSink for Seen {
         fn set_level(&self, level: bool) {
+            std::thread::yield_now();
             self.level.store(level, Ordering::SeqCst);
+            std::thread::yield_now();
             self.calls.fetch_add(1, Ordering::SeqCst);
         }
     }
@@ -137,5 +139,27 @@ mod tests {
             });
             assert_eq!(seen.level.load(Ordering::SeqCst), line.level());
         }
+    }
+
+    #[test]
+    fn a_change_during_a_delivery_is_delivered_after_it() {
+        #[derive(Default)]
+        struct Changes {
+            line: std::sync::OnceLock<IrqLine>,
+            told: std::sync::Mutex<Vec<bool>>,
+        }
+        impl IrqSink for Changes {
+            fn set_level(&self, level: bool) {
+                if level {
+                    self.line.get().unwrap().set_level(false);
+                }
+                self.told.lock().unwrap().push(level);
+            }
+        }
+        let sink = Arc::new(Changes::default());
+        let line = IrqLine::new(sink.clone());
+        assert!(sink.line.set(line.clone()).is_ok());
+        line.set_level(true);
+        assert_eq!(*sink.told.lock().unwrap(), [true, false]);
     }
 }

@@ -101,8 +101,8 @@ mod tests {
         assert_eq!((bank.pending(), bank.active), (0, 0b01));
         bank.set_line(0b01, true);
         assert_eq!((bank.pending(), bank.ready()), (0b01, 0), "pending again, but still being handled");
-        bank.set_line(0b01, true);
         bank.acknowledge(0b01);
+        bank.set_line(0b01, true);
         assert_eq!(bank.pending(), 0, "a line that stays high makes no second edge");
     }
 

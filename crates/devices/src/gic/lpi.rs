@@ -136,9 +136,6 @@ impl Lpis {
             bytes.fill(0);
         }
         self.pending = bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-        // The first part of the table is for INTIDs that are no LPIs.
-        let first = self.pending.len().min(FIRST_LPI as usize / 32);
-        self.pending[..first].fill(0);
         self.reload_all(memory);
     }
 

@@ -210,6 +210,34 @@ fn group_0_is_an_fiq_with_registers_of_its_own() {
 }
 
 #[test]
+fn an_end_is_for_the_group_of_the_highest_priority_being_handled() {
+    let board = Board::new(1);
+    board.write(board.sgi(0) + IGROUPR, !(1 << 27));
+    board.write8(board.sgi(0) + IPRIORITYR + 27, 0x20);
+    board.gic.spi_line(0).set_level(true);
+    assert_eq!(board.ack(0), 32);
+    board.gic.set_ppi(0, 27, true);
+    assert_eq!(board.get(0, ICC_IAR0_EL1), 27);
+    board.end(0, 32);
+    assert_eq!((board.get(0, ICC_AP0R0_EL1), board.get(0, ICC_AP1R0_EL1)), (1 << 4, 1 << 20));
+    board.set(0, ICC_EOIR0_EL1, 27);
+    board.end(0, 32);
+    assert_eq!(board.get(0, ICC_RPR_EL1), 0xff);
+}
+
+#[test]
+fn a_pending_interrupt_can_change_its_group_and_priority() {
+    let board = Board::new(1);
+    board.gic.spi_line(0).set_level(true);
+    board.write(DIST + IGROUPR + 4, !1);
+    assert_eq!((board.irq(0), board.fiq(0)), (false, true));
+    board.write(DIST + IGROUPR + 4, u32::MAX);
+    assert_eq!((board.irq(0), board.fiq(0)), (true, false));
+    board.write8(DIST + IPRIORITYR + 32, 0xf8);
+    assert!(!board.irq(0));
+}
+
+#[test]
 fn sgis_reach_the_cpus_that_are_listed() {
     // (value, receivers) with CPU 4 = 0.0.1.0 sending; INTID 5.
     let cases: [(u64, &[u32]); 6] = [

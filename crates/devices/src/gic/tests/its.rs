@@ -46,10 +46,18 @@ impl Driver {
     }
 
     fn command(&self, opcode: u8, device: u32, dw1: u64, dw2: u64, dw3: u64) {
+        self.put(opcode, device, dw1, dw2, dw3);
+        self.ring();
+    }
+
+    fn put(&self, opcode: u8, device: u32, dw1: u64, dw2: u64, dw3: u64) {
         let words = [u64::from(device) << 32 | u64::from(opcode), dw1, dw2, dw3];
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         self.board.memory.write_slice(&bytes, GuestAddress(QUEUE + self.next.get())).unwrap();
         self.next.set((self.next.get() + 32) % 4096);
+    }
+
+    fn ring(&self) {
         self.board.write64(ITS + GITS_CWRITER, self.next.get());
         assert_eq!(self.board.read64(ITS + GITS_CREADR), self.next.get(), "the queue is empty afterwards");
     }
@@ -255,6 +263,18 @@ fn pending_lpis_move_with_their_event_or_all_at_once() {
     driver.command(MAPC, 0, 0, VALID | 2 << 16, 0);
     driver.message(DEVICE, 3);
     assert_eq!((driver.drain(0), driver.drain(2)), (vec![], vec![8195]), "the collection was mapped anew");
+}
+
+#[test]
+fn an_invalidated_lpi_that_moves_in_the_same_batch_has_its_new_configuration() {
+    let driver = Driver::new(2);
+    driver.map(1, 8192, 0);
+    driver.message(DEVICE, 1);
+    driver.property(8192, 0x41);
+    driver.put(INVALL, 0, 0, 0, 0);
+    driver.put(MOVALL, 0, 0, 0, 1 << 16);
+    driver.ring();
+    assert_eq!((driver.board.ack(1), driver.board.get(1, ICC_RPR_EL1)), (8192, 0x40));
 }
 
 #[test]
