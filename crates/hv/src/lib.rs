@@ -5,8 +5,11 @@
 //! (see [`Mmio`] and [`Gic`]); `run` returns only when the CPU has to stop.
 
 pub mod kvm;
+mod memory;
 
 use std::sync::Arc;
+
+pub use memory::release;
 
 /// The guest's RAM: regions of host memory at guest-physical addresses.
 pub type GuestMemory = vm_memory::GuestMemoryMmap<()>;

@@ -25,6 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         boot,
         virtio: Vec::new(),
         serial: Some(port),
+        reclaim: None,
     };
     let output = end.clone();
     let printer = std::thread::spawn(move || {
@@ -44,7 +45,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
     });
-    let machine = Machine::new(
+    let mut machine = Machine::new(
         parts,
         Box::new(|memory, cpus| Ok(Box::new(soft::Vm::new(memory, &soft::Options { cpus })?) as Box<dyn hv::Vm>)),
     );

@@ -20,7 +20,7 @@ use crate::glue::{BusAccess, FiqInput, GicAccess, IrqInput};
 use crate::layout::{self, Range};
 use crate::serial::Serial;
 use crate::tree::{self, Description, Devices};
-use crate::{Error, loader, memory};
+use crate::{Error, Reclaim, loader, memory};
 
 /// Bytes that are kept for the device tree behind the kernel; booting.rst allows no more.
 const TREE_SIZE: u64 = 2 << 20;
@@ -39,6 +39,8 @@ pub struct Parts {
     pub virtio: Vec<Arc<dyn VirtioDevice>>,
     /// What the serial port (`ttyAMA0`) is connected to.
     pub serial: Option<Arc<dyn PortBackend>>,
+    /// What gives memory back to the host, if one of the devices does.
+    pub reclaim: Option<Arc<Reclaim>>,
 }
 
 /// A Linux kernel to boot. The files are read again at each reset.
@@ -66,6 +68,7 @@ pub(crate) struct Board {
     /// In their slots. The bridge has them, too.
     _functions: Vec<Arc<VirtioPci>>,
     _serial: Serial,
+    reclaim: Option<Arc<Reclaim>>,
 }
 
 impl Board {
@@ -100,6 +103,9 @@ impl Board {
 
         let devices = Devices { gic: &gic, bridge: &bridge, serial: &serial.port, clock: &clock, gpio: &gpio };
         let tree = place_tree(parts, &memory, kernel.end, &devices)?;
+        if let Some(reclaim) = &parts.reclaim {
+            reclaim.set(Some(memory));
+        }
         Ok(Self {
             vm,
             env: VcpuEnv { mmio: Arc::new(BusAccess(bus.clone())), gic: Some(Arc::new(GicAccess(gic))) },
@@ -109,6 +115,7 @@ impl Board {
             bus,
             _functions: functions,
             _serial: serial,
+            reclaim: parts.reclaim.clone(),
         })
     }
 }
@@ -118,6 +125,9 @@ impl Board {
 impl Drop for Board {
     fn drop(&mut self) {
         self.bridge.reset();
+        if let Some(reclaim) = &self.reclaim {
+            reclaim.set(None);
+        }
         // Windows own devices which own the way to the bus: let go of them.
         self.bus.clear();
     }

@@ -11,9 +11,11 @@ pub mod layout;
 pub mod loader;
 mod machine;
 pub mod memory;
+mod reclaim;
 mod serial;
 mod tree;
 
 pub use board::{LinuxBoot, MakeVm, Parts};
 pub use error::Error;
 pub use machine::{Control, Counters, End, Event, Machine, Outcome};
+pub use reclaim::Reclaim;

@@ -52,7 +52,7 @@ pub struct Outcome {
     pub counters: Vec<Counters>,
 }
 
-/// A machine that has not run yet.
+/// A machine: what boards are made of, one after the other.
 pub struct Machine {
     parts: Parts,
     make_vm: Box<MakeVm>,
@@ -72,7 +72,8 @@ struct Shared {
 }
 
 impl Control {
-    /// Stops the machine as by pulling the plug. [`Machine::run`] returns soon.
+    /// Stops the machine as by pulling the plug: [`Machine::run`] returns soon, or, when the machine does not run, the
+    /// next time as soon as it is called.
     pub fn stop(&self) {
         self.0.stopped.store(true, Ordering::Release);
         // When the machine has ended already nobody listens.
@@ -106,16 +107,22 @@ impl Machine {
         self.control.clone()
     }
 
-    /// Runs the machine on the calling thread and ones of its own until it ends; a reset by the guest is no end.
-    /// `on_event` is called on the calling thread.
+    /// Runs the machine from power-on, on the calling thread and ones of its own, until it ends; a reset by the guest
+    /// is no end. `on_event` is called on the calling thread. It can be run again.
     ///
     /// # Errors
     /// When the board cannot be built, at first or after a reset. No thread is left.
-    pub fn run(self, mut on_event: impl FnMut(Event)) -> Result<Outcome, Error> {
+    pub fn run(&mut self, mut on_event: impl FnMut(Event)) -> Result<Outcome, Error> {
+        let result = self.run_boards(&mut on_event);
+        self.control.0.stopped.store(false, Ordering::Release);
+        result
+    }
+
+    fn run_boards(&self, on_event: &mut impl FnMut(Event)) -> Result<Outcome, Error> {
         loop {
             let board = Board::new(&self.parts, self.make_vm.as_ref())?;
             *self.control.0.gpio.lock() = Some(board.gpio.clone());
-            let result = self.run_board(&board, &mut on_event);
+            let result = self.run_board(&board, on_event);
             *self.control.0.gpio.lock() = None;
             drop(board);
             let (exit, counters) = result?;

@@ -26,7 +26,7 @@ fn cells(bytes: &[u8]) -> Vec<u32> {
 fn the_first_cpu_begins_in_the_kernel_with_the_tree_in_x0() {
     let mut parts = parts(2);
     parts.boot.initrd = Some(file(&[7; 5000]));
-    let (machine, _) = machine(parts, |cpu| {
+    let (mut machine, _) = machine(parts, |cpu| {
         let Some(boot) = cpu.boot else { return cpu.sleep() };
         assert_eq!((cpu.index, boot.pc), (0, 0x4000_0000));
         let name: [u8; 6] = cpu.memory.read_obj(GuestAddress(boot.pc + 4090)).unwrap();
@@ -66,7 +66,7 @@ fn the_serial_port_speaks_and_listens() {
     let (port, end) = console::pipe();
     let mut parts = parts(1);
     parts.serial = Some(port);
-    let (machine, _) = machine(parts, |cpu| {
+    let (mut machine, _) = machine(parts, |cpu| {
         let tree = cpu.tree();
         let path = String::from_utf8(tree["/chosen:stdout-path"].clone()).unwrap();
         assert_eq!(path.trim_end_matches('\0'), "/serial@9000000");
@@ -99,7 +99,7 @@ fn the_serial_port_speaks_and_listens() {
 #[test]
 fn the_power_button_interrupts_a_guest_that_listens() {
     let (ready, is_ready) = mpsc::channel();
-    let (machine, _) = machine(parts(1), move |cpu| {
+    let (mut machine, _) = machine(parts(1), move |cpu| {
         let tree = cpu.tree();
         assert_eq!(cells(&tree["/gpio-keys/poweroff:linux,code"]), [116]);
         let [_, spi, _] = cells(&tree["/pl061@9030000:interrupts"])[..] else { panic!() };
@@ -135,7 +135,7 @@ fn the_power_button_interrupts_a_guest_that_listens() {
 
 #[test]
 fn nobody_is_told_of_a_button_without_a_driver() {
-    let (machine, _) = machine(parts(1), |cpu| cpu.sleep());
+    let (mut machine, _) = machine(parts(1), |cpu| cpu.sleep());
     let control = machine.control();
     let outcome = machine.run(|event| {
         assert_eq!(event, Event::Started);

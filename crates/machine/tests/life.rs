@@ -18,7 +18,7 @@ fn all_gone(made: &Made) -> bool {
 fn a_reset_makes_everything_anew() {
     let boots = Arc::new(AtomicU32::new(0));
     let count = boots.clone();
-    let (machine, made) = machine(parts(2), move |cpu: &Cpu| {
+    let (mut machine, made) = machine(parts(2), move |cpu: &Cpu| {
         if cpu.boot.is_none() {
             return cpu.sleep();
         }
@@ -47,7 +47,7 @@ fn any_cpu_can_end_the_machine() {
     for (exit, end) in
         [(Exit::PoweredOff, End::PoweredOff), (Exit::Failed("it broke".into()), End::Crashed("CPU 2: it broke".into()))]
     {
-        let (machine, made) = machine(parts(4), move |cpu| if cpu.index == 2 { exit.clone() } else { cpu.sleep() });
+        let (mut machine, made) = machine(parts(4), move |cpu| if cpu.index == 2 { exit.clone() } else { cpu.sleep() });
         assert_eq!(machine.run(|_| ()).unwrap().end, end);
         assert!(all_gone(&made));
     }
@@ -55,7 +55,7 @@ fn any_cpu_can_end_the_machine() {
 
 #[test]
 fn a_panic_on_a_cpu_ends_the_machine_and_not_the_process() {
-    let (machine, made) = machine(parts(3), |cpu| {
+    let (mut machine, made) = machine(parts(3), |cpu| {
         if cpu.index == 1 {
             std::panic::resume_unwind(Box::new("a bug"));
         }
@@ -68,14 +68,20 @@ fn a_panic_on_a_cpu_ends_the_machine_and_not_the_process() {
 
 #[test]
 fn a_machine_can_be_stopped_before_and_while_it_runs() {
-    let (machine, made) = machine(parts(2), Cpu::sleep);
+    let (mut machine, made) = machine(parts(2), Cpu::sleep);
     let control = machine.control();
-    let outcome = machine.run(|_| control.stop()).unwrap();
-    assert_eq!(outcome.end, End::Stopped);
-    assert!(all_gone(&made));
-    control.stop();
+    // More than once: a machine that has ended can be run again.
+    for _ in 0..3 {
+        let mut started = false;
+        let outcome = machine.run(|_| {
+            started = true;
+            control.stop();
+        });
+        assert_eq!((outcome.unwrap().end, started), (End::Stopped, true));
+        assert!(all_gone(&made));
+    }
 
-    let (machine, _) = common::machine(parts(1), Cpu::sleep);
+    let (mut machine, _) = common::machine(parts(1), Cpu::sleep);
     machine.control().stop();
     let outcome = machine.run(|_| panic!("it started")).unwrap();
     assert_eq!(outcome.end, End::Stopped);
@@ -83,7 +89,7 @@ fn a_machine_can_be_stopped_before_and_while_it_runs() {
 
 #[test]
 fn a_guest_that_resets_for_ever_can_be_stopped() {
-    let (machine, _) = machine(parts(1), |_| Exit::Reset);
+    let (mut machine, _) = machine(parts(1), |_| Exit::Reset);
     let control = machine.control();
     let mut resets = 0;
     let outcome = machine.run(|event| {
@@ -100,26 +106,26 @@ fn a_guest_that_resets_for_ever_can_be_stopped() {
 #[test]
 fn what_cannot_be_built_is_an_error() {
     for cpus in [0, layout::MAX_CPUS + 1] {
-        let (machine, _) = machine(parts(cpus), Cpu::sleep);
+        let (mut machine, _) = machine(parts(cpus), Cpu::sleep);
         assert!(matches!(machine.run(|_| ()), Err(Error::CpuCount { .. })));
     }
     for memory in [0, 1 << 20, (64 << 20) + 1, u64::MAX] {
-        let (machine, _) = machine(machine::Parts { memory, ..parts(1) }, Cpu::sleep);
+        let (mut machine, _) = machine(machine::Parts { memory, ..parts(1) }, Cpu::sleep);
         assert!(matches!(machine.run(|_| ()), Err(Error::MemorySize { .. })), "{memory:#x}");
     }
     let mut no_kernel = parts(1);
     no_kernel.boot.kernel = file(b"not a kernel");
-    let (machine, _) = machine(no_kernel, Cpu::sleep);
+    let (mut machine, _) = machine(no_kernel, Cpu::sleep);
     assert!(matches!(machine.run(|_| ()), Err(Error::Load(_))));
     let mut text = parts(1);
     text.boot.command_line = "with a \0 inside".into();
-    let (machine, _) = common::machine(text, Cpu::sleep);
+    let (mut machine, _) = common::machine(text, Cpu::sleep);
     assert!(matches!(machine.run(|_| ()), Err(Error::DeviceTree(_))));
 }
 
 #[test]
 fn as_many_cpus_as_the_board_has_room_for() {
-    let (machine, _) = machine(parts(layout::MAX_CPUS), |cpu| {
+    let (mut machine, _) = machine(parts(layout::MAX_CPUS), |cpu| {
         let Some(_) = cpu.boot else { return cpu.sleep() };
         assert!(cpu.tree().contains_key("/cpus/cpu@70a:reg"));
         Exit::PoweredOff
