@@ -130,7 +130,7 @@ impl Disk for DriverDisk {
     }
     fn write_zeroes(&self, offset: u64, len: u64, unmap: bool) -> Result<(), Error> {
         let (sector, count, skip) = self.sectors(offset, len)?;
-        if skip != 0 || len % 512 != 0 {
+        if skip != 0 || !len.is_multiple_of(512) {
             return self.write(offset, &[IoSlice::new(&vec![0; len as usize])]);
         }
         let all = segment(sector, count as u32, unmap.into());

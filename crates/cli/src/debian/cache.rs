@@ -1,5 +1,4 @@
-//! The guest's place in the user's cache: `russet/debian/NAME/` below `$XDG_CACHE_HOME` (or `~/.cache`, on macOS
-//! `~/Library/Caches`).
+//! The guest's place in the user's cache: `russet/debian/NAME/` below `$XDG_CACHE_HOME` or `~/.cache`.
 //!
 //! ```text
 //! lock            held while the folder is worked in
@@ -141,9 +140,8 @@ pub(super) const fn fnv1a(parts: &[&[u8]]) -> u64 {
 
 fn user_cache() -> Result<PathBuf> {
     let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|p: &PathBuf| p.is_absolute());
-    let below = if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" };
     set("XDG_CACHE_HOME")
-        .or_else(|| set("HOME").map(|home| home.join(below)))
+        .or_else(|| set("HOME").map(|home| home.join(".cache")))
         .context("there is no cache folder: set HOME or XDG_CACHE_HOME to an absolute path")
 }
 

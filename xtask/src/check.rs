@@ -1,5 +1,0 @@
-//! House rules.
-use anyhow::Result;
-pub(crate) fn run() -> Result<()> {
-    Ok(())
-}
