@@ -23,8 +23,12 @@ const PING_IDLE: Duration = Duration::from_secs(30);
 const SWEEP: Duration = Duration::from_secs(5);
 /// How many datagrams one flow may receive before the next one has its turn.
 const BUDGET: usize = 64;
-/// The longest DNS query that is kept to be asked again elsewhere, in bytes.
-const MAX_QUERY: usize = 4096;
+/// A name server that is silent so long is given up when the guest asks again.
+const DNS_SILENCE: Duration = Duration::from_secs(1);
+/// DNS queries that are kept to be asked again elsewhere, and their length in bytes. Resolvers ask for both kinds of
+/// address at once.
+const MAX_QUERIES: usize = 4;
+const MAX_QUERY: usize = 1024;
 
 /// All UDP and ping flows of a network.
 pub(super) struct Datagrams {
@@ -42,12 +46,13 @@ struct Flow {
     relay: Option<Relay>,
 }
 
-/// A DNS query on its way through the name servers.
+/// DNS queries on their way through the name servers.
 struct Relay {
     servers: Vec<SocketAddr>,
     at: usize,
-    query: Vec<u8>,
-    waiting: bool,
+    /// What was asked since the last answer, and since when.
+    queries: Vec<Vec<u8>>,
+    asked: Instant,
 }
 
 impl Datagrams {
@@ -84,7 +89,7 @@ impl Datagrams {
         let sent = token.and_then(|token| {
             let Some(flow) = self.table.get(token) else { return Ok(()) };
             (flow.mac, flow.used) = (mac, turn.now);
-            flow.send(payload)
+            flow.send(payload, turn.now)
         });
         let Err(error) = sent else { return };
         let reason = match error.kind() {
@@ -102,7 +107,7 @@ impl Datagrams {
         let gateway = IpAddr::V4(turn.config.gateway);
         let relay = (key.kind == Kind::Udp && key.peer.port() == DNS && key.peer.ip() == gateway).then(|| {
             let servers = turn.resolvers.list(turn.now).to_vec();
-            Relay { servers, at: 0, query: Vec::new(), waiting: false }
+            Relay { servers, at: 0, queries: Vec::new(), asked: turn.now }
         });
         let target = match &relay {
             Some(relay) => *relay.servers.first().ok_or(ErrorKind::ConnectionRefused)?,
@@ -196,26 +201,21 @@ impl Flow {
         }
     }
 
-    fn send(&mut self, payload: &[u8]) -> io::Result<()> {
+    fn send(&mut self, payload: &[u8], now: Instant) -> io::Result<()> {
         if let Some(relay) = &mut self.relay {
-            // Asking again on the same socket means that the server said nothing.
-            if relay.waiting && relay.servers.len() > 1 {
-                self.next_server()?;
+            if relay.queries.is_empty() {
+                relay.asked = now;
+            } else if relay.asked + DNS_SILENCE <= now {
+                relay.asked = now;
+                relay.queries.clear();
+                relay.next_server(&self.socket)?;
             }
-        }
-        if let Some(relay) = &mut self.relay {
-            relay.waiting = true;
-            relay.query.clear();
-            relay.query.extend_from_slice(&payload[..payload.len().min(MAX_QUERY)]);
+            if relay.queries.len() < MAX_QUERIES && payload.len() <= MAX_QUERY {
+                relay.queries.push(payload.to_vec());
+            }
         }
         // The first error may be the answer to an earlier datagram.
         self.socket.send(payload).or_else(|_| self.socket.send(payload)).map(|_| ())
-    }
-
-    fn next_server(&mut self) -> io::Result<()> {
-        let Some(relay) = &mut self.relay else { return Ok(()) };
-        relay.at = (relay.at + 1) % relay.servers.len();
-        self.socket.connect(relay.servers[relay.at])
     }
 
     /// Receives datagrams; whether there may be more.
@@ -249,7 +249,7 @@ impl Flow {
                 let (from, to) = ((peer, self.key.peer.port()), (guest, self.key.guest.port()));
                 turn.out.udp(mac, from, to, |bytes| socket.recv(bytes))?;
                 if let Some(relay) = &mut self.relay {
-                    relay.waiting = false;
+                    relay.queries.clear();
                 }
                 Ok(())
             }
@@ -258,15 +258,13 @@ impl Flow {
 
     /// The peer's host answered with an ICMP error: ask the next name server, or pass it on.
     fn refused(&mut self, kind: ErrorKind, turn: &mut Turn<'_>) {
-        if let Some(relay) = &self.relay
-            && relay.waiting
+        if let Some(relay) = &mut self.relay
+            && !relay.queries.is_empty()
             && relay.at + 1 < relay.servers.len()
         {
-            let asked = self.next_server().and_then(|()| {
-                let query = self.relay.as_ref().map_or(&[][..], |relay| &relay.query);
-                self.socket.send(query)
-            });
-            if let Err(error) = asked {
+            let asked = relay.next_server(&self.socket);
+            let mut queries = relay.queries.iter();
+            if let Err(error) = asked.and_then(|()| queries.try_for_each(|query| self.socket.send(query).map(drop))) {
                 tracing::debug!(%error, "the next name server cannot be asked");
             }
             return;
@@ -283,6 +281,13 @@ impl Flow {
             let packet = udp_header((guest, self.key.guest.port()), (peer, self.key.peer.port()));
             turn.out.unreachable(self.mac, turn.config.gateway, &packet, reason);
         }
+    }
+}
+
+impl Relay {
+    fn next_server(&mut self, socket: &UdpSocket) -> io::Result<()> {
+        self.at = (self.at + 1) % self.servers.len();
+        socket.connect(self.servers[self.at])
     }
 }
 
@@ -332,4 +337,27 @@ fn udp_header((guest, guest_port): (Ipv4Addr, u16), (peer, peer_port): (Ipv4Addr
     udp.set_dst_port(peer_port);
     udp.set_len(payload_len as u16);
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ping_comes_back_under_the_guests_identifier() {
+        // An echo reply with identifier 0x1234 and sequence number 1, as Linux and as macOS deliver it.
+        let message = [0, 0, 0, 0, 0x12, 0x34, 0, 1, b'h', b'i'];
+        let mut header = [0; 20];
+        header[0] = 0x45;
+        for before in [&[][..], &header] {
+            let mut bytes = [before, &message].concat();
+            let len = echo_reply(&mut bytes, 0xabcd).unwrap();
+            let reply = Icmpv4Packet::new_checked(&bytes[..len]).unwrap();
+            assert!(reply.verify_checksum());
+            assert_eq!((reply.echo_ident(), reply.echo_seq_no(), reply.data()), (0xabcd, 1, &b"hi"[..]));
+        }
+        for short in [&[][..], &[0; 3], &[0x4f; 8]] {
+            assert!(echo_reply(&mut short.to_vec(), 1).is_err());
+        }
+    }
 }

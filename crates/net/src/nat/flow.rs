@@ -25,11 +25,11 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The size of each of a connection's two buffers, in bytes, when there are `open` connections: with 4096 of them
-/// they have at most 320 MiB together, and memory is only used as data comes.
+/// they have at most 328 MiB together, and memory is only used as data comes.
 fn buffer_size(open: usize) -> usize {
     match open {
-        0..=64 => 512 << 10,
-        65..=512 => 128 << 10,
+        0..=32 => 512 << 10,
+        33..=256 => 128 << 10,
         _ => 32 << 10,
     }
 }
@@ -76,7 +76,8 @@ impl Flow {
     }
 
     /// Takes a segment of the guest.
-    pub(super) fn input(&mut self, ip: &Ipv4Packet<&[u8]>, tcp: &TcpPacket<&[u8]>, turn: &mut Turn<'_>) {
+    pub(super) fn input(&mut self, mac: MacAddr, ip: &Ipv4Packet<&[u8]>, tcp: &TcpPacket<&[u8]>, turn: &mut Turn<'_>) {
+        self.mac = mac;
         match &mut self.stage {
             Stage::Connecting(_) if tcp.rst() => self.stage = Stage::Gone,
             Stage::Open(open) => open.input(self.mac, ip.as_ref(), turn),

@@ -1,9 +1,9 @@
 //! A user-mode router with network address translation: IPv4 by way of the host's own sockets, without privileges.
 //!
-//! The guest's frames end here. ARP, DHCP and pings to the gateway are answered ([`dhcp`], [`icmp`]); a TCP
-//! connection becomes a connection of the host ([`tcp`], [`flow`]), UDP and pings become sockets of the host
-//! ([`datagram`]); DNS queries to the gateway go to the host's name servers ([`dns`]). One thread does all of it and
-//! sleeps when there is nothing to do.
+//! The guest's frames end here. ARP, DHCP and pings to the gateway are answered (`dhcp`, `icmp`); a TCP connection
+//! becomes a connection of the host (`tcp`, `flow`), UDP and pings become sockets of the host (`datagram`); DNS
+//! queries to the gateway go to the host's name servers (`dns`). One thread does all of it and sleeps when there is
+//! nothing to do.
 
 mod config;
 mod datagram;

@@ -57,7 +57,7 @@ impl Tcp {
         let key = Key { kind: Kind::Tcp, guest, peer };
         if let Some(token) = self.table.find(&key) {
             let Some(entry) = self.table.get(token) else { return };
-            entry.flow.input(ip, &tcp, turn);
+            entry.flow.input(mac, ip, &tcp, turn);
             self.queue(token);
         } else if tcp.rst() {
         } else if tcp.syn() && !tcp.ack() {

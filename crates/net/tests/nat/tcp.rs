@@ -222,6 +222,21 @@ fn a_guest_that_does_not_read_stops_the_server() {
 }
 
 #[test]
+fn the_gateway_relays_dns_by_tcp() {
+    let (address, server) = serve(|mut s| {
+        let mut query = [0; 5];
+        s.read_exact(&mut query).unwrap();
+        s.write_all(&query).unwrap();
+    });
+    let mut guest = Guest::with(Config { resolvers: Some(vec![address]), ..Config::default() });
+    let c = guest.dial_to((GATEWAY, 53).into());
+    guest.until("connected", |g| g.tcp(c).can_send().then_some(()));
+    guest.write(c, b"query");
+    assert_eq!(guest.read_to_end(c), b"query");
+    server.join().unwrap();
+}
+
+#[test]
 fn hundreds_of_connections_come_and_go() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -6,8 +6,9 @@ use std::time::Duration;
 use net::Port;
 use net::nat::Config;
 use smoltcp::iface::SocketHandle;
+use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::socket::udp;
-use smoltcp::wire::{EthernetFrame, Icmpv4Message, Icmpv4Packet, IpProtocol, Ipv4Packet, UdpPacket};
+use smoltcp::wire::{EthernetFrame, Icmpv4Message, Icmpv4Packet, Icmpv4Repr, IpProtocol, Ipv4Packet, UdpPacket};
 
 use super::guest::{GATEWAY, GATEWAY_MAC, GUEST, Guest, MAC, noise};
 use super::local::{frame, udp as udp_frame};
@@ -135,12 +136,55 @@ fn queries_reach_the_name_server_that_answers() {
     mute.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
     guest.until("the second was asked", |_| mute.recv(&mut [0; 100]).ok());
     // A client whose patience has ended asks again.
+    std::thread::sleep(Duration::from_millis(1100));
     ask(&mut guest);
     let (bytes, from) = receive(&mut guest, handle);
     assert_eq!((&bytes[..], from.endpoint), (&b"answer query"[..], (GATEWAY, 53).into()));
     // The good one is kept.
     ask(&mut guest);
     assert_eq!(receive(&mut guest, handle).0, b"answer query");
+}
+
+#[test]
+fn queries_that_are_asked_at_once_are_all_answered() {
+    let dead = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for servers in [vec![echo("1 ", 4), echo("2 ", 4)], vec![dead, echo("1 ", 4)]] {
+        let mut guest = Guest::with(Config { resolvers: Some(servers), ..Config::default() });
+        let handle = socket(&mut guest, 5000);
+        for query in [b"A", b"B"] {
+            guest.socket::<udp::Socket<'_>>(handle).send_slice(query, (GATEWAY, 53)).unwrap();
+        }
+        let mut answers = [receive(&mut guest, handle).0, receive(&mut guest, handle).0];
+        answers.sort();
+        assert_eq!(answers, [b"1 A", b"1 B"]);
+    }
+}
+
+#[test]
+fn pings_go_out_where_the_host_lets_them() {
+    // An address of the host that is not loopback, which answers without a network.
+    let probe = UdpSocket::bind("0.0.0.0:0").unwrap();
+    let Ok(SocketAddr::V4(host)) = probe.connect("192.0.2.1:9").and_then(|()| probe.local_addr()) else { return };
+    let kinds = (rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM);
+    if host.ip().is_loopback() || rustix::net::socket(kinds.0, kinds.1, Some(rustix::net::ipproto::ICMP)).is_err() {
+        return;
+    }
+    let mut guest = Guest::with(Config::default());
+    let message = Icmpv4Repr::EchoRequest { ident: 0x1e5, seq_no: 9, data: b"outward" };
+    let ping = frame(MAC, GATEWAY_MAC, GUEST, *host.ip(), IpProtocol::Icmp, message.buffer_len(), |bytes| {
+        message.emit(&mut Icmpv4Packet::new_unchecked(bytes), &ChecksumCapabilities::default());
+    });
+    guest.cable.to_router.push_back(ping);
+    let start = std::time::Instant::now();
+    while guest.cable.to_guest.is_empty() && start.elapsed() < Duration::from_secs(10) {
+        guest.router.turn(&mut guest.cable, false).unwrap();
+    }
+    let bytes = guest.cable.to_guest.pop_front().expect("no echo");
+    let ip = Ipv4Packet::new_checked(&bytes[14..]).unwrap();
+    assert_eq!((ip.src_addr(), ip.dst_addr()), (*host.ip(), GUEST));
+    let icmp = Icmpv4Packet::new_checked(ip.payload()).unwrap();
+    let reply = Icmpv4Repr::parse(&icmp, &ChecksumCapabilities::default()).unwrap();
+    assert_eq!(reply, Icmpv4Repr::EchoReply { ident: 0x1e5, seq_no: 9, data: b"outward" });
 }
 
 #[test]
