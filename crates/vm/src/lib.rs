@@ -1,1 +1,18 @@
-//! Russet: the virtual machine object.
+//! The virtual machine object: made from a configuration, started, asked to stop, stopped, waited for.
+//!
+//! The shape is that of Apple's Virtualization.framework. [`VirtualMachine::new`] opens everything that the
+//! configuration names (kernel, disks, consoles, networks), so that what is missing is found before anything runs;
+//! [`VirtualMachine::start`] runs it on threads of its own; [`VirtualMachine::subscribe`] tells what happens;
+//! [`VirtualMachine::wait`] gives the [`Outcome`]. This library never prints, never ends the process and installs no
+//! signal handlers.
+
+mod console;
+mod error;
+mod open;
+mod state;
+mod virtual_machine;
+
+pub use console::{Console, ConsoleStream};
+pub use error::Error;
+pub use state::{Event, Outcome, State};
+pub use virtual_machine::VirtualMachine;

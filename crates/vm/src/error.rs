@@ -1,0 +1,64 @@
+//! What can keep a virtual machine from being made or acted on.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::State;
+
+/// Why a virtual machine could not be made, or would not do what it was told.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration asks for what this library cannot do. `config`'s `validate()` finds this before.
+    #[error("{field}: {what}")]
+    Unsupported {
+        /// The field, such as `storage[0].kind`.
+        field: String,
+        /// What it is that cannot be done.
+        what: String,
+    },
+    /// A file could not be opened.
+    #[error("{field}: {path}: {source}")]
+    File {
+        /// The field that names it.
+        field: String,
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A disk could not be opened.
+    #[error("{field}: {source}")]
+    Disk {
+        /// The field.
+        field: String,
+        /// Why.
+        source: block::Error,
+    },
+    /// The host did not give something else.
+    #[error("{field}: {what}: {source}")]
+    Host {
+        /// The field.
+        field: String,
+        /// What was asked of the host.
+        what: &'static str,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Not now.
+    #[error("the machine cannot be {wish} while it is {state}")]
+    WrongState {
+        /// `started`, `asked to stop`.
+        wish: &'static str,
+        /// The state that it is in.
+        state: State,
+    },
+    /// The guest has no driver for the power button (or none yet) and will not notice that it is pressed.
+    #[error("the guest does not listen to its power button: stop it from inside, or stop the machine hard")]
+    NobodyListens,
+}
+
+impl Error {
+    pub(crate) fn unsupported(field: impl Into<String>, what: impl Into<String>) -> Self {
+        Self::Unsupported { field: field.into(), what: what.into() }
+    }
+}

@@ -1,0 +1,57 @@
+//! Opens what a configuration names: kernel, disks, networks, consoles.
+
+mod devices;
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use ::devices::virtio::console::Console as ConsoleDevice;
+use config::BootLoader;
+use machine::{LinuxBoot, Parts};
+
+use crate::{Console, Error};
+
+/// What a virtual machine is made from.
+pub(crate) struct Opened {
+    pub(crate) parts: Parts,
+    pub(crate) consoles: Vec<Console>,
+    /// The virtio console, which can be resized.
+    pub(crate) terminal: Option<Arc<ConsoleDevice>>,
+}
+
+/// Opens everything.
+pub(crate) fn machine(config: &config::Machine) -> Result<Opened, Error> {
+    let boot = boot(config)?;
+    let opened = devices::open(config)?;
+    let memory = config.memory.checked_mul(1 << 20);
+    let memory = memory.ok_or_else(|| Error::unsupported("memory", "is more than any machine has"))?;
+    let parts = Parts {
+        cpus: config.cpus,
+        memory,
+        boot,
+        virtio: opened.virtio,
+        serial: opened.serial,
+        reclaim: opened.reclaim,
+    };
+    Ok(Opened { parts, consoles: opened.consoles, terminal: opened.terminal })
+}
+
+fn boot(config: &config::Machine) -> Result<LinuxBoot, Error> {
+    let BootLoader::Linux(linux) = &config.bootloader else {
+        return Err(Error::unsupported("bootloader", "the engine `soft` boots Linux kernels only"));
+    };
+    let initrd = linux.initrd.as_deref().map(|path| file("bootloader.initrd", path)).transpose()?;
+    Ok(LinuxBoot { kernel: file("bootloader.kernel", &linux.kernel)?, initrd, command_line: linux.cmdline.clone() })
+}
+
+fn file(field: &str, path: &Path) -> Result<File, Error> {
+    let error = |source| Error::File { field: field.to_owned(), path: path.to_owned(), source };
+    // Looked at before it is opened: opening a FIFO would wait for a writer.
+    let metadata = path.metadata().map_err(error)?;
+    if !metadata.is_file() {
+        return Err(error(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
+    }
+    File::open(path).map_err(error)
+}

@@ -1,0 +1,186 @@
+//! The devices of a configuration, with their back ends.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use block::{Disk, RawDisk, RawOptions};
+use config::{
+    Caching, DiskAttachment, ImageFormat, Network, NetworkAttachment, SerialAttachment, SerialDevice, Storage,
+    StorageDevice, Sync,
+};
+use devices::virtio::VirtioDevice;
+use devices::virtio::balloon::Balloon;
+use devices::virtio::block::Block;
+use devices::virtio::console::{Console as ConsoleDevice, Port, PortBackend, pipe};
+use devices::virtio::entropy::Entropy;
+use devices::virtio::net::Net;
+use machine::Reclaim;
+use net::MacAddr;
+use net::nat::{self, Nat};
+
+use crate::Error;
+use crate::console::Console;
+
+/// Queues of a disk at most; each has a thread.
+const DISK_QUEUES: u32 = 4;
+
+/// The devices of a machine.
+#[derive(Default)]
+pub(super) struct Devices {
+    /// In the order of their PCI slots: consoles, disks, network interfaces, the rest.
+    pub(super) virtio: Vec<Arc<dyn VirtioDevice>>,
+    pub(super) serial: Option<Arc<dyn PortBackend>>,
+    pub(super) consoles: Vec<Console>,
+    pub(super) terminal: Option<Arc<ConsoleDevice>>,
+    pub(super) reclaim: Option<Arc<Reclaim>>,
+}
+
+pub(super) fn open(config: &config::Machine) -> Result<Devices, Error> {
+    refuse(config)?;
+    let mut devices = Devices::default();
+    consoles(config, &mut devices)?;
+    let queues = config.cpus.clamp(1, DISK_QUEUES) as u16;
+    for (index, storage) in config.storage.iter().enumerate() {
+        let disk = disk(&format!("storage[{index}]"), storage)?;
+        devices.virtio.push(Arc::new(Block::new(disk, queues, storage.device_id.as_deref())));
+    }
+    let mut macs = config.network.iter().filter_map(|n| n.mac).map(|mac| mac.0).collect();
+    for (index, network) in config.network.iter().enumerate() {
+        devices.virtio.push(Arc::new(interface(&format!("network[{index}]"), network, &mut macs)?));
+    }
+    if config.entropy.is_some() {
+        devices.virtio.push(Arc::new(Entropy::new(random("entropy")?)));
+    }
+    if config.balloon.is_some() {
+        let reclaim = Arc::new(Reclaim::new());
+        devices.virtio.push(Arc::new(Balloon::new(reclaim.clone())));
+        devices.reclaim = Some(reclaim);
+    }
+    Ok(devices)
+}
+
+/// Names what there is no device for.
+fn refuse(config: &config::Machine) -> Result<(), Error> {
+    let lists = [
+        ("vsock", config.vsock.len()),
+        ("share", config.share.len()),
+        ("graphics", config.graphics.len()),
+        ("input", config.input.len()),
+        ("sound", config.sound.len()),
+        ("clipboard", config.clipboard.into()),
+        ("nested", config.nested.into()),
+    ];
+    match lists.iter().find(|(_, count)| *count > 0) {
+        Some((field, _)) => Err(Error::unsupported(*field, "the engine `soft` cannot do this yet: remove it")),
+        None => Ok(()),
+    }
+}
+
+fn consoles(config: &config::Machine, devices: &mut Devices) -> Result<(), Error> {
+    let mut ports = Vec::new();
+    for (index, serial) in config.serial.iter().enumerate() {
+        let field = format!("serial[{index}]");
+        let (port, end) = pipe();
+        match serial.device {
+            SerialDevice::Pl011 if devices.serial.is_some() => {
+                return Err(Error::unsupported(field, "the board has one PL011: use `virtio-serial` for the others"));
+            }
+            SerialDevice::Pl011 => devices.serial = Some(port),
+            SerialDevice::VirtioSerial => {
+                let name = serial.name.clone().unwrap_or_default();
+                ports.push(Port { is_console: serial.name.is_none(), name, backend: port });
+            }
+        }
+        let host = |what| move |source| Error::Host { field: format!("serial[{index}]"), what, source };
+        devices.consoles.push(match &serial.attachment {
+            SerialAttachment::Stdio => Console::stream(end),
+            SerialAttachment::Pty => Console::pty(end).map_err(host("opening a pseudo-terminal"))?,
+            SerialAttachment::File { path, append } => {
+                Console::file(end, path, *append).map_err(|source| Error::File { field, path: path.clone(), source })?
+            }
+            SerialAttachment::Socket { path } => {
+                Console::socket(end, path).map_err(|source| Error::File { field, path: path.clone(), source })?
+            }
+        });
+    }
+    // A named port in front would become the console `hvc0`: a console goes first, if there is one.
+    ports.sort_by_key(|port| !port.is_console);
+    match ports.first() {
+        None => return Ok(()),
+        Some(port) if !port.is_console => {
+            return Err(Error::unsupported("serial", "named ports need a virtio console beside them: add one"));
+        }
+        Some(_) => {}
+    }
+    if ports.len() > devices::virtio::console::MAX_PORTS {
+        return Err(Error::unsupported("serial", "a machine has at most 32 virtio consoles and ports"));
+    }
+    let console = Arc::new(ConsoleDevice::new(ports));
+    devices.virtio.push(console.clone());
+    devices.terminal = Some(console);
+    Ok(())
+}
+
+fn disk(field: &str, storage: &Storage) -> Result<Arc<dyn Disk>, Error> {
+    if storage.device != StorageDevice::VirtioBlk {
+        return Err(Error::unsupported(format!("{field}.kind"), "only `virtio-blk` disks can be had yet"));
+    }
+    let path: &Path = match &storage.attachment {
+        DiskAttachment::Image { path, format: ImageFormat::Raw } | DiskAttachment::BlockDevice { path } => path,
+        DiskAttachment::Image { format: ImageFormat::Qcow2, .. } => {
+            return Err(Error::unsupported(format!("{field}.format"), "only raw images can be had yet"));
+        }
+        DiskAttachment::Nbd { .. } => {
+            return Err(Error::unsupported(format!("{field}.uri"), "disks over NBD cannot be had yet"));
+        }
+    };
+    let options = RawOptions {
+        read_only: storage.read_only,
+        sync: match storage.sync {
+            Sync::Full => block::SyncMode::Full,
+            Sync::Fsync => block::SyncMode::Fsync,
+            Sync::None => block::SyncMode::None,
+        },
+        caching: match storage.caching {
+            Caching::Cached => block::Caching::Cached,
+            Caching::Uncached => block::Caching::Uncached,
+            Caching::Automatic => {
+                let what = "`automatic` is the framework's of macOS: choose `cached` or `uncached`";
+                return Err(Error::unsupported(format!("{field}.caching"), what));
+            }
+        },
+    };
+    let disk = RawDisk::open(path, options).map_err(|source| Error::Disk { field: field.to_owned(), source })?;
+    Ok(Arc::new(disk))
+}
+
+fn interface(field: &str, network: &Network, macs: &mut HashSet<[u8; 6]>) -> Result<Net, Error> {
+    if network.attachment != NetworkAttachment::Nat {
+        return Err(Error::unsupported(field, "only `nat` can be had yet"));
+    }
+    let mac = match network.mac {
+        Some(mac) => mac.0,
+        None => loop {
+            let mut mac = [0; 6];
+            let read = random(field)?.read_exact(&mut mac);
+            read.map_err(|source| Error::Host { field: field.to_owned(), what: "making a MAC address", source })?;
+            // Locally administered, unicast (IEEE 802-2014, 8.2).
+            mac[0] = mac[0] & !1 | 2;
+            if macs.insert(mac) {
+                break mac;
+            }
+        },
+    };
+    let nat = Nat::new(nat::Config::default());
+    let nat = nat.map_err(|source| Error::Host { field: field.to_owned(), what: "making a network", source })?;
+    Ok(Net::new(MacAddr(mac), Arc::new(Mutex::new(Box::new(nat)))))
+}
+
+/// The host's random number generator.
+fn random(field: &str) -> Result<File, Error> {
+    let path = Path::new("/dev/urandom");
+    File::open(path).map_err(|source| Error::File { field: field.to_owned(), path: path.into(), source })
+}

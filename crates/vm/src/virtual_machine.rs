@@ -1,0 +1,179 @@
+//! The virtual machine object.
+
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::thread;
+use std::time::Duration;
+
+use devices::virtio::console::Console as ConsoleDevice;
+use machine::{Control, End, Machine};
+use parking_lot::Mutex;
+
+use crate::open::{self, Opened};
+use crate::state::Life;
+use crate::{Console, Error, Event, Outcome, State};
+
+/// How long the power button is held. The driver looks at it again a few milliseconds after the press.
+const PRESS: Duration = Duration::from_millis(100);
+
+/// Counters of the CPUs, as (name, value), one list for each CPU.
+type Counters = Vec<Vec<(&'static str, u64)>>;
+
+/// A virtual machine.
+///
+/// All methods may be called from any thread. When it is dropped, a machine that runs is stopped hard.
+pub struct VirtualMachine {
+    shared: Arc<Shared>,
+    control: Control,
+    consoles: Vec<Console>,
+    terminal: Option<Arc<ConsoleDevice>>,
+}
+
+struct Shared {
+    life: Life,
+    /// Taken by the thread that runs it, which holds it as long.
+    machine: Mutex<Machine>,
+    counters: Mutex<Counters>,
+}
+
+impl VirtualMachine {
+    /// Makes a virtual machine of a configuration that has been validated, and opens everything that it names. Files
+    /// and disks stay open and locked as long as the object lives.
+    ///
+    /// # Errors
+    /// What cannot be opened, by the field that names it, and what this library cannot do.
+    pub fn new(config: &config::Machine) -> Result<Self, Error> {
+        let Opened { parts, consoles, terminal } = open::machine(config)?;
+        let make_vm = |memory: hv::GuestMemory, cpus: u32| {
+            Ok(Box::new(soft::Vm::new(memory, &soft::Options { cpus })?) as Box<dyn hv::Vm>)
+        };
+        let machine = Machine::new(parts, Box::new(make_vm));
+        let control = machine.control();
+        let shared = Shared { life: Life::new(), machine: Mutex::new(machine), counters: Mutex::default() };
+        Ok(Self { shared: Arc::new(shared), control, consoles, terminal })
+    }
+
+    /// The state.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.shared.life.state()
+    }
+
+    /// Everything that happens from now on. The channel ends with the object.
+    #[must_use]
+    pub fn subscribe(&self) -> Receiver<Event> {
+        self.shared.life.subscribe()
+    }
+
+    /// The consoles and ports, in the order of the configuration's `serial` list.
+    #[must_use]
+    pub fn consoles(&self) -> &[Console] {
+        &self.consoles
+    }
+
+    /// Tells the guest the size of the terminal that shows its first virtio console (`hvc0`), in character cells.
+    pub fn resize_terminal(&self, columns: u16, rows: u16) {
+        if let Some(terminal) = &self.terminal {
+            terminal.resize(columns, rows);
+        }
+    }
+
+    /// Starts the machine from power-on and returns at once; the state becomes [`State::Starting`], then
+    /// [`State::Running`], or [`State::Error`] with an [`Outcome::Failed`].
+    ///
+    /// # Errors
+    /// When it runs already, or the host gives no thread.
+    pub fn start(&self) -> Result<(), Error> {
+        let wrong = |state| Error::WrongState { wish: "started", state };
+        self.shared.life.change(State::can_start, State::Starting).map_err(wrong)?;
+        let shared = self.shared.clone();
+        let spawned = thread::Builder::new().name("machine".into()).spawn(move || shared.run());
+        spawned.map(drop).map_err(|source| {
+            self.shared.life.end(Outcome::Failed("no thread for the machine".into()));
+            Error::Host { field: "machine".into(), what: "starting a thread", source }
+        })
+    }
+
+    /// Asks the guest to power off, by pressing its power button for a tenth of a second. Whether and when it does is
+    /// up to the guest.
+    ///
+    /// # Errors
+    /// When it does not run, and when the guest has no driver for the button.
+    pub fn request_stop(&self) -> Result<(), Error> {
+        match self.state() {
+            State::Running => {}
+            state => return Err(Error::WrongState { wish: "asked to stop", state }),
+        }
+        let heard = self.control.set_power_button(true);
+        if heard {
+            thread::sleep(PRESS);
+        }
+        self.control.set_power_button(false);
+        if heard { Ok(()) } else { Err(Error::NobodyListens) }
+    }
+
+    /// Stops the machine as by pulling its plug, and returns at once. The guest loses what it has not written. Does
+    /// nothing when it does not run.
+    pub fn stop(&self) {
+        let runs = |state| matches!(state, State::Starting | State::Running);
+        if self.shared.life.change(runs, State::Stopping).is_ok() {
+            self.control.stop();
+        }
+    }
+
+    /// Waits until the machine has ended, and says how; `None` when it was never started.
+    #[must_use]
+    pub fn wait(&self) -> Option<Outcome> {
+        self.shared.life.wait()
+    }
+
+    /// How the machine ended last; `None` while it runs and before it was started.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.shared.life.outcome()
+    }
+
+    /// What the engine counted on each CPU since the last reset, once the machine has ended.
+    #[must_use]
+    pub fn counters(&self) -> Vec<Vec<(&'static str, u64)>> {
+        self.shared.counters.lock().clone()
+    }
+}
+
+impl Drop for VirtualMachine {
+    fn drop(&mut self) {
+        self.stop();
+        // The disks are closed and the consoles have said everything when this returns.
+        let _ = self.wait();
+    }
+}
+
+impl Shared {
+    /// The machine's thread.
+    fn run(&self) {
+        let mut machine = self.machine.lock();
+        let mut first = true;
+        let result = machine.run(|event| match event {
+            machine::Event::Started if first => {
+                first = false;
+                // It may have been told to stop meanwhile.
+                let _ = self.life.change(|state| state == State::Starting, State::Running);
+            }
+            machine::Event::Started => {}
+            machine::Event::Reset => self.life.reset(),
+        });
+        drop(machine);
+        let outcome = match result {
+            Ok(outcome) => {
+                *self.counters.lock() = outcome.counters;
+                match outcome.end {
+                    End::PoweredOff => Outcome::PoweredOff,
+                    End::Stopped => Outcome::Killed,
+                    End::Crashed(reason) => Outcome::Crashed(reason),
+                }
+            }
+            Err(error) => Outcome::Failed(error.to_string()),
+        };
+        self.life.end(outcome);
+    }
+}
