@@ -73,7 +73,7 @@ pub const SOFT: IdRegisters = IdRegisters {
         | field(16, 0) // FP
         | field(20, 0) // AdvSIMD
         | field(24, 1) // GIC CPU interface by system registers
-        | field(56, 1) // CSV2: no branch target is trained from another context
+        | field(56, 3) // CSV2_3: no branch target or history is trained from another context
         | field(60, 1), // CSV3: no data is speculated from behind a fault
     aa64pfr1: 0,
     aa64dfr0: field(0, 6) // DebugVer: Armv8

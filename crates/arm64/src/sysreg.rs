@@ -293,14 +293,16 @@ pub mod sctlr {
     pub const WXN: u64 = 1 << 19;
     /// Taking an exception to EL1 leaves `PSTATE.PAN` alone.
     pub const SPAN: u64 = 1 << 23;
+    /// EL0's access to `SCXTNUM_EL0` traps.
+    pub const TSCXT: u64 = 1 << 20;
     /// EL0 data is big-endian.
     pub const E0E: u64 = 1 << 24;
     /// EL1 data and table walks are big-endian.
     pub const EE: u64 = 1 << 25;
     /// EL0 may use cache maintenance by address.
     pub const UCI: u64 = 1 << 26;
-    /// Bits that read as one on Armv8.0: 29, 28, 22, 20 and 11.
-    pub const RES1: u64 = 1 << 29 | 1 << 28 | 1 << 22 | 1 << 20 | 1 << 11;
+    /// Bits that read as one where no feature gave them a meaning: 29, 28, 22 and 11.
+    pub const RES1: u64 = 1 << 29 | 1 << 28 | 1 << 22 | 1 << 11;
 }
 
 /// Fields of `TCR_EL1`.

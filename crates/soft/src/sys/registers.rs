@@ -28,6 +28,8 @@ pub(crate) struct SysRegs {
     pub tpidr_el0: u64,
     pub tpidrro_el0: u64,
     pub tpidr_el1: u64,
+    /// Software context numbers of EL0 and EL1, which nothing here is keyed by.
+    pub scxtnum: [u64; 2],
     pub spsr: u64,
     pub elr: u64,
     pub par: u64,
@@ -75,6 +77,7 @@ impl SysRegs {
             tpidr_el0: 0,
             tpidrro_el0: 0,
             tpidr_el1: 0,
+            scxtnum: [0; 2],
             spsr: 0,
             elr: 0,
             par: 0,
@@ -133,6 +136,7 @@ impl Cpu {
             r::CNTV_TVAL_EL0 | r::CNTV_CTL_EL0 | r::CNTV_CVAL_EL0 => self.sys.cntkctl & 1 << 8 == 0,
             r::CNTP_TVAL_EL0 | r::CNTP_CTL_EL0 | r::CNTP_CVAL_EL0 => self.sys.cntkctl & 1 << 9 == 0,
             r::DAIF => self.sys.sctlr & sctlr::UMA == 0,
+            r::SCXTNUM_EL0 => self.sys.sctlr & sctlr::TSCXT != 0,
             r::NZCV | r::FPCR | r::FPSR | r::TPIDR_EL0 | r::TPIDRRO_EL0 | r::DCZID_EL0 => false,
             _ => return Err(Trap::Undefined),
         };
@@ -150,6 +154,7 @@ impl Cpu {
             r::CNTV_TVAL_EL0 | r::CNTV_CTL_EL0 | r::CNTV_CVAL_EL0 => self.sys.cntkctl & 1 << 8 == 0,
             r::CNTP_TVAL_EL0 | r::CNTP_CTL_EL0 | r::CNTP_CVAL_EL0 => self.sys.cntkctl & 1 << 9 == 0,
             r::DAIF => self.sys.sctlr & sctlr::UMA == 0,
+            r::SCXTNUM_EL0 => self.sys.sctlr & sctlr::TSCXT != 0,
             r::NZCV | r::FPCR | r::FPSR | r::TPIDR_EL0 => false,
             _ => return Err(Trap::Undefined),
         };
@@ -188,6 +193,8 @@ impl Cpu {
             r::TPIDR_EL0 => s.tpidr_el0,
             r::TPIDRRO_EL0 => s.tpidrro_el0,
             r::TPIDR_EL1 => s.tpidr_el1,
+            r::SCXTNUM_EL0 => s.scxtnum[0],
+            r::SCXTNUM_EL1 => s.scxtnum[1],
             r::SPSR_EL1 => s.spsr,
             r::ELR_EL1 => s.elr,
             r::PAR_EL1 => s.par,
@@ -267,6 +274,8 @@ impl Cpu {
             r::TPIDR_EL0 => s.tpidr_el0 = value,
             r::TPIDRRO_EL0 => s.tpidrro_el0 = value,
             r::TPIDR_EL1 => s.tpidr_el1 = value,
+            r::SCXTNUM_EL0 => s.scxtnum[0] = value,
+            r::SCXTNUM_EL1 => s.scxtnum[1] = value,
             r::SPSR_EL1 => s.spsr = value,
             r::ELR_EL1 => s.elr = value,
             r::PAR_EL1 => s.par = value,
@@ -319,6 +328,7 @@ impl Cpu {
             | sctlr::NTWE
             | sctlr::WXN
             | sctlr::SPAN
+            | sctlr::TSCXT
             | sctlr::UCI;
         self.sys.sctlr = value & WRITABLE | sctlr::RES1;
         self.flush_tlb();
