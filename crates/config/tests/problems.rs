@@ -229,6 +229,10 @@ fn machine_problems() {
             vec!["error: memory (line 1): 8 MiB is too little for Linux: give 32 MiB or more"],
         ),
         (
+            format!("memory = 999\n{KERNEL}"),
+            vec!["error: memory (line 1): 999 MiB is an odd number, and memory comes in pages of 2 MiB: give 1000 MiB"],
+        ),
+        (
             format!("memory = 8192\n{KERNEL}"),
             vec![
                 "warning: memory (line 1): 8192 MiB is more than the host's 4096 MiB: give less, or expect the host to swap",

@@ -12,8 +12,8 @@ const MIN_MEMORY_LINUX: u64 = 32;
 const MIN_MEMORY_EFI: u64 = 128;
 /// Least memory in MiB for macOS.
 const MIN_MEMORY_MACOS: u64 = 4096;
-/// Most memory in MiB: what 40 bits of physical address leave above the board's devices.
-const MAX_MEMORY: u64 = (1 << 20) - 1024;
+/// Most memory in MiB: what our board has room for between its devices, from 1 GiB to 512 GiB.
+const MAX_MEMORY: u64 = 511 << 10;
 /// Longest kernel command line: arm64's `COMMAND_LINE_SIZE`.
 const MAX_CMDLINE: usize = 2048;
 
@@ -24,7 +24,7 @@ impl Machine {
         let mut problems = Vec::new();
         self.check_engine(engine, &mut problems);
         self.check_cpus(engine, host, &mut problems);
-        self.check_memory(host, &mut problems);
+        self.check_memory(engine, host, &mut problems);
         self.check_boot(&mut problems);
         self.check_capabilities(engine, &mut problems);
         disks::check(self, &mut problems);
@@ -56,7 +56,7 @@ impl Machine {
         }
     }
 
-    fn check_memory(&self, host: &dyn HostFacts, problems: &mut Vec<Problem>) {
+    fn check_memory(&self, engine: Engine, host: &dyn HostFacts, problems: &mut Vec<Problem>) {
         let (min, guest) = match self.bootloader {
             BootLoader::Linux(_) => (MIN_MEMORY_LINUX, "Linux"),
             BootLoader::Efi(_) => (MIN_MEMORY_EFI, "EFI firmware"),
@@ -69,6 +69,9 @@ impl Machine {
         } else if memory > MAX_MEMORY {
             let what = format!("{memory} MiB is more than a machine can have");
             problems.push(Problem::error("memory", what, format!("give {MAX_MEMORY} MiB or less")));
+        } else if !memory.is_multiple_of(2) && engine != Engine::Vz {
+            let what = format!("{memory} MiB is an odd number, and memory comes in pages of 2 MiB");
+            problems.push(Problem::error("memory", what, format!("give {} MiB", memory + 1)));
         } else if let Some(host_memory) = host.memory().filter(|host_memory| memory > *host_memory) {
             let what = format!("{memory} MiB is more than the host's {host_memory} MiB");
             problems.push(Problem::warning("memory", what, "give less, or expect the host to swap"));
