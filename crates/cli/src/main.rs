@@ -1,3 +1,58 @@
 //! The `russet` command.
 
-fn main() {}
+mod args;
+mod completion;
+mod config;
+mod console;
+mod debian;
+mod doctor;
+mod failure;
+mod host;
+mod run;
+mod say;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(cli.verbose);
+    let result = match &cli.command {
+        Command::Run(run) => run::execute(run),
+        Command::Config(command) => config::execute(command, cli.json),
+        Command::Doctor => doctor::execute(cli.json),
+        Command::Completion(completion) => completion::execute(completion),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            console::terminal::restore();
+            report(&failure, cli.json);
+            ExitCode::from(failure.status.code())
+        }
+    }
+}
+
+fn report(failure: &Failure, json: bool) {
+    match json {
+        true => say::line(&failure.to_json()),
+        false => say::line(&failure.to_string()),
+    }
+}
+
+/// Sends our log to standard error: warnings, more with `-v`, or what `RUSSET_LOG` says.
+fn start_log(verbose: u8) {
+    use tracing_subscriber::EnvFilter;
+    let default = match verbose {
+        0 => "warn",
+        1 => "info",
+        2 => "debug",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_env("RUSSET_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(say::Writer::new).without_time().init();
+}

@@ -1,0 +1,69 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+
+use crate::completion::CompletionArgs;
+use crate::config::ConfigCommand;
+use crate::run::RunArgs;
+
+const AFTER_HELP: &str = "\
+Examples:
+  russet run debian                                a Debian kernel with a root prompt; Ctrl-] q leaves
+  russet run -k Image -i initrd.gz -d root.img -t 0
+  russet run machine.toml
+  russet doctor                                    what this host can do
+
+Exit status:
+  0    the guest powered off, or the command did what it was asked
+  1    something else failed
+  2    the command line or the configuration is wrong
+  3    this host cannot do it
+  4    the guest crashed
+  130  the machine was stopped by force: Ctrl-C twice, or Ctrl-] q
+  129, 131, 143  the same by SIGHUP, SIGQUIT, SIGTERM";
+
+/// Virtual machines on a software CPU, KVM or Apple's framework.
+#[derive(Debug, Parser)]
+#[command(name = "russet", version, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    /// Write results and errors as JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Log more to standard error; twice and thrice for yet more. RUSSET_LOG=filter says it exactly.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a machine in this terminal.
+    Run(Box<RunArgs>),
+    /// Check and convert machine configurations.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Say which engines work on this host, and why the others do not.
+    ///
+    /// An engine is tried, not looked at: KVM runs a small guest, because a /dev/kvm that opens may still be unable to.
+    /// The exit status is 0 when some engine can run machines, else 3.
+    Doctor,
+    /// Write a script that completes russet's arguments in a shell.
+    ///
+    /// For bash: russet completion bash > ~/.local/share/bash-completion/completions/russet
+    Completion(CompletionArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,84 @@
+//! `russet doctor`: which engines work on this host, and why the others do not.
+
+use std::time::Duration;
+
+use ::config::{Engine, HostFacts};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::config::print;
+use crate::failure::{Failure, Status};
+use crate::host::ThisHost;
+
+/// The longest that the trial of an engine takes.
+const TRIAL_LIMIT: Duration = Duration::from_secs(2);
+
+/// What was found about an engine.
+#[derive(Debug, Serialize)]
+struct Finding {
+    engine: Engine,
+    usable: bool,
+    /// What it does here, or why it does nothing.
+    reason: String,
+}
+
+pub(crate) fn execute(json: bool) -> Result<(), Failure> {
+    let findings: Vec<Finding> = Engine::ALL.into_iter().map(examine).collect();
+    if json {
+        let host = json!({
+            "os": std::env::consts::OS,
+            "arch": std::env::consts::ARCH,
+            "cpus": ThisHost.cpus(),
+            "memory": ThisHost.memory(),
+        });
+        print(&json!({ "host": host, "engines": findings }).to_string());
+    } else {
+        let memory = ThisHost.memory().map(|mib| format!(", {mib} MiB")).unwrap_or_default();
+        print(&format!(
+            "host: {} on {}, {} CPUs{memory}",
+            std::env::consts::OS,
+            std::env::consts::ARCH,
+            ThisHost.cpus()
+        ));
+        for Finding { engine, usable, reason } in &findings {
+            let mark = if *usable { "usable" } else { "not usable" };
+            print(&format!("{:<5} {mark:<11} {reason}", engine.name()));
+        }
+    }
+    match findings.iter().any(|finding| finding.usable) {
+        true => Ok(()),
+        false => Err(Failure::new(Status::Host, "no engine can run machines on this host")),
+    }
+}
+
+/// Tries an engine.
+fn examine(engine: Engine) -> Finding {
+    let (usable, reason) = match engine {
+        Engine::Soft => soft(),
+        Engine::Kvm => kvm(),
+        Engine::Vz => vz(),
+    };
+    Finding { engine, usable, reason }
+}
+
+fn soft() -> (bool, String) {
+    match cfg!(all(target_pointer_width = "64", target_endian = "little")) {
+        true => (true, "arm64 guests on our software CPU; needs nothing of the host".to_owned()),
+        false => (false, "the software CPU needs a 64-bit little-endian host".to_owned()),
+    }
+}
+
+fn kvm() -> (bool, String) {
+    match hv::kvm::probe(TRIAL_LIMIT) {
+        Ok(()) => (Engine::Kvm.is_built(), "a trial guest ran; machines on KVM are not in this version".to_owned()),
+        Err(hv::Error::Unusable { reason, .. }) => (false, reason),
+        Err(error) => (false, error.to_string()),
+    }
+}
+
+fn vz() -> (bool, String) {
+    match cfg!(target_os = "macos") {
+        true => (Engine::Vz.is_built(), "machines on Virtualization.framework are not in this version".to_owned()),
+        false => (false, "Apple's Virtualization.framework is only on macOS".to_owned()),
+    }
+}

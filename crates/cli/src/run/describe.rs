@@ -1,0 +1,156 @@
+//! From arguments to a machine.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use ::config::{Builder, Engine, Parsed};
+
+use super::MachineArgs;
+use super::attachments::Attachment;
+use crate::debian::Guest;
+use crate::failure::{Failure, Status};
+use crate::host;
+
+/// Longest configuration file that is read, in bytes.
+const MAX_FILE: u64 = 1 << 20;
+/// The command line of `russet run debian`. The self-tests of the kernel's ciphers take a software CPU longer than the
+/// rest of the boot, and random addresses are of no use to a guest that is thrown away.
+const DEBIAN_CMDLINE: &str = "console=hvc0 cryptomgr.notests nokaslr";
+
+/// A machine as far as the arguments say it.
+pub(crate) struct Description {
+    /// The machine, and what is wrong with its text.
+    pub(crate) parsed: Parsed,
+    /// The console is a pty of which a client is waited for.
+    pub(crate) wait_for_client: bool,
+    /// The terminal keeps Ctrl-C for us.
+    pub(crate) keep_ctrl_c: bool,
+}
+
+impl Description {
+    /// The engine that was chosen.
+    pub(crate) fn engine(&self) -> Engine {
+        self.parsed.machine.as_ref().and_then(|machine| machine.engine).unwrap_or(Engine::Soft)
+    }
+}
+
+impl MachineArgs {
+    /// Whether the target is Debian's kernel.
+    pub(crate) fn is_debian(&self) -> bool {
+        self.target.as_deref() == Some(Path::new("debian"))
+    }
+
+    /// The machine that these arguments describe, when no guest has to be fetched for it.
+    pub(crate) fn describe(&self) -> Result<Description, Failure> {
+        match self.is_debian() {
+            true => Err(Failure::new(
+                Status::Usage,
+                "the files of `debian` are not known before they are fetched: give a file or -k",
+            )),
+            false => self.describe_with(None),
+        }
+    }
+
+    /// The machine that these arguments describe, with the guest that was fetched for it.
+    pub(crate) fn describe_with(&self, guest: Option<&Guest>) -> Result<Description, Failure> {
+        let mut builder = Builder::new();
+        let file = self.target.as_deref().filter(|_| guest.is_none());
+        if let Some(file) = file {
+            builder.toml(&read(file)?);
+        }
+        self.put_boot(&mut builder, guest)?;
+        for attachment in &self.attachments.0 {
+            match attachment {
+                Attachment::Disk(path) => builder.device_with("virtio-blk", &[("path", path)], &format!("-d {path}")),
+                Attachment::Cdrom(path) => {
+                    let keys = [("path", path.as_str()), ("readonly", "true")];
+                    builder.device_with("virtio-blk", &keys, &format!("-c {path}"))
+                }
+                Attachment::Device(text) => builder.device(text),
+            };
+        }
+        if let Some(interface) = &self.bridged {
+            builder.device_with("virtio-net", &[("bridged", interface)], &format!("-b {interface}"));
+        }
+        if let Some(tty) = self.tty {
+            let attachment = if tty == 0 { "stdio" } else { "pty" };
+            builder.device_with("virtio-serial", &[(attachment, "true")], &format!("-t {tty}"));
+        }
+        let complete = self.kernel.is_some() || guest.is_some();
+        let wait_for_client = self.tty == Some(1) || (self.kernel.is_some() && !builder.has("serial"));
+        if complete {
+            self.put_defaults(&mut builder, guest.is_some());
+        }
+        let plain = [("engine", &self.engine), ("cpus", &self.cpus), ("memory", &self.memory)];
+        for (key, value) in plain {
+            if let Some(value) = value {
+                builder.set(key, value, &format!("--{key} {value}"));
+            }
+        }
+        for (key, given) in [("nested", self.nested), ("clipboard", self.clipboard)] {
+            if given {
+                builder.set(key, "true", &format!("--{key}"));
+            }
+        }
+        let mut parsed = builder.finish();
+        let base = file.and_then(Path::parent).unwrap_or(Path::new(""));
+        parsed.resolve_paths(base, host::home().as_deref());
+        Ok(Description { parsed, wait_for_client, keep_ctrl_c: self.tty == Some(0) })
+    }
+
+    fn put_boot(&self, builder: &mut Builder, guest: Option<&Guest>) -> Result<(), Failure> {
+        let cmdline = |default: &'static str| self.cmdline.as_deref().unwrap_or(default);
+        if let Some(guest) = guest {
+            let path = |path: &Path| match path.to_str() {
+                Some(path) => Ok(path.to_owned()),
+                None => Err(Failure::new(Status::Host, format!("the cache's path {path:?} is not UTF-8: change it"))),
+            };
+            let (kernel, initrd) = (path(&guest.kernel)?, path(&guest.initrd)?);
+            let keys = [("kernel", kernel.as_str()), ("initrd", &initrd), ("cmdline", cmdline(DEBIAN_CMDLINE))];
+            builder.bootloader_with("linux", &keys, "run debian");
+        } else if let Some(kernel) = &self.kernel {
+            let mut keys = vec![("kernel", kernel.as_str()), ("cmdline", cmdline("console=hvc0"))];
+            keys.extend(self.initrd.as_deref().map(|initrd| ("initrd", initrd)));
+            builder.bootloader_with("linux", &keys, &format!("-k {kernel}"));
+        } else if let Some(text) = &self.bootloader {
+            builder.bootloader(text);
+        }
+        if self.cmdline.is_some() && self.kernel.is_none() && guest.is_none() {
+            let message =
+                "-a is the command line of the kernel that -k names: give -k, or `cmdline` in the boot loader";
+            return Err(Failure::new(Status::Usage, message));
+        }
+        if let Some(text) = &self.platform {
+            builder.platform(text);
+        }
+        Ok(())
+    }
+
+    /// The devices that vftool gives to every machine, where none of their kind was named.
+    fn put_defaults(&self, builder: &mut Builder, debian: bool) {
+        let console = if debian { "stdio" } else { "pty" };
+        let defaults: [(&str, &str, &[(&str, &str)]); 4] = [
+            ("entropy", "virtio-rng", &[]),
+            ("balloon", "virtio-balloon", &[]),
+            ("network", "virtio-net", &[("nat", "true")]),
+            ("serial", "virtio-serial", &[(console, "true")]),
+        ];
+        for (section, kind, keys) in defaults {
+            if !builder.has(section) {
+                builder.device_with(kind, keys, "default");
+            }
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let wrong = |what: String| Failure::new(Status::Usage, format!("{}: {what}", path.display()));
+    let mut text = String::new();
+    let file = File::open(path).map_err(|error| wrong(error.to_string()))?;
+    let length = file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(|error| wrong(error.to_string()))?;
+    match length as u64 > MAX_FILE {
+        true => Err(wrong("the file is too long for a configuration".to_owned())),
+        false => Ok(text),
+    }
+}

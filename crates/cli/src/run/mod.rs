@@ -1,0 +1,145 @@
+//! `russet run`: a machine in this terminal.
+
+mod attachments;
+mod describe;
+mod session;
+mod signals;
+
+use std::path::{Path, PathBuf};
+
+use ::config::Severity;
+use clap::Args;
+
+use self::attachments::Attachments;
+use crate::debian::{self, Guest};
+use crate::failure::{Failure, Status};
+use crate::host::ThisHost;
+use crate::say;
+
+const AFTER_HELP: &str = "\
+The same machine can be given in four ways, and they mix: arguments add devices to a file and replace the rest.
+
+  russet run debian
+      Debian's newest arm64 cloud kernel with a busybox root prompt, fetched once through apt.
+  russet run -k Image -i initrd.gz -d root.img -c install.iso -p 4 -m 2048 -a 'console=hvc0 root=/dev/vda1' -t 0
+      vftool's flags: NAT, entropy and a balloon are there; the console is a new pty unless -t 0.
+  russet run --bootloader linux,kernel=Image,initrd=initrd.gz,cmdline='\"console=hvc0 quiet\"' --cpus 4 --memory 2048 \\
+             --device virtio-blk,path=root.img --device virtio-net,nat --device virtio-rng --device virtio-serial,stdio
+      vfkit's grammar: what you name is there and nothing else.
+  russet run machine.toml
+      A file; `russet config show` makes one of arguments, `russet config check` checks it.
+
+Keys on a raw terminal: Ctrl-] and then
+  p  ask the guest to power off      q  stop the machine at once
+  ?  show these keys                 Ctrl-]  send Ctrl-] to the guest
+With -t 0 Ctrl-C is not sent to the guest: it asks the guest to power off, the second one stops the machine at once, as
+SIGINT, SIGTERM and SIGHUP do.";
+
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+
+    /// With `debian`: look for a newer kernel even if one was fetched before.
+    #[arg(long)]
+    refresh: bool,
+
+    /// With `debian`: the suite, such as trixie or bookworm-backports.
+    #[arg(long, value_name = "SUITE")]
+    suite: Option<String>,
+}
+
+/// The arguments that describe a machine.
+#[derive(Debug, Default, Args)]
+pub(crate) struct MachineArgs {
+    /// `debian`, or a machine's TOML file.
+    #[arg(value_name = "debian|FILE")]
+    target: Option<PathBuf>,
+
+    /// The engine: soft, kvm or vz.
+    #[arg(long)]
+    engine: Option<String>,
+
+    /// Linux kernel to boot: an arm64 Image, also gzip or EFI zboot.
+    #[arg(short, long, conflicts_with = "bootloader")]
+    kernel: Option<String>,
+
+    /// Initial RAM disk.
+    #[arg(short, long, requires = "kernel")]
+    initrd: Option<String>,
+
+    /// The kernel's command line [default: console=hvc0]
+    #[arg(short = 'a', long = "kernel-cmdline", value_name = "CMDLINE")]
+    cmdline: Option<String>,
+
+    #[command(flatten)]
+    attachments: Attachments,
+
+    /// Bridge the network to this interface of the host, instead of NAT.
+    #[arg(short, long = "bridge", value_name = "INTERFACE")]
+    bridged: Option<String>,
+
+    /// Number of virtual CPUs [default: 1]
+    #[arg(short = 'p', long)]
+    cpus: Option<String>,
+
+    /// Memory in MiB [default: 512]
+    #[arg(short, long, value_name = "MIB")]
+    memory: Option<String>,
+
+    /// The console of -k: 0 is standard input and output, 1 a new pty that is waited for [default: 1]
+    #[arg(short = 't', long = "tty", value_name = "0|1", value_parser = clap::value_parser!(u8).range(0..=1))]
+    tty: Option<u8>,
+
+    /// Boot loader: linux,kernel=.. | efi,variable-store=.. | macos
+    #[arg(long, value_name = "KIND,KEY=VALUE,..")]
+    bootloader: Option<String>,
+
+    /// Platform: generic | mac,machine-identifier=..,hardware-model=..,auxiliary-storage=..
+    #[arg(long, value_name = "KIND,KEY=VALUE,..")]
+    platform: Option<String>,
+
+    /// Offer the guest virtualization of its own.
+    #[arg(long)]
+    nested: bool,
+
+    /// Share the clipboard with the guest.
+    #[arg(long)]
+    clipboard: bool,
+}
+
+impl MachineArgs {
+    /// The arguments that only name a file.
+    pub(crate) fn of_file(file: &Path, engine: Option<&str>) -> Self {
+        // As a path even when the file is called `debian`.
+        let target = Some(Path::new(".").join(file));
+        MachineArgs { target, engine: engine.map(str::to_owned), ..MachineArgs::default() }
+    }
+}
+
+/// Runs the machine that the arguments describe.
+pub(crate) fn execute(args: &RunArgs) -> Result<(), Failure> {
+    let guest = match args.machine.is_debian() {
+        true => Some(fetch(args)?),
+        false => None,
+    };
+    let description = args.machine.describe_with(guest.as_ref())?;
+    let problems = description.parsed.check(description.engine(), &ThisHost);
+    if problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(Failure::configuration(problems));
+    }
+    problems.iter().for_each(|warning| say::line(&warning.to_string()));
+    let Some(machine) = &description.parsed.machine else {
+        return Err(Failure::new(Status::Usage, "there is no machine in the configuration"));
+    };
+    let options =
+        session::Options { wait_for_client: description.wait_for_client, keep_ctrl_c: description.keep_ctrl_c };
+    session::run(machine, options)
+}
+
+/// Debian's guest, from the cache or the network.
+fn fetch(args: &RunArgs) -> Result<Guest, Failure> {
+    let request = debian::Request { suite: args.suite.clone(), refresh: args.refresh };
+    debian::fetch(&request, &debian::Bar::new()).map_err(|error| Failure::because(Status::Host, &error))
+}

@@ -1,0 +1,185 @@
+//! A machine that runs in this terminal, from its start to its end.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::Duration;
+
+use ::config::{Machine, SerialAttachment};
+use vm::{Outcome, VirtualMachine};
+
+use super::signals::{Listener, Signal};
+use crate::console::escape::{HELP, Wish};
+use crate::console::stdio::Stdio;
+use crate::console::terminal;
+use crate::failure::{Failure, Status};
+use crate::say;
+
+/// How the machine meets the terminal.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Options {
+    /// A client of the first pty is waited for before the machine starts.
+    pub(super) wait_for_client: bool,
+    /// The terminal keeps Ctrl-C for us.
+    pub(super) keep_ctrl_c: bool,
+}
+
+/// What the session hears.
+enum Event {
+    Signal(Signal),
+    Wish(Wish),
+    Ended(Option<Outcome>),
+}
+
+/// Runs `machine` to its end.
+///
+/// # Errors
+/// Every end but the guest's power-off.
+pub(super) fn run(machine: &Machine, options: Options) -> Result<(), Failure> {
+    let (tell, events) = mpsc::channel();
+    let _signals = listen(tell.clone())?;
+    let vm = VirtualMachine::new(machine).map_err(|error| Failure::new(Status::Host, error.to_string()))?;
+    let vm = Arc::new(vm);
+    let stdio = connect(machine, &vm, options, &tell)?;
+    if options.wait_for_client {
+        wait_for_client(machine, &vm, &events)?;
+    }
+    vm.start().map_err(|error| Failure::new(Status::Host, error.to_string()))?;
+    let waiting = vm.clone();
+    thread::Builder::new()
+        .name("wait".to_owned())
+        .spawn(move || tell.send(Event::Ended(waiting.wait())))
+        .map_err(|error| Failure::new(Status::Host, format!("no thread can be started: {error}")))?;
+    let result = follow(&vm, stdio.is_some(), &events);
+    if let Some(stdio) = stdio {
+        stdio.finish();
+    }
+    result
+}
+
+fn listen(tell: Sender<Event>) -> Result<Listener, Failure> {
+    Listener::start(move |signal| {
+        let _ = tell.send(Event::Signal(signal));
+    })
+    .map_err(|error| Failure::new(Status::Host, format!("signals cannot be listened to: {error}")))
+}
+
+/// Connects the console that is on this terminal, and says where the others are.
+fn connect(
+    machine: &Machine,
+    vm: &VirtualMachine,
+    options: Options,
+    tell: &Sender<Event>,
+) -> Result<Option<Stdio>, Failure> {
+    let mut stdio = None;
+    for (serial, console) in machine.serial.iter().zip(vm.consoles()) {
+        match (&serial.attachment, console.path()) {
+            (SerialAttachment::Pty, Some(path)) => {
+                say::line(&format!("console: {0} (for example: screen {0})", path.display()));
+            }
+            (SerialAttachment::Socket { .. }, Some(path)) => say::line(&format!("console: {}", path.display())),
+            _ => {}
+        }
+        let Some(stream) = console.take_stream() else { continue };
+        let tell = tell.clone();
+        let wish = move |wish| {
+            let _ = tell.send(Event::Wish(wish));
+        };
+        let connected = Stdio::connect(stream, options.keep_ctrl_c, wish)
+            .map_err(|error| Failure::new(Status::Host, format!("the terminal cannot be used: {error}")))?;
+        if terminal::is_raw() {
+            tell_size(vm);
+            if !options.keep_ctrl_c {
+                say::line("the console is this terminal; Ctrl-] q leaves, Ctrl-] ? helps");
+            }
+        }
+        stdio = Some(connected);
+    }
+    Ok(stdio)
+}
+
+fn tell_size(vm: &VirtualMachine) {
+    if let Some((columns, rows)) = terminal::size() {
+        vm.resize_terminal(columns, rows);
+    }
+}
+
+/// Waits until somebody opens the first pty.
+fn wait_for_client(machine: &Machine, vm: &VirtualMachine, events: &Receiver<Event>) -> Result<(), Failure> {
+    let is_pty = |attachment: &SerialAttachment| *attachment == SerialAttachment::Pty;
+    let mut ptys = machine.serial.iter().zip(vm.consoles()).filter(|(serial, _)| is_pty(&serial.attachment));
+    let Some((_, pty)) = ptys.next() else { return Ok(()) };
+    say::line("waiting for a client of the console");
+    while !pty.has_client() {
+        match events.recv_timeout(Duration::from_millis(50)) {
+            Ok(Event::Signal(Signal::End(signal))) => return Err(killed(signal)),
+            Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    Ok(())
+}
+
+/// Follows the machine to its end.
+fn follow(vm: &Arc<VirtualMachine>, on_terminal: bool, events: &Receiver<Event>) -> Result<(), Failure> {
+    // The signal with which the machine was asked to end.
+    let mut asked: Option<u8> = None;
+    for event in events {
+        match event {
+            Event::Ended(outcome) => return ended(outcome, asked),
+            Event::Signal(Signal::Resized) => {
+                if on_terminal {
+                    tell_size(vm);
+                }
+            }
+            Event::Signal(Signal::Continued) => terminal::renew(),
+            Event::Signal(Signal::End(signal)) => {
+                if asked.is_some() {
+                    say::line("stopping the machine at once");
+                    asked = Some(signal);
+                    vm.stop();
+                } else {
+                    asked = Some(signal);
+                    power_off(vm, "once more to stop it at once");
+                }
+            }
+            Event::Wish(Wish::PowerOff) => power_off(vm, "Ctrl-] q stops it at once"),
+            Event::Wish(Wish::Quit) => {
+                asked.get_or_insert(INTERRUPT);
+                vm.stop();
+            }
+            Event::Wish(Wish::Help) => say::line(HELP),
+        }
+    }
+    Err(Failure::new(Status::Other, "the machine's events ended before the machine"))
+}
+
+/// The number of SIGINT: how an end by the escape key looks to the shell.
+const INTERRUPT: u8 = 2;
+
+/// Presses the power button, on a thread of its own, because that takes a moment.
+fn power_off(vm: &Arc<VirtualMachine>, next: &'static str) {
+    let vm = vm.clone();
+    let pressed = thread::Builder::new().name("power".to_owned()).spawn(move || match vm.request_stop() {
+        Ok(()) => say::line(&format!("asked the guest to power off; {next}")),
+        Err(error) => say::line(&format!("{error}; {next}")),
+    });
+    if let Err(error) = pressed {
+        tracing::warn!("the power button could not be pressed: {error}");
+    }
+}
+
+fn ended(outcome: Option<Outcome>, asked: Option<u8>) -> Result<(), Failure> {
+    match outcome {
+        Some(Outcome::PoweredOff) => Ok(()),
+        Some(Outcome::Killed) => Err(killed(asked.unwrap_or(INTERRUPT))),
+        Some(Outcome::Crashed(reason)) => Err(Failure::new(Status::Crashed, format!("the guest crashed: {reason}"))),
+        Some(Outcome::Failed(reason)) => Err(Failure::new(Status::Host, reason)),
+        Some(other) => Err(Failure::new(Status::Other, format!("the machine ended in an unknown way: {other:?}"))),
+        None => Err(Failure::new(Status::Other, "the machine did not start")),
+    }
+}
+
+fn killed(signal: u8) -> Failure {
+    Failure::new(Status::Killed(signal), "the machine was stopped by force")
+}
