@@ -73,6 +73,9 @@ struct Remote {
 
 impl Apt {
     fn set_up(folder: &Path, suite: Option<&str>) -> Result<Self> {
+        if Command::new("apt-get").arg("--version").output().is_err() {
+            bail!("this host has no apt: Debian's packages can be fetched on Debian and its relatives only");
+        }
         for inside in ["state", "lists/partial", "cache/archives/partial", "sources"] {
             fs::create_dir_all(folder.join(inside))?;
         }
@@ -131,8 +134,9 @@ impl Apt {
     }
 
     fn run(&self, program: &str, arguments: &[&str], percent: &mut dyn FnMut(f32)) -> Result<Run> {
-        let mut child = Command::new(program)
-            .arg("-c")
+        // apt ends with us, also when we are killed: it would hold its locks until its mirror has answered.
+        let mut child = Command::new("setpriv")
+            .args(["--pdeathsig", "TERM", "--", program, "-c"])
             .arg(&self.config)
             .args(arguments)
             .env("LC_ALL", "C.UTF-8")
@@ -140,12 +144,7 @@ impl Apt {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|e| match e.kind() {
-                std::io::ErrorKind::NotFound => anyhow::anyhow!(
-                    "this host has no apt ({program}): Debian's packages can be fetched on Debian and its relatives only"
-                ),
-                _ => anyhow::anyhow!("{program}: {e}"),
-            })?;
+            .with_context(|| format!("{program} cannot be run"))?;
         let mut errors = child.stderr.take().context("no standard error")?;
         let errors = std::thread::spawn(move || {
             let mut all = Vec::new();
