@@ -1,6 +1,6 @@
 //! How long work tells that it goes on.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Is told what is being done. Called on the thread that called [`fetch`](super::fetch).
 pub(crate) trait Progress {
@@ -29,14 +29,14 @@ impl Default for Bar {
 
 impl Progress for Bar {
     fn at(&self, what: &str, percent: Option<f32>) {
-        if self.0.is_hidden() {
-            self.0.set_draw_target(indicatif::ProgressDrawTarget::stderr());
-            self.0.set_length(1000);
-        }
-        let template = if percent.is_some() { "{msg:42} [{bar:30}] {percent:>3}%" } else { "{msg:42} {spinner}" };
+        let template = if percent.is_some() { "{msg:46} [{bar:30}] {percent:>3}%" } else { "{msg:46} {spinner}" };
         // The templates are constants of ours; if one were wrong the default style would do.
         self.0.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
         self.0.set_message(what.to_owned());
+        self.0.set_length(1000);
+        if self.0.is_hidden() {
+            self.0.set_draw_target(ProgressDrawTarget::stderr());
+        }
         match percent {
             Some(percent) => self.0.set_position((percent.clamp(0.0, 100.0) * 10.0) as u64),
             None => self.0.tick(),
