@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod check;
 mod ci;
+mod difftest;
 mod guest;
 mod shell;
 
@@ -32,6 +33,8 @@ enum Task {
     /// Prepares guest images and prints where they are
     #[command(subcommand)]
     Guest(guest::Image),
+    /// Compares our CPU with QEMU's on random instructions
+    Difftest(difftest::Options),
     /// Measures
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -52,6 +55,7 @@ fn run(task: Task) -> Result<()> {
         Task::Ci(options) => ci::run(&options),
         Task::Check => check::run(),
         Task::Guest(image) => guest::run(&image),
+        Task::Difftest(options) => difftest::run(&options),
         Task::Bench(bench) => bench::run(&bench),
     }
 }

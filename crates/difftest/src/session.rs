@@ -1,0 +1,109 @@
+//! A run of the test: which rows, how many cases, what differed.
+
+use crate::generate::{self, branch_to_register};
+use crate::ours::Ours;
+use crate::reference::Reference;
+use crate::report::difference;
+use crate::{BATCH, Case, Rng, Stop};
+use anyhow::{Result, ensure};
+use soft::isa::Row;
+use std::collections::BTreeMap;
+
+/// What to run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where the random numbers begin.
+    pub seed: u64,
+    /// Number of cases, rounded up to whole batches.
+    pub count: usize,
+    /// Instructions in a case, 1 to 8.
+    pub length: usize,
+    /// Only rows with one of these prefixes; all if empty.
+    pub rows: Vec<String>,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// Cases run.
+    pub cases: usize,
+    /// For each row with differences how many, and the first in words.
+    pub different: BTreeMap<&'static str, (usize, String)>,
+    /// Rows of which no case ran to its end on the reference.
+    pub never_ran: Vec<&'static str>,
+}
+
+/// The reference CPU for most rows, Armv8.0-A with the crypto extensions: it does not know what we do not have.
+const BASE_CPU: &str = "cortex-a72";
+/// The reference CPU for rows of FEAT_LSE and FEAT_RDM.
+const LATER_CPU: &str = "neoverse-n1";
+
+/// Whether a row needs the later reference CPU.
+fn later(row: &Row) -> bool {
+    ["CAS", "SWP", "LD_op", "SQRDMLAH", "SQRDMLSH"].iter().any(|p| row.name.starts_with(p))
+}
+
+/// Rows which mean something else in a Linux process than on a bare CPU, or wait for events that never come.
+fn excluded(row: &Row) -> bool {
+    ["SVC", "HVC", "ERET", "WFE", "WFI", "HINT", "SYS", "MSR", "MRS"].iter().any(|p| row.name.starts_with(p))
+        && !row.name.ends_with("NZCV")
+}
+
+/// Runs the test.
+///
+/// # Errors
+/// If a tool is missing or one of the two sides fails as a whole; differences are no error.
+pub fn run(options: &Options) -> Result<Summary> {
+    ensure!((1..=8).contains(&options.length), "a case has 1 to 8 instructions, not {}", options.length);
+    let chosen = |row: &&Row| options.rows.is_empty() || options.rows.iter().any(|p| row.name.starts_with(p.as_str()));
+    // Within a sequence, registers may come to hold anything: a branch to them could make a loop without an end, and
+    // the reference does not check the alignment of exclusive stores.
+    let alone = |row: &&Row| options.length > 1 && (branch_to_register(row) || row.name.starts_with("STX"));
+    let rows: Vec<&'static Row> =
+        soft::isa::all_rows().filter(|row| !excluded(row) && !alone(row)).filter(chosen).collect();
+    ensure!(!rows.is_empty(), "no row of the table has a name that begins with any of: {}", options.rows.join(", "));
+    let mut summary = Summary::default();
+    let mut ours = Ours::start()?;
+    let total = rows.len();
+    let (later, base): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| later(row));
+    for (part, (rows, cpu)) in [(base, BASE_CPU), (later, LATER_CPU)].into_iter().enumerate() {
+        if rows.is_empty() {
+            continue;
+        }
+        let mut reference = Reference::start(cpu)?;
+        let mut rng = Rng::new(options.seed.wrapping_mul(2).wrapping_add(part as u64));
+        let share = (options.count * rows.len()).div_ceil(total);
+        compare(&mut rng, &rows, share, options.length, &mut reference, &mut ours, &mut summary)?;
+    }
+    Ok(summary)
+}
+
+fn compare(
+    rng: &mut Rng,
+    rows: &[&'static Row],
+    count: usize,
+    length: usize,
+    reference: &mut Reference,
+    ours: &mut Ours,
+    summary: &mut Summary,
+) -> Result<()> {
+    let mut ran: BTreeMap<&str, usize> = rows.iter().map(|row| (row.name, 0)).collect();
+    let mut left = count;
+    while left > 0 {
+        let cases: Vec<Case> = (0..BATCH).map(|k| generate::case(rng, rows, length, k)).collect();
+        let expected = reference.run(&cases)?;
+        let got = ours.run(&cases)?;
+        for ((case, expected), got) in cases.iter().zip(&expected).zip(&got) {
+            if expected.stop != Stop::Undefined {
+                *ran.entry(case.name).or_default() += 1;
+            }
+            if let Some(text) = difference(case, expected, got) {
+                summary.different.entry(case.name).or_insert((0, text)).0 += 1;
+            }
+        }
+        summary.cases += cases.len();
+        left = left.saturating_sub(cases.len());
+    }
+    summary.never_ran.extend(ran.into_iter().filter(|(_, n)| *n == 0).map(|(name, _)| name));
+    Ok(())
+}

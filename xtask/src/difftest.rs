@@ -1,0 +1,44 @@
+//! `cargo xtask difftest`: random instructions on our CPU and on QEMU's.
+
+use anyhow::{Result, ensure};
+use difftest::session;
+
+use crate::shell::say;
+
+/// The options of the command.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Where the random numbers begin
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Number of cases
+    #[arg(long, default_value_t = 1_000_000)]
+    count: usize,
+    /// Instructions in a case, 1 to 8
+    #[arg(long, default_value_t = 1)]
+    length: usize,
+    /// Only rows of the instruction table with these prefixes, as in "FADD,FSUB"
+    #[arg(long, value_delimiter = ',')]
+    rows: Vec<String>,
+}
+
+/// Runs the test and says what differed.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let Options { seed, count, length, rows } = options;
+    let options = session::Options { seed: *seed, count: *count, length: *length, rows: rows.clone() };
+    let summary = session::run(&options)?;
+    for (count, first) in summary.different.values() {
+        say(&format!("{count} differences, the first of them:\n{first}"));
+    }
+    if !summary.never_ran.is_empty() {
+        say(&format!("no case of these rows ran: {}", summary.never_ran.join(", ")));
+    }
+    ensure!(
+        summary.different.is_empty(),
+        "{} rows differ from the reference in {} cases from seed {seed}",
+        summary.different.len(),
+        summary.cases
+    );
+    say(&format!("{} cases, no difference", summary.cases));
+    Ok(())
+}
