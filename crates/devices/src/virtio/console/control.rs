@@ -36,7 +36,7 @@ impl Outbox {
         self.0.push_back(message);
     }
 
-    /// The size of a port's terminal, columns first. Linux before 6.16 takes it for rows first; a console with one
+    /// The size of a port's terminal, columns first. Linux took it for rows first until 2025; a console with one
     /// port avoids that, since its size is in the configuration space.
     pub(super) fn push_size(&mut self, port: usize, (columns, rows): (u16, u16)) {
         let [a, b] = columns.to_le_bytes();
