@@ -1,7 +1,7 @@
 //! Interrupts as a device has them: a line without a number, and messages (MSI) without a bus.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The far end of an interrupt line, which the board connects to an input of the interrupt controller.
 ///
@@ -14,17 +14,14 @@ pub trait IrqSink: Send + Sync {
 /// A device's interrupt line. The device knows no number; setting the level that the line has already does nothing.
 ///
 /// A device with a lock of its own decides the level while it holds the lock and delivers it afterwards, so that the
-/// sink is told in the order of the decisions, with no lock held. Of several threads that deliver at the same time
-/// one works for all.
+/// sink is called with no lock held and is left with the level that was decided last. No thread delivers for another:
+/// who lowers a line can count on it, even while the thread that raised it waits for a processor. Two that deliver at
+/// the same time may tell an outdated level for a moment.
 #[derive(Clone)]
 pub struct IrqLine(Arc<Line>);
 
 struct Line {
     level: AtomicBool,
-    /// What the sink was told last. Only the thread that delivers touches it.
-    told: AtomicBool,
-    /// Deliveries that were asked for and are not made yet.
-    asked: AtomicU32,
     sink: Arc<dyn IrqSink>,
 }
 
@@ -32,8 +29,7 @@ impl IrqLine {
     /// A line, low, that ends in `sink`.
     #[must_use]
     pub fn new(sink: Arc<dyn IrqSink>) -> Self {
-        let low = || AtomicBool::new(false);
-        Self(Arc::new(Line { level: low(), told: low(), asked: AtomicU32::new(0), sink }))
+        Self(Arc::new(Line { level: AtomicBool::new(false), sink }))
     }
 
     /// Drives the line: [`IrqLine::decide`] and [`IrqLine::deliver`] at once.
@@ -47,22 +43,17 @@ impl IrqLine {
     /// call [`IrqLine::deliver`] once it has let go of its locks.
     #[must_use]
     pub fn decide(&self, level: bool) -> bool {
-        self.0.level.swap(level, Ordering::AcqRel) != level
+        // Most decisions change nothing, and a load is cheaper than a swap.
+        self.level() != level && self.0.level.swap(level, Ordering::SeqCst) != level
     }
 
-    /// Tells the sink the level that was decided last, unless another thread is about to. No lock may be held.
+    /// Tells the sink the level that was decided last. No lock may be held.
     pub fn deliver(&self) {
-        let line = &*self.0;
-        if line.asked.fetch_add(1, Ordering::AcqRel) != 0 {
-            return;
-        }
+        // Whoever tells the sink anything looks at the level again afterwards: the last one to tell finds it right.
         loop {
-            let asked = line.asked.load(Ordering::Acquire);
-            let level = line.level.load(Ordering::Acquire);
-            if line.told.swap(level, Ordering::Relaxed) != level {
-                line.sink.set_level(level);
-            }
-            if line.asked.fetch_sub(asked, Ordering::AcqRel) == asked {
+            let level = self.level();
+            self.0.sink.set_level(level);
+            if self.level() == level {
                 return;
             }
         }
@@ -71,7 +62,7 @@ impl IrqLine {
     /// The level that the line was driven to last.
     #[must_use]
     pub fn level(&self) -> bool {
-        self.0.level.load(Ordering::Acquire)
+        self.0.level.load(Ordering::SeqCst)
     }
 }
 
@@ -95,6 +86,8 @@ pub trait MsiSink: Send + Sync {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicU32;
+
     use super::*;
 
     #[derive(Default)]
@@ -123,7 +116,7 @@ mod tests {
         assert!(line.decide(true) && line.decide(false));
         line.deliver();
         line.deliver();
-        assert_eq!(seen.calls.load(Ordering::SeqCst), 2, "a level that was undone in time is never told");
+        assert!(!seen.level.load(Ordering::SeqCst), "a level that was undone in time is never told");
     }
 
     #[test]
@@ -160,6 +153,36 @@ mod tests {
         let line = IrqLine::new(sink.clone());
         assert!(sink.line.set(line.clone()).is_ok());
         line.set_level(true);
-        assert_eq!(*sink.told.lock().unwrap(), [true, false]);
+        assert_eq!(sink.told.lock().unwrap().last(), Some(&false));
+    }
+
+    #[test]
+    fn a_line_is_lowered_while_the_thread_that_raised_it_still_tells_the_sink() {
+        struct Held {
+            level: AtomicBool,
+            raised: std::sync::Barrier,
+            lowered: std::sync::Barrier,
+        }
+        impl IrqSink for Held {
+            fn set_level(&self, level: bool) {
+                self.level.store(level, Ordering::SeqCst);
+                if level {
+                    self.raised.wait();
+                    self.lowered.wait();
+                }
+            }
+        }
+        let both = || std::sync::Barrier::new(2);
+        let sink = Arc::new(Held { level: AtomicBool::new(false), raised: both(), lowered: both() });
+        let line = IrqLine::new(sink.clone());
+        std::thread::scope(|scope| {
+            scope.spawn(|| line.set_level(true));
+            sink.raised.wait();
+            line.set_level(false);
+            let told = !sink.level.load(Ordering::SeqCst);
+            sink.lowered.wait();
+            assert!(told);
+        });
+        assert!(!sink.level.load(Ordering::SeqCst));
     }
 }

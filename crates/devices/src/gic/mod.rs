@@ -7,8 +7,8 @@
 //! [`MsiSink`]. The IRQ and FIQ inputs of the CPUs are told by [`IrqSink`]s.
 //!
 //! State: one lock holds all of it. Whoever changes it decides the levels of the CPUs' inputs before letting go of
-//! the lock and tells the CPUs afterwards, so a sink may call the GIC. While the sinks are being told by one thread,
-//! another may return before its own change was told: a CPU can read `ICC_IAR1_EL1` and find nothing (INTID 1023).
+//! the lock and tells the CPUs afterwards, so a sink may call the GIC. Two threads that tell the same CPU at the same
+//! time may leave an outdated level for a moment: a CPU can read `ICC_IAR1_EL1` and find nothing (INTID 1023).
 
 mod bank;
 mod cpu_interface;
