@@ -17,8 +17,11 @@ pub(crate) enum Attachment {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Attachments(pub(crate) Vec<Attachment>);
 
-/// An argument's name and what its values are.
-const KINDS: [(&str, fn(String) -> Attachment); 3] =
+/// What the value of an argument becomes.
+type Make = fn(String) -> Attachment;
+
+/// The arguments.
+const KINDS: [(&str, Make); 3] =
     [("disk", Attachment::Disk), ("cdrom", Attachment::Cdrom), ("device", Attachment::Device)];
 
 impl Args for Attachments {

@@ -54,6 +54,10 @@ impl MachineArgs {
 
     /// The machine that these arguments describe, with the guest that was fetched for it.
     pub(crate) fn describe_with(&self, guest: Option<&Guest>) -> Result<Description, Failure> {
+        if self.target.is_none() && self.kernel.is_none() && self.bootloader.is_none() {
+            let message = "there is no machine: give a kernel with -k, a file, or `debian`, which fetches all it needs";
+            return Err(Failure::new(Status::Usage, message));
+        }
         let mut builder = Builder::new();
         let file = self.target.as_deref().filter(|_| guest.is_none());
         if let Some(file) = file {
@@ -130,17 +134,15 @@ impl MachineArgs {
     /// The devices that vftool gives to every machine, where none of their kind was named.
     fn put_defaults(&self, builder: &mut Builder, debian: bool) {
         let console = if debian { "stdio" } else { "pty" };
-        let defaults: [(&str, &str, &[(&str, &str)]); 4] = [
-            ("entropy", "virtio-rng", &[]),
-            ("balloon", "virtio-balloon", &[]),
-            ("network", "virtio-net", &[("nat", "true")]),
-            ("serial", "virtio-serial", &[(console, "true")]),
-        ];
-        for (section, kind, keys) in defaults {
+        let mut add = |section: &str, kind: &str, keys: &[(&str, &str)]| {
             if !builder.has(section) {
                 builder.device_with(kind, keys, "default");
             }
-        }
+        };
+        add("entropy", "virtio-rng", &[]);
+        add("balloon", "virtio-balloon", &[]);
+        add("network", "virtio-net", &[("nat", "true")]);
+        add("serial", "virtio-serial", &[(console, "true")]);
     }
 }
 

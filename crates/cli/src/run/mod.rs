@@ -48,6 +48,10 @@ pub(crate) struct RunArgs {
     /// With `debian`: the suite, such as trixie or bookworm-backports.
     #[arg(long, value_name = "SUITE")]
     suite: Option<String>,
+
+    /// At the end, write what the engine counted on each CPU to standard error.
+    #[arg(long)]
+    stats: bool,
 }
 
 /// The arguments that describe a machine.
@@ -133,8 +137,11 @@ pub(crate) fn execute(args: &RunArgs) -> Result<(), Failure> {
     let Some(machine) = &description.parsed.machine else {
         return Err(Failure::new(Status::Usage, "there is no machine in the configuration"));
     };
-    let options =
-        session::Options { wait_for_client: description.wait_for_client, keep_ctrl_c: description.keep_ctrl_c };
+    let options = session::Options {
+        wait_for_client: description.wait_for_client,
+        keep_ctrl_c: description.keep_ctrl_c,
+        stats: args.stats,
+    };
     session::run(machine, options)
 }
 

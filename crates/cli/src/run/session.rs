@@ -22,6 +22,8 @@ pub(super) struct Options {
     pub(super) wait_for_client: bool,
     /// The terminal keeps Ctrl-C for us.
     pub(super) keep_ctrl_c: bool,
+    /// What the engine counted is told at the end.
+    pub(super) stats: bool,
 }
 
 /// What the session hears.
@@ -53,6 +55,11 @@ pub(super) fn run(machine: &Machine, options: Options) -> Result<(), Failure> {
     let result = follow(&vm, stdio.is_some(), &events);
     if let Some(stdio) = stdio {
         stdio.finish();
+    }
+    if options.stats {
+        for (cpu, counters) in vm.counters().iter().enumerate() {
+            counters.iter().for_each(|(name, value)| say::line(&format!("cpu{cpu} {name} {value}")));
+        }
     }
     result
 }

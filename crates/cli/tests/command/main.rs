@@ -1,0 +1,183 @@
+//! The command as scripts and people see it: output, errors and exit statuses.
+
+mod guest;
+mod terminal;
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+fn russet(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_russet"));
+    command.current_dir(folder).args(args).stdin(Stdio::null()).env_remove("RUSSET_LOG");
+    command
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs to the end and checks the status.
+fn run(folder: &Path, args: &[&str], status: i32) -> Output {
+    let output = russet(folder, args).output().unwrap();
+    assert_eq!(output.status.code(), Some(status), "{args:?}\n{}\n{}", text(&output.stdout), text(&output.stderr));
+    output
+}
+
+#[test]
+fn three_spellings_are_one_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let vftool = [
+        "config",
+        "show",
+        "-k",
+        "Image",
+        "-i",
+        "initrd",
+        "-d",
+        "a.img",
+        "-c",
+        "b.iso",
+        "-p",
+        "2",
+        "-m",
+        "1024",
+        "-t",
+        "0",
+        "-a",
+        "console=hvc0 root=/dev/vda1",
+    ];
+    let vfkit = [
+        "config",
+        "show",
+        "--bootloader",
+        "linux,kernel=Image,initrd=initrd,cmdline=\"console=hvc0 root=/dev/vda1\"",
+        "--cpus",
+        "2",
+        "--memory",
+        "1024",
+        "--device",
+        "virtio-blk,path=a.img",
+        "--device",
+        "virtio-blk,path=b.iso,readonly",
+        "--device",
+        "virtio-net,nat",
+        "--device",
+        "virtio-rng",
+        "--device",
+        "virtio-balloon",
+        "--device",
+        "virtio-serial,stdio",
+    ];
+    let toml = text(&run(folder, &vftool, 0).stdout);
+    assert!(toml.contains("path = \"a.img\""), "{toml}");
+    assert_eq!(text(&run(folder, &vfkit, 0).stdout), toml);
+    fs::write(folder.join("machine.toml"), &toml).unwrap();
+    assert_eq!(text(&run(folder, &["config", "show", "machine.toml"], 0).stdout), toml);
+}
+
+#[test]
+fn check_tells_everything_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let wrong = "cpus = 0\n[bootloader]\nkind = \"linux\"\nkernel = \"none\"\n[[network]]\nnat = true\nmax = 1\n";
+    fs::write(folder.join("machine.toml"), wrong).unwrap();
+    let output = run(folder, &["config", "check", "machine.toml"], 2);
+    assert_eq!(
+        text(&output.stderr),
+        "error: network[0].max (line 7): there is no key `max` here: did you mean `mac`?\n\
+         error: cpus (line 1): a machine needs a CPU: give 1 or more\n\
+         error: bootloader.kernel (line 4): `./none` does not exist: correct the path\n"
+    );
+    let output = run(folder, &["config", "check", "machine.toml", "--json"], 2);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["good"], false);
+    assert_eq!(json["problems"].as_array().unwrap().len(), 3);
+    assert_eq!(json["problems"][1]["path"], "cpus");
+
+    guest::kernel(folder, guest::POWER_OFF);
+    fs::write(folder.join("machine.toml"), "[bootloader]\nkind = \"linux\"\nkernel = \"Image\"\n").unwrap();
+    let output = run(folder, &["config", "check", "machine.toml"], 0);
+    assert_eq!(text(&output.stdout), "the machine can start\n");
+}
+
+#[test]
+fn what_is_wrong_has_its_status() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("text"), "this is no kernel").unwrap();
+    for (args, status, wanted) in [
+        (&["run"][..], 2, "give a kernel with -k"),
+        (&["run", "none.toml"], 2, "none.toml: No such file"),
+        (&["run", "-k", "none"], 2, "bootloader.kernel (-k none): `none` does not exist"),
+        (&["run", "-k", "text", "-t", "2"], 2, "2 is not in 0..=1"),
+        (&["run", "-k", "text", "--device", "virtio-blk,pth=x"], 2, "did you mean `path`?"),
+        (&["run", "-k", "text", "-d", "text", "--device", "nvme,path=text"], 2, "cannot do NVMe disks yet"),
+        (&["run", "-k", "text", "--engine", "kvm"], 2, "the engine `kvm` is not in this version"),
+        (&["run", "-k", "text", "-t", "0"], 3, "not in a format that is known"),
+    ] {
+        let output = run(folder, args, status);
+        assert!(text(&output.stderr).contains(wanted), "{args:?}: {}", text(&output.stderr));
+    }
+    let output = run(folder, &["--json", "run", "-k", "none"], 2);
+    let json: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!((&json["error"]["status"], &json["error"]["kind"]), (&2.into(), &"bad-configuration".into()));
+    assert_eq!(json["error"]["problems"][0]["path"], "bootloader.kernel");
+}
+
+#[test]
+fn doctor_knows_every_engine() {
+    let output = run(Path::new("/"), &["doctor", "--json"], 0);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let engines: Vec<&str> =
+        json["engines"].as_array().unwrap().iter().map(|engine| engine["engine"].as_str().unwrap()).collect();
+    assert_eq!(engines, ["soft", "kvm", "vz"]);
+    assert_eq!(json["engines"][0]["usable"], true);
+    assert!(json["engines"].as_array().unwrap().iter().all(|engine| engine["reason"] != ""));
+}
+
+#[test]
+fn a_guest_prints_and_powers_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let code = [guest::print("hello\r\n"), guest::POWER_OFF.to_vec()].concat();
+    guest::kernel(folder, &code);
+    let boot = "linux,kernel=Image";
+    let output = run(folder, &["run", "--bootloader", boot, "--device", "pl011,stdio"], 0);
+    assert_eq!(text(&output.stdout), "hello\r\n");
+    assert_eq!(text(&output.stderr), "");
+    run(folder, &["run", "--bootloader", boot, "--device", "pl011,logFilePath=log"], 0);
+    assert_eq!(fs::read_to_string(folder.join("log")).unwrap(), "hello\r\n");
+    // A reader that went away does not keep the guest from its end.
+    let mut child = russet(folder, &["run", "--bootloader", boot, "--device", "pl011,stdio"]);
+    let mut child = child.stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn the_second_signal_stops_a_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    guest::kernel(folder, &[guest::print("up"), guest::LOOP.to_vec()].concat());
+    let mut child = russet(folder, &["run", "--bootloader", "linux,kernel=Image", "--device", "pl011,stdio"]);
+    let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::piped()).spawn().unwrap();
+    let mut up = [0; 2];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut up).unwrap();
+    // The end of the input is no end of the machine.
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"input").unwrap();
+    drop(stdin);
+    let term = || assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    term();
+    std::thread::sleep(Duration::from_millis(300));
+    term();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(143));
+    let told = text(&output.stderr);
+    assert!(told.contains("the guest does not listen to its power button"), "{told}");
+    assert!(told.contains("the machine was stopped by force"), "{told}");
+}
