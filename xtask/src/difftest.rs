@@ -20,12 +20,16 @@ pub(crate) struct Options {
     /// Only rows of the instruction table with these prefixes, as in "FADD,FSUB"
     #[arg(long, value_delimiter = ',')]
     rows: Vec<String>,
+    /// Words that no row of the table has, which should be undefined
+    #[arg(long)]
+    unlisted: bool,
 }
 
 /// Runs the test and says what differed.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let Options { seed, count, length, rows } = options;
-    let options = session::Options { seed: *seed, count: *count, length: *length, rows: rows.clone() };
+    let Options { seed, count, length, rows, unlisted } = options;
+    let options =
+        session::Options { seed: *seed, count: *count, length: *length, rows: rows.clone(), unlisted: *unlisted };
     let summary = session::run(&options)?;
     for (count, first) in summary.different.values() {
         say(&format!("{count} differences, the first of them:\n{first}"));

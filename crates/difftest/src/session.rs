@@ -7,7 +7,7 @@ use crate::report::difference;
 use crate::{BATCH, Case, Rng, Stop};
 use anyhow::{Result, ensure};
 use soft::isa::Row;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What to run.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub struct Options {
     pub length: usize,
     /// Only rows with one of these prefixes; all if empty.
     pub rows: Vec<String>,
+    /// Words that no row has, instead of words of the rows.
+    pub unlisted: bool,
 }
 
 /// What came of it.
@@ -71,31 +73,46 @@ pub fn run(options: &Options) -> Result<Summary> {
             continue;
         }
         let mut reference = Reference::start(cpu)?;
+        // Words which only the later CPU knows are no question here.
+        if options.unlisted && part != 0 {
+            continue;
+        }
         let mut rng = Rng::new(options.seed.wrapping_mul(2).wrapping_add(part as u64));
         let share = (options.count * rows.len()).div_ceil(total);
-        compare(&mut rng, &rows, share, options.length, &mut reference, &mut ours, &mut summary)?;
+        let all: Vec<&'static Row> = soft::isa::all_rows().collect();
+        let mut make = |k: usize| {
+            if options.unlisted {
+                let word = generate::unlisted(&mut rng, &rows, &all);
+                generate::case_of(&mut rng, "unlisted", word)
+            } else {
+                generate::case(&mut rng, &rows, options.length, k)
+            }
+        };
+        let ran = compare(&mut make, share, &mut reference, &mut ours, &mut summary)?;
+        if !options.unlisted {
+            summary.never_ran.extend(rows.iter().map(|row| row.name).filter(|name| !ran.contains(name)));
+        }
     }
     Ok(summary)
 }
 
+/// Runs cases on both sides; gives the names of those that were not undefined.
 fn compare(
-    rng: &mut Rng,
-    rows: &[&'static Row],
+    make: &mut impl FnMut(usize) -> Case,
     count: usize,
-    length: usize,
     reference: &mut Reference,
     ours: &mut Ours,
     summary: &mut Summary,
-) -> Result<()> {
-    let mut ran: BTreeMap<&str, usize> = rows.iter().map(|row| (row.name, 0)).collect();
+) -> Result<BTreeSet<&'static str>> {
+    let mut ran = BTreeSet::new();
     let mut left = count;
     while left > 0 {
-        let cases: Vec<Case> = (0..BATCH).map(|k| generate::case(rng, rows, length, k)).collect();
+        let cases: Vec<Case> = (0..BATCH).map(&mut *make).collect();
         let expected = reference.run(&cases)?;
         let got = ours.run(&cases)?;
         for ((case, expected), got) in cases.iter().zip(&expected).zip(&got) {
             if expected.stop != Stop::Undefined {
-                *ran.entry(case.name).or_default() += 1;
+                ran.insert(case.name);
             }
             if let Some(text) = difference(case, expected, got) {
                 summary.different.entry(case.name).or_insert((0, text)).0 += 1;
@@ -104,6 +121,5 @@ fn compare(
         summary.cases += cases.len();
         left = left.saturating_sub(cases.len());
     }
-    summary.never_ran.extend(ran.into_iter().filter(|(_, n)| *n == 0).map(|(name, _)| name));
-    Ok(())
+    Ok(ran)
 }
