@@ -109,13 +109,15 @@ mod tests {
 
     use super::*;
 
-    /// On a good KVM the trial passes, on any other it says why; it never hangs.
+    /// On a good KVM the trial passes, on any other it says why; it never hangs. Where KVM is known to be good the
+    /// variable `RUSSET_KVM_IS_GOOD` makes this a test of the trial guest itself.
     #[test]
     fn the_trial_ends_with_an_answer() {
         let start = Instant::now();
         match probe(Duration::from_secs(2)) {
             Ok(()) => {}
             Err(Error::Unusable { engine, reason }) => {
+                assert!(std::env::var_os("RUSSET_KVM_IS_GOOD").is_none(), "{reason}");
                 assert_eq!(engine, "kvm");
                 assert!(!reason.is_empty());
             }
@@ -130,8 +132,8 @@ mod tests {
         let Ok(kvm) = open() else { return };
         let endless: &[u8] = if cfg!(target_arch = "x86_64") { &[0xeb, 0xfe] } else { &[0x00, 0x00, 0x00, 0x14] };
         let start = Instant::now();
-        let error = run_within(Duration::from_millis(200), kvm, endless).unwrap_err().to_string();
-        assert!(error.contains("did not come to its end in 200ms"), "{error}");
-        assert!(start.elapsed() < Duration::from_millis(350), "the signal did not end the call");
+        let error = run_within(Duration::from_millis(500), kvm, endless).unwrap_err().to_string();
+        assert!(error.contains("did not come to its end in 500ms"), "{error}");
+        assert!(start.elapsed() < Duration::from_millis(950), "the signal did not end the call");
     }
 }
