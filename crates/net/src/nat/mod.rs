@@ -301,3 +301,18 @@ impl Backend for Nat {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_stands_still_between_runs() {
+        let mut clock = Clock::default();
+        let before = clock.now();
+        clock.stop();
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        let after = clock.now();
+        assert!(after >= before && (after - before).total_millis() < 400);
+    }
+}

@@ -236,6 +236,7 @@ fn a_link_wakes_stops_and_goes_on_where_it_was() {
         }
     };
     let mut port = mailbox.clone();
+    let start = Instant::now();
     for round in 0..20u16 {
         let link = Link::start("net", router.clone(), wake.clone(), port).unwrap();
         std::thread::sleep(Duration::from_millis(u64::from(round % 3)));
@@ -244,6 +245,7 @@ fn a_link_wakes_stops_and_goes_on_where_it_was() {
         wait(usize::from(round) + 1);
         port = link.stop().expect("the thread ended well");
     }
+    assert!(start.elapsed() < Duration::from_secs(6), "wakes are lost, only timers keep the network going");
     // The connections of the earlier links stand still.
     listener.set_nonblocking(true).unwrap();
     let accepted: Vec<_> = std::iter::from_fn(|| listener.accept().ok()).collect();
