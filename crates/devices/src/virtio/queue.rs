@@ -2,7 +2,7 @@
 
 use std::num::Wrapping;
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use virtio_queue::{Queue, QueueState, QueueT};
 use vm_memory::{Bytes, GuestAddress};
@@ -10,6 +10,9 @@ use vm_memory::{Bytes, GuestAddress};
 use super::spec::AVAIL_F_NO_INTERRUPT;
 use super::{Chain, Interrupt, Malformed};
 use crate::GuestMemory;
+
+/// How many queues were broken so far. The first, second, fourth... is logged: a guest can reset and break without end.
+static BROKEN: AtomicU64 = AtomicU64::new(0);
 
 /// A queue that was enabled and is complete: rings, memory behind them, and the way to interrupt the driver.
 ///
@@ -199,9 +202,11 @@ impl Virtqueue {
 
     /// Breaks the queue because of what the driver did.
     pub fn fail(&mut self, why: Malformed) {
-        // Once for each reset of the device, so the guest cannot fill the log quickly.
         if !std::mem::replace(&mut self.broken, true) {
-            tracing::warn!(queue = self.index, %why, "virtqueue broken by the driver");
+            let count = BROKEN.fetch_add(1, Ordering::Relaxed) + 1;
+            if count.is_power_of_two() {
+                tracing::warn!(queue = self.index, %why, count, "virtqueue broken by the driver");
+            }
             self.interrupt.needs_reset();
         }
     }

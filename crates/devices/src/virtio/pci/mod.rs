@@ -5,7 +5,7 @@ mod interrupt;
 pub mod spec;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use virtio_queue::QueueT;
@@ -30,6 +30,8 @@ pub struct VirtioPci {
     state: Mutex<State>,
     /// The queues that the device has. Notifications look here and take no lock.
     handed: Box<[AtomicBool]>,
+    /// How often the device could not be activated.
+    failures: AtomicU64,
 }
 
 struct State {
@@ -65,6 +67,7 @@ impl VirtioPci {
             interrupts: interrupts.clone(),
             state: Mutex::new(State { common: Common::new(offered, sizes, vectors), phase: Phase::Stopped }),
             handed: sizes.iter().map(|_| AtomicBool::new(false)).collect(),
+            failures: AtomicU64::new(0),
             device,
         });
 
@@ -198,7 +201,11 @@ impl VirtioPci {
         let result = self.device.activate(Activation { features, memory, queues, interrupt });
         let active = result.is_ok();
         if let Err(why) = result {
-            tracing::error!(device = self.device.device_type(), %why, "virtio device not activated");
+            // The first, second, fourth... time: the guest can try again without end.
+            let count = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
+            if count.is_power_of_two() {
+                tracing::error!(device = self.device.device_type(), %why, count, "virtio device not activated");
+            }
             self.take_back();
             super::Interrupt::needs_reset(&*self.interrupts);
         }
