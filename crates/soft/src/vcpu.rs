@@ -278,6 +278,9 @@ impl Cpu {
         self.v = [0; 32];
         self.sp = [0; 2];
         (self.fpcr, self.fpsr) = (0, 0);
+        // The interrupt controller has to hear that the timers are off before their levels are forgotten.
+        self.sys.timers.iter_mut().for_each(|timer| timer.control = 0);
+        self.update_timers();
         *self.sys = crate::sys::SysRegs::reset();
         self.exclusive = None;
         self.flush_tlb();
