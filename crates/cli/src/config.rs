@@ -21,6 +21,8 @@ pub(crate) enum ConfigCommand {
         #[arg(long)]
         engine: Option<String>,
     },
+    /// Print a machine's file with everything that there is, explained.
+    Example,
     /// Show the machine that arguments describe, as TOML, JSON (--json) or arguments (--args).
     ///
     /// For example, to keep what you typed:
@@ -37,6 +39,10 @@ pub(crate) enum ConfigCommand {
 pub(crate) fn execute(command: &ConfigCommand, json: bool) -> Result<(), Failure> {
     match command {
         ConfigCommand::Check { file, engine } => check(&MachineArgs::of_file(file, engine.as_deref()), json),
+        ConfigCommand::Example => {
+            print(::config::EXAMPLE.trim_end());
+            Ok(())
+        }
         ConfigCommand::Show { machine, args } => show(machine, *args, json),
     }
 }

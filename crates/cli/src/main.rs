@@ -11,6 +11,7 @@ mod host;
 mod run;
 mod say;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -47,6 +48,7 @@ fn report(failure: &Failure, json: bool) {
 /// Sends our log to standard error: warnings, more with `-v`, or what `RUSSET_LOG` says.
 fn start_log(verbose: u8) {
     use tracing_subscriber::EnvFilter;
+    let ansi = std::io::stderr().is_terminal();
     let default = match verbose {
         0 => "warn",
         1 => "info",
@@ -54,5 +56,10 @@ fn start_log(verbose: u8) {
         _ => "trace",
     };
     let filter = EnvFilter::try_from_env("RUSSET_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(say::Writer::new).without_time().init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(say::Writer::new)
+        .with_ansi(ansi)
+        .without_time()
+        .init();
 }

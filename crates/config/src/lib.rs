@@ -6,6 +6,7 @@
 
 mod balloon;
 mod boot;
+mod builder;
 mod capability;
 mod choice;
 mod de;
@@ -17,6 +18,7 @@ mod input;
 mod key_value;
 mod machine;
 mod network;
+mod origin;
 mod parse;
 mod paths;
 mod platform;
@@ -30,9 +32,11 @@ mod tagged;
 mod tree;
 mod validate;
 mod vsock;
+mod write;
 
 pub use balloon::Balloon;
 pub use boot::{BootLoader, EfiBoot, LinuxBoot, MacosBoot};
+pub use builder::Builder;
 pub use engine::Engine;
 pub use entropy::Entropy;
 pub use graphics::{Graphics, GraphicsDevice};
@@ -40,7 +44,7 @@ pub use host::{FileKind, HostFacts};
 pub use input::Input;
 pub use machine::{DEFAULT_CPUS, DEFAULT_MEMORY_MIB, Machine};
 pub use network::{MacAddress, Network, NetworkAttachment, SocketType};
-pub use parse::{Builder, Parsed};
+pub use parse::Parsed;
 pub use platform::{GenericPlatform, MacPlatform, Platform};
 pub use problem::{Problem, Severity};
 pub use serial::{Serial, SerialAttachment, SerialDevice};
@@ -48,3 +52,6 @@ pub use share::{AUTOMOUNT_TAG, Share, ShareSource, SharedDirectory};
 pub use sound::Sound;
 pub use storage::{Caching, DiskAttachment, ImageFormat, Storage, StorageDevice, Sync};
 pub use vsock::{Vsock, VsockDirection};
+
+/// A machine with everything, explained, in TOML.
+pub const EXAMPLE: &str = include_str!("../example.toml");

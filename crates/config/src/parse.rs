@@ -1,24 +1,16 @@
-//! Text into a machine: TOML, arguments, or both, with every problem found.
+//! From the untyped tree to a machine, with every problem found.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use crate::de::{Error, ErrorKind, shortened};
-use crate::tree::{self, Node, Step, kebab, path_text};
-use crate::{Engine, HostFacts, Machine, Problem, choice, key_value, problem, section};
+use crate::origin::{Origin, Origins};
+use crate::tree::{Node, Step, kebab, path_text};
+use crate::{Builder, Engine, HostFacts, Machine, Problem, choice, problem, section};
 
 /// Problems after which no more are looked for.
 const MAX_PROBLEMS: usize = 100;
-
-/// Gathers a configuration from a TOML document, arguments, or both; arguments add devices and replace the rest.
-#[derive(Debug, Default)]
-pub struct Builder {
-    root: Vec<(String, Node)>,
-    origins: Origins,
-    problems: Vec<Problem>,
-}
 
 /// What [`Builder::finish`] found.
 #[derive(Debug)]
@@ -30,161 +22,28 @@ pub struct Parsed {
     origins: Origins,
 }
 
-/// Where fields, by path, were given.
-#[derive(Debug, Default)]
-struct Origins(BTreeMap<String, Origin>);
-
-#[derive(Debug)]
-enum Origin {
-    Line(usize),
-    Argument(String),
-}
-
-impl Builder {
-    /// Nothing yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Builder::default()
+/// Reads a machine from the entries of the root table; `problems` are those found before.
+pub(crate) fn read_machine(mut root: Vec<(String, Node)>, origins: Origins, mut problems: Vec<Problem>) -> Parsed {
+    for (key, node) in &mut root {
+        strip_only_kind(key, node);
     }
-
-    /// Adds a TOML document.
-    pub fn toml(&mut self, text: &str) -> &mut Self {
-        let document = tree::read_toml(text);
-        self.problems.extend(document.problems);
-        self.origins.0.extend(document.lines.into_iter().map(|(path, line)| (path, Origin::Line(line))));
-        if self.root.is_empty() {
-            self.root = document.entries;
-        } else {
-            document.entries.into_iter().for_each(|(key, node)| self.put(&key, node));
-        }
-        self
-    }
-
-    /// Sets a plain field: `cpus`, `memory`, `engine`, `nested`, `clipboard`. `origin` is what to call it in messages.
-    pub fn set(&mut self, key: &str, value: &str, origin: &str) -> &mut Self {
-        self.put_from(key, Node::Word(value.to_owned()), origin.to_owned());
-        self
-    }
-
-    /// Sets the boot loader from `KIND,key=value,...`.
-    pub fn bootloader(&mut self, text: &str) -> &mut Self {
-        let origin = format!("--bootloader {}", shortened(text));
-        match key_value::read(text) {
-            Ok((kind, keys)) => self.put_bootloader(&kind, keys, origin),
-            Err(what) => self.refuse("bootloader", &what, origin),
-        }
-        self
-    }
-
-    /// Sets the boot loader from its parts; a flag has the value `true`.
-    pub fn bootloader_with(&mut self, kind: &str, keys: &[(&str, &str)], origin: &str) -> &mut Self {
-        self.put_bootloader(kind, nodes(keys), origin.to_owned());
-        self
-    }
-
-    /// The keys with which vfkit describes a Mac at its `macos` boot loader go to the platform, where they belong.
-    fn put_bootloader(&mut self, kind: &str, mut keys: Vec<(String, Node)>, origin: String) {
-        if kind == "macos" && !keys.is_empty() {
-            self.put_from("platform", with_kind("mac", std::mem::take(&mut keys)), origin.clone());
-        }
-        self.put_from("bootloader", with_kind(kind, keys), origin);
-    }
-
-    /// Sets the platform from `KIND,key=value,...`.
-    pub fn platform(&mut self, text: &str) -> &mut Self {
-        let origin = format!("--platform {}", shortened(text));
-        match key_value::read(text) {
-            Ok((kind, keys)) => self.put_from("platform", with_kind(&kind, keys), origin),
-            Err(what) => self.refuse("platform", &what, origin),
-        }
-        self
-    }
-
-    /// Adds the device `KIND,key=value,...`.
-    pub fn device(&mut self, text: &str) -> &mut Self {
-        let origin = format!("--device {}", shortened(text));
-        match key_value::read(text) {
-            Ok((kind, keys)) => self.add_device(&kind, keys, origin),
-            Err(what) => self.refuse("device", &what, origin),
-        }
-        self
-    }
-
-    /// Adds a device from its parts; a flag has the value `true`.
-    pub fn device_with(&mut self, kind: &str, keys: &[(&str, &str)], origin: &str) -> &mut Self {
-        self.add_device(kind, nodes(keys), origin.to_owned());
-        self
-    }
-
-    /// Whether there is anything under `key`, such as `network`.
-    #[must_use]
-    pub fn has(&self, key: &str) -> bool {
-        self.root.iter().any(|(known, _)| known == key)
-    }
-
-    fn add_device(&mut self, kind: &str, keys: Vec<(String, Node)>, origin: String) {
-        let Some(section) = section::of_kind(kind) else {
-            let what = format!("`{}` is no kind of device: {}", shortened(kind), did_you_mean(kind, &section::kinds()));
-            return self.refuse("device", &what, origin);
-        };
-        let node = if section.kinds.len() == 1 { Node::Table(keys) } else { with_kind(kind, keys) };
-        if !section.many {
-            return self.put_from(section.name, node, origin);
-        }
-        if !self.has(section.name) {
-            self.root.push((section.name.to_owned(), Node::List(Vec::new())));
-        }
-        // A file that has something else than a list there is reported when it is read.
-        if let Some((_, Node::List(items))) = self.root.iter_mut().find(|(key, _)| key == section.name) {
-            self.origins.0.insert(format!("{}[{}]", section.name, items.len()), Origin::Argument(origin));
-            items.push(node);
-        }
-    }
-
-    fn put_from(&mut self, key: &str, node: Node, origin: String) {
-        // What the file said of it and of its keys is replaced.
-        let below = [format!("{key}."), format!("{key}[")];
-        self.origins.0.retain(|path, _| !below.iter().any(|prefix| path.starts_with(prefix)));
-        self.origins.0.insert(key.to_owned(), Origin::Argument(origin));
-        self.put(key, node);
-    }
-
-    fn put(&mut self, key: &str, node: Node) {
-        self.root.retain(|(known, _)| known != key);
-        self.root.push((key.to_owned(), node));
-    }
-
-    fn refuse(&mut self, path: &str, what: &str, origin: String) {
-        let mut problem = problem_of(path.to_owned(), what);
-        problem.origin = Some(origin);
-        self.problems.push(problem);
-    }
-
-    /// Reads what was gathered.
-    #[must_use]
-    pub fn finish(self) -> Parsed {
-        let Builder { mut root, origins, mut problems } = self;
-        for (key, node) in &mut root {
-            strip_only_kind(key, node);
-        }
-        let mut root = Node::Table(root);
-        let mut machine = None;
-        while problems.len() < MAX_PROBLEMS {
-            match Machine::deserialize(&root) {
-                Ok(read) => {
-                    machine = Some(read);
+    let mut root = Node::Table(root);
+    let mut machine = None;
+    while problems.len() < MAX_PROBLEMS {
+        match Machine::deserialize(&root) {
+            Ok(read) => {
+                machine = Some(read);
+                break;
+            }
+            Err(error) => {
+                if !give_up(&mut root, error, &mut problems) {
                     break;
-                }
-                Err(error) => {
-                    if !give_up(&mut root, error, &mut problems) {
-                        break;
-                    }
                 }
             }
         }
-        origins.locate(&mut problems);
-        Parsed { machine, problems, origins }
     }
+    origins.locate(&mut problems);
+    Parsed { machine, problems, origins }
 }
 
 impl Parsed {
@@ -229,61 +88,6 @@ impl Machine {
             _ => Err(parsed.problems),
         }
     }
-
-    /// This machine as TOML.
-    ///
-    /// # Errors
-    /// A path that is not UTF-8, or a number beyond 2^63, which TOML cannot say.
-    pub fn to_toml(&self) -> Result<String, Problem> {
-        toml::to_string(self).map_err(|error| unwritable(&error))
-    }
-
-    /// This machine as the arguments of `russet run`.
-    ///
-    /// # Errors
-    /// As [`to_toml`](Machine::to_toml).
-    pub fn to_args(&self) -> Result<Vec<String>, Problem> {
-        let root = toml::Table::try_from(self).map_err(|error| unwritable(&error))?;
-        let mut args = Vec::new();
-        for (key, value) in &root {
-            match (section::of_name(key), value) {
-                (Some(section), toml::Value::Array(tables)) => {
-                    for table in tables.iter().filter_map(toml::Value::as_table) {
-                        args.extend(["--device".to_owned(), argument(section.kinds[0], table)]);
-                    }
-                }
-                (Some(section), toml::Value::Table(table)) => {
-                    args.extend(["--device".to_owned(), argument(section.kinds[0], table)]);
-                }
-                (None, toml::Value::Table(table)) => args.extend([format!("--{key}"), argument("", table)]),
-                (_, toml::Value::Boolean(true)) => args.push(format!("--{key}")),
-                (_, toml::Value::String(text)) => args.extend([format!("--{key}"), text.clone()]),
-                (_, value) => args.extend([format!("--{key}"), value.to_string()]),
-            }
-        }
-        Ok(args)
-    }
-}
-
-fn argument(kind: &str, table: &toml::Table) -> String {
-    let mut keys = table.clone();
-    match keys.remove("kind") {
-        Some(toml::Value::String(kind)) => key_value::write(&kind, &keys),
-        _ => key_value::write(kind, &keys),
-    }
-}
-
-fn unwritable(error: &toml::ser::Error) -> Problem {
-    Problem::error("TOML", error.to_string(), "use UTF-8 paths and smaller numbers")
-}
-
-fn nodes(keys: &[(&str, &str)]) -> Vec<(String, Node)> {
-    keys.iter().map(|(key, value)| ((*key).to_owned(), Node::Word((*value).to_owned()))).collect()
-}
-
-fn with_kind(kind: &str, mut keys: Vec<(String, Node)>) -> Node {
-    keys.insert(0, ("kind".to_owned(), Node::Word(kind.to_owned())));
-    Node::Table(keys)
 }
 
 /// Lets a table name its kind where the section has only one.
@@ -350,38 +154,15 @@ fn was_skipped(table: Option<&mut Node>, key: &str) -> bool {
 }
 
 /// Splits `reason: mend`.
-fn problem_of(path: String, message: &str) -> Problem {
+pub(crate) fn problem_of(path: String, message: &str) -> Problem {
     let (what, mend) = message.rsplit_once(": ").unwrap_or((message, ""));
     Problem::error(path, what, mend)
 }
 
-fn did_you_mean(name: &str, known: &[&str]) -> String {
+pub(crate) fn did_you_mean(name: &str, known: &[&str]) -> String {
     match problem::nearest(name, known) {
         Some(known) => format!("did you mean `{known}`?"),
         None if known.is_empty() => "remove it".to_owned(),
         None => format!("known are {}", choice::list(known)),
-    }
-}
-
-impl Origins {
-    /// Where the field, or the nearest one around it, was given.
-    fn of(&self, field: &str) -> Option<&Origin> {
-        let mut path = field;
-        loop {
-            if let Some(origin) = self.0.get(path) {
-                return Some(origin);
-            }
-            path = &path[..path.rfind(['.', '['])?];
-        }
-    }
-
-    /// Tells of each problem where its field was given.
-    fn locate(&self, problems: &mut [Problem]) {
-        for problem in problems.iter_mut().filter(|problem| problem.origin.is_none()) {
-            problem.origin = self.of(&problem.path).map(|origin| match origin {
-                Origin::Line(line) => format!("line {line}"),
-                Origin::Argument(text) => text.clone(),
-            });
-        }
     }
 }

@@ -342,3 +342,20 @@ fn thousands_of_wrong_keys_end_soon() {
     let text: String = (0..20_000).map(|index| format!("k{index} = 1\n")).collect();
     assert_eq!(toml(&text).len(), 100);
 }
+
+#[test]
+fn the_example_shows_everything() {
+    let machine = Machine::from_toml(EXAMPLE).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let missing: Vec<Problem> = machine
+        .validate(Engine::Vz, &Host::new())
+        .into_iter()
+        .filter(|problem| !problem.what.contains("does not exist") && !problem.what.contains("that does not exist"))
+        .collect();
+    assert_eq!(missing.iter().map(|problem| problem.path.as_str()).collect::<Vec<_>>(), ["engine"]);
+    // Every section of a machine is in it, by the keys of a machine that was written.
+    let keys: Vec<String> = toml::Table::try_from(&machine).unwrap().keys().cloned().collect();
+    let all = toml(&format!("nothing = 1\n{KERNEL}"))[0].clone();
+    for key in all.split('`').skip(3).step_by(2) {
+        assert!(keys.iter().any(|known| known == key), "`{key}` is not in the example");
+    }
+}

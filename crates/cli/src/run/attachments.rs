@@ -1,6 +1,6 @@
 //! Disks and devices in the order in which they stand on the command line, whichever flag they stand behind.
 
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, ValueHint};
 
 /// One disk or device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +28,20 @@ impl Args for Attachments {
     fn augment_args(command: Command) -> Command {
         let arg = |name: &'static str| Arg::new(name).long(name).action(ArgAction::Append);
         command
-            .arg(arg("disk").short('d').value_name("IMAGE").help("Disk image; repeat for more, in order: vda, vdb, .."))
-            .arg(arg("cdrom").short('c').value_name("IMAGE").help("Read-only disk image, in the same order as -d"))
+            .arg(
+                arg("disk")
+                    .value_hint(ValueHint::FilePath)
+                    .short('d')
+                    .value_name("IMAGE")
+                    .help("Disk image; repeat for more, in order: vda, vdb, .."),
+            )
+            .arg(
+                arg("cdrom")
+                    .value_hint(ValueHint::FilePath)
+                    .short('c')
+                    .value_name("IMAGE")
+                    .help("Read-only disk image, in the same order as -d"),
+            )
             .arg(
                 arg("device")
                     .value_name("KIND,KEY=VALUE,..")

@@ -54,10 +54,7 @@ impl MachineArgs {
 
     /// The machine that these arguments describe, with the guest that was fetched for it.
     pub(crate) fn describe_with(&self, guest: Option<&Guest>) -> Result<Description, Failure> {
-        if self.target.is_none() && self.kernel.is_none() && self.bootloader.is_none() {
-            let message = "there is no machine: give a kernel with -k, a file, or `debian`, which fetches all it needs";
-            return Err(Failure::new(Status::Usage, message));
-        }
+        self.check_boot()?;
         let mut builder = Builder::new();
         let file = self.target.as_deref().filter(|_| guest.is_none());
         if let Some(file) = file {
@@ -103,6 +100,21 @@ impl MachineArgs {
         Ok(Description { parsed, wait_for_client, keep_ctrl_c: self.tty == Some(0) })
     }
 
+    /// Finds what boots to be given once, which the command line's grammar alone does not say.
+    pub(super) fn check_boot(&self) -> Result<(), Failure> {
+        let own = self.kernel.is_some() || self.bootloader.is_some();
+        let message = if self.is_debian() && own {
+            "`debian` comes with its own kernel: leave out -k and --bootloader"
+        } else if self.target.is_none() && !own {
+            "there is no machine: give a kernel with -k, a file, or `debian`, which fetches all it needs"
+        } else if self.cmdline.is_some() && self.kernel.is_none() && !self.is_debian() {
+            "-a is the command line of the kernel that -k names: give -k, or `cmdline` in the boot loader"
+        } else {
+            return Ok(());
+        };
+        Err(Failure::new(Status::Usage, message))
+    }
+
     fn put_boot(&self, builder: &mut Builder, guest: Option<&Guest>) -> Result<(), Failure> {
         let cmdline = |default: &'static str| self.cmdline.as_deref().unwrap_or(default);
         if let Some(guest) = guest {
@@ -119,11 +131,6 @@ impl MachineArgs {
             builder.bootloader_with("linux", &keys, &format!("-k {kernel}"));
         } else if let Some(text) = &self.bootloader {
             builder.bootloader(text);
-        }
-        if self.cmdline.is_some() && self.kernel.is_none() && guest.is_none() {
-            let message =
-                "-a is the command line of the kernel that -k names: give -k, or `cmdline` in the boot loader";
-            return Err(Failure::new(Status::Usage, message));
         }
         if let Some(text) = &self.platform {
             builder.platform(text);

@@ -8,7 +8,7 @@ mod signals;
 use std::path::{Path, PathBuf};
 
 use ::config::Severity;
-use clap::Args;
+use clap::{Args, ValueHint};
 
 use self::attachments::Attachments;
 use crate::debian::{self, Guest};
@@ -58,7 +58,7 @@ pub(crate) struct RunArgs {
 #[derive(Debug, Default, Args)]
 pub(crate) struct MachineArgs {
     /// `debian`, or a machine's TOML file.
-    #[arg(value_name = "debian|FILE")]
+    #[arg(value_name = "debian|FILE", value_hint = ValueHint::FilePath)]
     target: Option<PathBuf>,
 
     /// The engine: soft, kvm or vz.
@@ -66,11 +66,11 @@ pub(crate) struct MachineArgs {
     engine: Option<String>,
 
     /// Linux kernel to boot: an arm64 Image, also gzip or EFI zboot.
-    #[arg(short, long, conflicts_with = "bootloader")]
+    #[arg(short, long, conflicts_with = "bootloader", value_hint = ValueHint::FilePath)]
     kernel: Option<String>,
 
     /// Initial RAM disk.
-    #[arg(short, long, requires = "kernel")]
+    #[arg(short, long, requires = "kernel", value_hint = ValueHint::FilePath)]
     initrd: Option<String>,
 
     /// The kernel's command line [default: console=hvc0]
@@ -124,6 +124,10 @@ impl MachineArgs {
 
 /// Runs the machine that the arguments describe.
 pub(crate) fn execute(args: &RunArgs) -> Result<(), Failure> {
+    if !args.machine.is_debian() && (args.refresh || args.suite.is_some()) {
+        return Err(Failure::new(Status::Usage, "--suite and --refresh are for `russet run debian`: leave them out"));
+    }
+    args.machine.check_boot()?;
     let guest = match args.machine.is_debian() {
         true => Some(fetch(args)?),
         false => None,

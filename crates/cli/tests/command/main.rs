@@ -111,6 +111,9 @@ fn what_is_wrong_has_its_status() {
     fs::write(folder.join("text"), "this is no kernel").unwrap();
     for (args, status, wanted) in [
         (&["run"][..], 2, "give a kernel with -k"),
+        (&["run", "debian", "-k", "text"], 2, "`debian` comes with its own kernel"),
+        (&["run", "-k", "text", "--refresh"], 2, "are for `russet run debian`"),
+        (&["run", "--bootloader", "linux,kernel=text", "-a", "x"], 2, "-a is the command line of the kernel"),
         (&["run", "none.toml"], 2, "none.toml: No such file"),
         (&["run", "-k", "none"], 2, "bootloader.kernel (-k none): `none` does not exist"),
         (&["run", "-k", "text", "-t", "2"], 2, "2 is not in 0..=1"),

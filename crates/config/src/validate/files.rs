@@ -23,6 +23,9 @@ fn wrong(path: &Path, role: Role, host: &dyn HostFacts) -> Option<(String, &'sta
     let trouble = |what: &str, mend: &'static str| Some((format!("`{name}` {what}"), mend));
     match (role, found) {
         (Role::Create, FileKind::Directory) => trouble("is a folder", "give the path of a file"),
+        (Role::Create, FileKind::File { writable: false } | FileKind::Unreadable) => {
+            trouble("cannot be written by this user", "change its permissions or give another path")
+        }
         (Role::Create, _) => match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             Some(parent) if host.file(parent) == FileKind::Missing => {
                 trouble("is to be made in a folder that does not exist", "make the folder or correct the path")
