@@ -48,11 +48,11 @@ impl fmt::Display for Problem {
             Severity::Warning => "warning",
             Severity::Error => "error",
         };
-        write!(f, "{severity}: {}", self.path)?;
+        write!(f, "{severity}: {}", Plain(&self.path))?;
         if let Some(origin) = &self.origin {
-            write!(f, " ({origin})")?;
+            write!(f, " ({})", Plain(origin))?;
         }
-        write!(f, ": {}", self.what)?;
+        write!(f, ": {}", Plain(&self.what))?;
         if !self.mend.is_empty() {
             write!(f, ": {}", self.mend)?;
         }
@@ -61,6 +61,18 @@ impl fmt::Display for Problem {
 }
 
 impl std::error::Error for Problem {}
+
+/// Text of a configuration, which may be a stranger's, with nothing in it that a terminal obeys.
+struct Plain<'a>(&'a str);
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match c.is_control() {
+            true => write!(f, "{}", c.escape_default()),
+            false => write!(f, "{c}"),
+        })
+    }
+}
 
 /// The name among `known` that was most likely meant by `name`.
 pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
@@ -100,6 +112,12 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_have_nothing_that_a_terminal_obeys() {
+        let problem = Problem::error("a\x1b[31m", "`é\n`", "mend");
+        assert_eq!(problem.to_string(), "error: a\\u{1b}[31m: `é\\n`: mend");
+    }
 
     #[test]
     fn nearest_name() {

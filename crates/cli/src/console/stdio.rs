@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use vm::ConsoleStream;
 
@@ -58,11 +59,13 @@ impl Stdio {
         Ok(Stdio { stream, output, _raw: raw })
     }
 
-    /// Waits until all that the guest wrote has been written, and restores the terminal. The machine must have ended.
-    pub(crate) fn finish(self) {
+    /// Waits until all that the guest wrote has been written, or `give_up` says that it was long enough, and restores
+    /// the terminal. The machine must have ended.
+    pub(crate) fn finish(self, give_up: impl Fn() -> bool) {
         self.stream.close();
-        // A panic of that thread was reported by it.
-        let _ = self.output.join();
+        while !self.output.is_finished() && !give_up() {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 

@@ -41,7 +41,7 @@ impl Raw {
         raw.special_codes[SpecialCodeIndex::VTIME] = 0;
         restore_on_panic();
         let mut modes = modes();
-        tcsetattr(stdin(), OptionalActions::Drain, &raw)?;
+        tcsetattr(stdin(), OptionalActions::Now, &raw)?;
         *modes = Some(Modes { before, raw });
         Ok(Some(Raw(())))
     }
@@ -57,7 +57,7 @@ impl Drop for Raw {
 pub(crate) fn restore() {
     if let Some(modes) = modes().take() {
         // A terminal that went away needs no mode.
-        let _ = tcsetattr(stdin(), OptionalActions::Drain, &modes.before);
+        let _ = tcsetattr(stdin(), OptionalActions::Now, &modes.before);
     }
 }
 

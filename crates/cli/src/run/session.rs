@@ -54,7 +54,8 @@ pub(super) fn run(machine: &Machine, options: Options) -> Result<(), Failure> {
         .map_err(|error| Failure::new(Status::Host, format!("no thread can be started: {error}")))?;
     let result = follow(&vm, stdio.is_some(), &events);
     if let Some(stdio) = stdio {
-        stdio.finish();
+        // A reader of our output that does not read is not waited for after another signal.
+        stdio.finish(|| events.try_iter().any(|event| matches!(event, Event::Signal(Signal::End(_)))));
     }
     if options.stats {
         for (cpu, counters) in vm.counters().iter().enumerate() {

@@ -21,6 +21,12 @@ pub fn print(text: &str) -> Vec<u32> {
     code
 }
 
+/// Code that writes 131072 bytes to the PL011, more than a pipe holds.
+pub fn print_much() -> Vec<u32> {
+    // mov w3, #0x20000; 1: str w2, [x1]; subs w3, w3, #1; b.ne 1b
+    [print("x"), vec![0x52a0_0043, 0xb900_0022, 0x7100_0463, 0x54ff_ffc1]].concat()
+}
+
 /// Writes a kernel of `code` (Linux `Documentation/arch/arm64/booting.rst`, the header of 64 bytes) into `folder`.
 pub fn kernel(folder: &Path, code: &[u32]) -> PathBuf {
     let mut image = vec![0u8; 64];

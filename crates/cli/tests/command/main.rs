@@ -184,3 +184,31 @@ fn the_second_signal_stops_a_machine() {
     assert!(told.contains("the guest does not listen to its power button"), "{told}");
     assert!(told.contains("the machine was stopped by force"), "{told}");
 }
+
+#[test]
+fn a_machine_has_more_disks_than_vftool_allows() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    guest::kernel(folder, guest::POWER_OFF);
+    let mut args = vec!["run".to_owned(), "-k".into(), "Image".into(), "-t".into(), "0".into()];
+    for index in 0..12 {
+        let name = format!("{index}.img");
+        fs::write(folder.join(&name), vec![0; 4096]).unwrap();
+        args.extend([if index % 2 == 0 { "-d" } else { "-c" }.to_owned(), name]);
+    }
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    run(folder, &args, 0);
+}
+
+#[test]
+fn a_reader_that_does_not_read_can_be_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    guest::kernel(folder, &[guest::print_much(), guest::POWER_OFF.to_vec()].concat());
+    let boot = ["run", "--bootloader", "linux,kernel=Image", "--device", "pl011,stdio"];
+    let mut child = russet(folder, &boot).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(child.try_wait().unwrap(), None, "the output was not waited for");
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0), "the guest powered off");
+}
