@@ -88,7 +88,7 @@ pub(crate) fn sub<F: Host>(e: &mut Env, a: u64, b: u64) -> u64 {
 
 /// `a + b`, or `a - b` with `flip` the sign bit: a NaN operand must not be negated.
 #[inline(never)]
-fn add_slow<F: Format>(e: &mut Env, a: u64, b: u64, flip: u64) -> u64 {
+pub(super) fn add_slow<F: Format>(e: &mut Env, a: u64, b: u64, flip: u64) -> u64 {
     let ua = unpack::<F>(e, a);
     let mut ub = unpack::<F>(e, b);
     if let Some(nan) = select::<F, 2>(e, [(ua, a), (ub, b)]) {
@@ -141,7 +141,7 @@ pub(crate) fn nmul<F: Host>(e: &mut Env, a: u64, b: u64) -> u64 {
 }
 
 #[inline(never)]
-fn mul_slow<F: Format>(e: &mut Env, a: u64, b: u64, extended: bool) -> u64 {
+pub(super) fn mul_slow<F: Format>(e: &mut Env, a: u64, b: u64, extended: bool) -> u64 {
     let (ua, ub) = (unpack::<F>(e, a), unpack::<F>(e, b));
     if let Some(nan) = select::<F, 2>(e, [(ua, a), (ub, b)]) {
         return nan;
@@ -168,7 +168,7 @@ pub(crate) fn div<F: Host>(e: &mut Env, a: u64, b: u64) -> u64 {
 }
 
 #[inline(never)]
-fn div_slow<F: Format>(e: &mut Env, a: u64, b: u64) -> u64 {
+pub(super) fn div_slow<F: Format>(e: &mut Env, a: u64, b: u64) -> u64 {
     let (ua, ub) = (unpack::<F>(e, a), unpack::<F>(e, b));
     if let Some(nan) = select::<F, 2>(e, [(ua, a), (ub, b)]) {
         return nan;
@@ -205,7 +205,7 @@ pub(crate) fn sqrt<F: Host>(e: &mut Env, a: u64) -> u64 {
 }
 
 #[inline(never)]
-fn sqrt_slow<F: Format>(e: &mut Env, a: u64) -> u64 {
+pub(super) fn sqrt_slow<F: Format>(e: &mut Env, a: u64) -> u64 {
     let u = unpack::<F>(e, a);
     match u.class {
         Class::Quiet | Class::Signalling => process::<F>(e, u.class, a),
@@ -240,7 +240,7 @@ pub(crate) fn mul_sub<F: Host>(e: &mut Env, addend: u64, a: u64, b: u64) -> u64 
 }
 
 #[inline(never)]
-fn mul_add_slow<F: Format>(e: &mut Env, addend: u64, a: u64, b: u64) -> u64 {
+pub(super) fn mul_add_slow<F: Format>(e: &mut Env, addend: u64, a: u64, b: u64) -> u64 {
     let (uc, ua, ub) = (unpack::<F>(e, addend), unpack::<F>(e, a), unpack::<F>(e, b));
     let meaningless = ua.infinite() && ub.zero() || ua.zero() && ub.infinite();
     if let Some(nan) = select::<F, 3>(e, [(uc, addend), (ua, a), (ub, b)]) {

@@ -87,7 +87,17 @@ pub(crate) fn from_fixed<F: Format>(e: &mut Env, value: u64, fbits: u32, int: In
         let value = (value << unused) as i64 >> unused;
         (value < 0, value.unsigned_abs())
     };
-    if magnitude == 0 { 0 } else { pack::<F>(e, sign, -(fbits as i32), magnitude.into(), round) }
+    if magnitude == 0 {
+        return 0;
+    }
+    if magnitude < F::MIN_NORMAL << 1 {
+        // All bits fit, and the smallest result, 2^-64, is normal.
+        let top = magnitude.ilog2();
+        let biased = (top as i32 - fbits as i32 + F::BIAS) as u64;
+        let frac = magnitude << (F::FRAC - top) & (F::MIN_NORMAL - 1);
+        return zero::<F>(sign) | biased << F::FRAC | frac;
+    }
+    pack::<F>(e, sign, -(fbits as i32), magnitude.into(), round)
 }
 
 /// `FPRoundInt`: to an integral value in the same format; `exact` raises the inexact flag where that changes it.

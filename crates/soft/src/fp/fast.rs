@@ -152,3 +152,72 @@ pub(super) fn fma<F: Host>(e: &Env, a: u64, b: u64, c: u64) -> Option<u64> {
     let r = F::add(p, c);
     (kept::<F>(r) && sum_exact::<F>(p, c, r)).then_some(r)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::fp::{Double, Env, IXC, Single, arith};
+
+    use super::Host;
+
+    /// Numbers whose sums, products and quotients are exact, or round, or come near the format's limits.
+    fn samples<F: Host>() -> Vec<u64> {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state >> 11
+        };
+        let mut samples = vec![0, F::SIGN, F::MIN_NORMAL, F::MIN_NORMAL - 1, F::MAX_NORMAL, F::INF, F::DEFAULT_NAN];
+        for _ in 0..220 {
+            let exponent = match random() % 4 {
+                0 => random() % F::EXP_MAX,
+                1 => F::EXP_MAX / 2 + random() % 30,
+                2 => [1, 2, F::EXP_MAX / 2 - F::EXP_MAX / 4, F::EXP_MAX - 1][random() as usize % 4],
+                _ => F::EXP_MAX / 2 + random() % 4,
+            };
+            let fraction = match random() % 3 {
+                0 => (random() % 16) << (F::FRAC - 4),
+                1 => random() % 4,
+                _ => random(),
+            } % F::MIN_NORMAL;
+            samples.push((random() % 2 * F::SIGN) | exponent << F::FRAC | fraction);
+        }
+        samples
+    }
+
+    /// Compares an operation with its general form: with the flag set that lets the host be used freely, and without.
+    fn same<F: Host>(operation: impl Fn(&mut Env) -> u64, slow: impl Fn(&mut Env) -> u64, what: &str) {
+        for before in [0, IXC] {
+            let (mut e, mut general) = (Env::new(0, before), Env::new(0, before));
+            let (r, expected) = (operation(&mut e), slow(&mut general));
+            assert_eq!((r, e.fpsr), (expected, general.fpsr), "{what} of {} bits, FPSR {before:#x}", F::BITS);
+        }
+    }
+
+    fn all<F: Host>() {
+        let samples = samples::<F>();
+        for &a in &samples {
+            same::<F>(|e| arith::sqrt::<F>(e, a), |e| arith::sqrt_slow::<F>(e, a), &format!("sqrt {a:#x}"));
+            for &b in &samples {
+                let what = format!("{a:#x} and {b:#x}");
+                same::<F>(|e| arith::add::<F>(e, a, b), |e| arith::add_slow::<F>(e, a, b, 0), &what);
+                same::<F>(|e| arith::sub::<F>(e, a, b), |e| arith::add_slow::<F>(e, a, b, F::SIGN), &what);
+                same::<F>(|e| arith::mul::<F>(e, a, b), |e| arith::mul_slow::<F>(e, a, b, false), &what);
+                same::<F>(|e| arith::div::<F>(e, a, b), |e| arith::div_slow::<F>(e, a, b), &what);
+                for &c in samples.iter().step_by(17) {
+                    let fma = |e: &mut Env| arith::mul_add::<F>(e, c, a, b);
+                    same::<F>(fma, |e| arith::mul_add_slow::<F>(e, c, a, b), &format!("{c:#x} + {what}"));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_host_and_the_general_form_agree_in_single_precision() {
+        all::<Single>();
+    }
+
+    #[test]
+    fn the_host_and_the_general_form_agree_in_double_precision() {
+        all::<Double>();
+    }
+}

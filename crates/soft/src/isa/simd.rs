@@ -110,7 +110,7 @@ pub(super) static ROWS: &[Row] = rows! {
     USQADD_v "0 Q:1 1 01110 size:2 10000 00011 10 Rn:5 Rd:5" CallFp(vector!(bhsd, usqadd d n q));
     CLS_v "0 Q:1 0 01110 size:2 10000 00100 10 Rn:5 Rd:5" CallFp(vector!(bhs, cls n));
     CLZ_v "0 Q:1 1 01110 size:2 10000 00100 10 Rn:5 Rd:5" CallFp(vector!(bhs, clz n));
-    CNT_v "0 Q:1 0 01110 size:2 10000 00101 10 Rn:5 Rd:5" CallFp(vector!(b, cnt n));
+    CNT_v "0 Q:1 0 01110 size:2 10000 00101 10 Rn:5 Rd:5" CallFp(by_halves!(b, cnt));
     SADALP_v "0 Q:1 0 01110 size:2 10000 00110 10 Rn:5 Rd:5" CallFp(folded!(bhs, sadalp d n));
     UADALP_v "0 Q:1 1 01110 size:2 10000 00110 10 Rn:5 Rd:5" CallFp(folded!(bhs, uadalp d n));
     SQABS_v "0 Q:1 0 01110 size:2 10000 00111 10 Rn:5 Rd:5" CallFp(vector!(bhsd, sqabs n q));

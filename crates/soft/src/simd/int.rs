@@ -143,8 +143,12 @@ lanes! {
     cls(n) = ((sx::<E>(n) ^ sx::<E>(n) >> 1) as u64 & mask::<E>()).leading_zeros() as u64 - (64 - E) as u64 - 1;
     /// CLZ
     clz(n) = n.leading_zeros() as u64 - (64 - E) as u64;
-    /// CNT
-    cnt(n) = n.count_ones().into();
+    /// CNT, for all bytes of a half at once
+    cnt(n) = {
+        let pairs = n - (n >> 1 & 0x5555_5555_5555_5555);
+        let fours = (pairs & 0x3333_3333_3333_3333) + (pairs >> 2 & 0x3333_3333_3333_3333);
+        (fours + (fours >> 4)) & 0x0f0f_0f0f_0f0f_0f0f
+    };
     /// NOT
     not(n) = !n;
     /// RBIT

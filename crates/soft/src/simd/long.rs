@@ -88,22 +88,29 @@ lanes! {
     };
 }
 
-/// The product of two polynomials over {0, 1} of up to 64 bits.
+/// The product of two polynomials over {0, 1} of up to 64 bits, four bits at a time.
 fn carryless(n: u64, m: u64) -> u128 {
+    let mut multiples = [0; 16];
+    for k in 1..16 {
+        multiples[k] = multiples[k / 2] << 1 ^ if k & 1 != 0 { u128::from(n) } else { 0 };
+    }
     let mut r = 0;
-    let mut rest = m;
-    while rest != 0 {
-        r ^= u128::from(n) << rest.trailing_zeros();
-        rest &= rest - 1;
+    for at in (0..64).step_by(4).rev() {
+        r = r << 4 ^ multiples[(m >> at & 15) as usize];
     }
     r
+}
+
+/// The product of two polynomials of 8 bits.
+fn carryless8(n: u64, m: u64) -> u64 {
+    (0..8).fold(0, |r, k| if m >> k & 1 != 0 { r ^ n << k } else { r })
 }
 
 /// PMULL, PMULL2 with elements of 8 or 64 bits.
 pub(crate) fn pmull(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
     let (n, m) = (half(cpu, i.rn(), i), half(cpu, i.rm(), i));
     cpu.v[i.rd()] = match i.bits(22, 2) {
-        0 => (0..8).fold(0, |r, k| r | carryless(n >> (8 * k) & 0xff, m >> (8 * k) & 0xff) << (16 * k)),
+        0 => (0..8).fold(0, |r, k| r | u128::from(carryless8(n >> (8 * k) & 0xff, m >> (8 * k) & 0xff)) << (16 * k)),
         3 => carryless(n, m),
         _ => return Err(Trap::Undefined),
     };

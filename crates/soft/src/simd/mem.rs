@@ -1,6 +1,6 @@
 //! LD1 to LD4, ST1 to ST4: whole registers, one element of each, and one element replicated.
 
-use super::lanes::{lane, set_lane, splat};
+use super::lanes::{join, lane, set_lane, splat};
 use crate::cpu::Cpu;
 use crate::isa::Insn;
 use crate::trap::Trap;
@@ -75,32 +75,94 @@ fn shape(i: Insn) -> Result<(usize, usize), Trap> {
     Ok((registers, structure))
 }
 
+/// The bytes of up to four registers as they lie in memory.
+type Block = [u8; 64];
+
+/// Reads `bytes` bytes: by doublewords where they are aligned, else by elements, which is the alignment that has to be
+/// checked.
+fn load_block(cpu: &mut Cpu, va: u64, bytes: usize, size: u32) -> Result<Block, Trap> {
+    let mut block = [0; 64];
+    if va & 7 == 0 {
+        for at in (0..bytes).step_by(8) {
+            let x = cpu.load::<u64>(va.wrapping_add(at as u64))?;
+            block[at..at + 8].copy_from_slice(&x.to_le_bytes());
+        }
+    } else {
+        let step = 1 << size;
+        for at in (0..bytes).step_by(step) {
+            let x = load_element(cpu, va.wrapping_add(at as u64), size)?;
+            block[at..at + step].copy_from_slice(&x.to_le_bytes()[..step]);
+        }
+    }
+    Ok(block)
+}
+
+/// Writes `bytes` bytes in the same manner.
+fn store_block(cpu: &mut Cpu, va: u64, bytes: usize, size: u32, block: &Block) -> Result<(), Trap> {
+    let step = if va & 7 == 0 { 8 } else { 1 << size };
+    for at in (0..bytes).step_by(step) {
+        let mut x = [0; 8];
+        x[..step].copy_from_slice(&block[at..at + step]);
+        store_element(cpu, va.wrapping_add(at as u64), step.ilog2(), u64::from_le_bytes(x))?;
+    }
+    Ok(())
+}
+
+/// Calls `f` with the offsets in a register file of `structure` registers and in memory of each element of `S` bytes.
+#[inline(always)]
+fn interleave<const S: usize>(structure: usize, width: usize, mut f: impl FnMut(usize, usize)) {
+    for index in 0..width / S {
+        for k in 0..structure {
+            f(16 * k + S * index, S * (index * structure + k));
+        }
+    }
+}
+
+/// The registers, 16 bytes each, from a block in memory or, if `back`, the other way.
+fn rearranged(block: &Block, structure: usize, width: usize, size: u32, back: bool) -> Block {
+    macro_rules! move_elements {
+        ($s:literal) => {{
+            let mut r = [0; 64];
+            interleave::<$s>(structure, width, |register, memory| {
+                let (to, from) = if back { (memory, register) } else { (register, memory) };
+                r[to..to + $s].copy_from_slice(&block[from..from + $s]);
+            });
+            r
+        }};
+    }
+    match size {
+        0 => move_elements!(1),
+        1 => move_elements!(2),
+        2 => move_elements!(4),
+        _ => move_elements!(8),
+    }
+}
+
 /// LD1 to LD4 (multiple structures). Nothing is written unless all was read.
 pub(crate) fn load_multiple(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
     let (registers, structure) = shape(i)?;
     let (size, width) = (i.bits(10, 2), if i.bit(30) { 16 } else { 8 });
-    let mut va = base(cpu, i);
-    let mut r = [0u128; 4];
-    if structure == 1 {
-        for r in &mut r[..registers] {
-            *r = cpu.load::<u64>(va)?.into();
-            if width == 16 {
-                *r |= u128::from(cpu.load::<u64>(va.wrapping_add(8))?) << 64;
-            }
-            va = va.wrapping_add(width);
-        }
-    } else {
-        for index in 0..width as usize >> size {
-            for r in &mut r[..structure] {
-                *r = set(*r, size, index, load_element(cpu, va, size)?);
-                va = va.wrapping_add(1 << size);
-            }
-        }
+    let va = base(cpu, i);
+    let bytes = registers * width;
+    if registers == 1 && va & 7 == 0 {
+        let lo = cpu.load::<u64>(va)?;
+        let hi = if width == 16 { cpu.load::<u64>(va.wrapping_add(8))? } else { 0 };
+        cpu.v[i.rd()] = join([lo, hi]);
+        write_back(cpu, i, bytes as u64);
+        return Ok(());
     }
-    for (k, r) in r[..registers].iter().enumerate() {
-        cpu.v[(i.rd() + k) % 32] = *r;
+    let mut block = load_block(cpu, va, bytes, size)?;
+    let mut pitch = width;
+    if structure > 1 {
+        block = rearranged(&block, structure, width, size, false);
+        pitch = 16;
     }
-    write_back(cpu, i, registers as u64 * width);
+    for k in 0..registers {
+        let mut r = [0; 16];
+        r[..width].copy_from_slice(&block[k * pitch..k * pitch + width]);
+        cpu.v[(i.rd() + k) % 32] = u128::from_le_bytes(r);
+    }
+    write_back(cpu, i, bytes as u64);
     Ok(())
 }
 
@@ -108,25 +170,19 @@ pub(crate) fn load_multiple(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
 pub(crate) fn store_multiple(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
     let (registers, structure) = shape(i)?;
     let (size, width) = (i.bits(10, 2), if i.bit(30) { 16 } else { 8 });
-    let mut va = base(cpu, i);
-    if structure == 1 {
-        for k in 0..registers {
-            let v = cpu.v[(i.rd() + k) % 32];
-            cpu.store::<u64>(va, v as u64)?;
-            if width == 16 {
-                cpu.store::<u64>(va.wrapping_add(8), (v >> 64) as u64)?;
-            }
-            va = va.wrapping_add(width);
-        }
-    } else {
-        for index in 0..width as usize >> size {
-            for k in 0..structure {
-                store_element(cpu, va, size, get(cpu.v[(i.rd() + k) % 32], size, index))?;
-                va = va.wrapping_add(1 << size);
-            }
-        }
+    let va = base(cpu, i);
+    let pitch = if structure > 1 { 16 } else { width };
+    let mut block = [0; 64];
+    for k in 0..registers {
+        let v = cpu.v[(i.rd() + k) % 32].to_le_bytes();
+        block[k * pitch..k * pitch + width].copy_from_slice(&v[..width]);
     }
-    write_back(cpu, i, registers as u64 * width);
+    if structure > 1 {
+        block = rearranged(&block, structure, width, size, true);
+    }
+    let bytes = registers * width;
+    store_block(cpu, va, bytes, size, &block)?;
+    write_back(cpu, i, bytes as u64);
     Ok(())
 }
 

@@ -2,41 +2,83 @@
 
 use super::adapt::sized;
 use super::int::lanes;
-use super::lanes::{lane, set_lane};
+use super::lanes::{halves, join, mask};
 use crate::cpu::Cpu;
 use crate::isa::Insn;
 use crate::trap::Trap;
 
-/// Which element of `Rn` (false) or `Rm` (true) becomes element `k` of `count`, with the last argument the part:
-/// 0 for ZIP1, UZP1, TRN1, 1 for their twins.
-type Choice = fn(usize, usize, usize) -> (bool, usize);
-
-fn permuted<const E: u32>(cpu: &mut Cpu, i: Insn, choice: Choice) -> Result<(), Trap> {
-    let (n, m) = (cpu.v[i.rn()], cpu.v[i.rm()]);
-    let count = if i.bit(30) { 128 } else { 64 } / E as usize;
-    let part = usize::from(i.bit(14));
+/// The elements of 32 bits with `E` bits of nothing after each.
+#[inline(always)]
+fn spread<const E: u32>(x: u64) -> u64 {
     let mut r = 0;
-    for k in 0..count {
-        let (second, from) = choice(k, count, part);
-        r = set_lane::<E>(r, k, lane::<E>(if second { m } else { n }, from));
+    let mut at = 0;
+    while at < 32 {
+        r |= (x >> at & mask::<E>()) << (2 * at);
+        at += E;
     }
-    cpu.v[i.rd()] = r;
+    r
+}
+
+/// Every other element of a half, from the first on.
+#[inline(always)]
+fn gathered<const E: u32>(x: u64) -> u64 {
+    let mut r = 0;
+    let mut at = 0;
+    while at < 32 {
+        r |= (x >> (2 * at) & mask::<E>()) << at;
+        at += E;
+    }
+    r
+}
+
+/// Runs `f` on `Rn`, `Rm` and the part, 0 for ZIP1, UZP1, TRN1 and 1 for their twins. Elements of 64 bits are halves:
+/// for all three instructions the part says which, and `f` is not called (but compiled: hence `E % 64` in shifts).
+#[inline(always)]
+fn permuted<const E: u32>(
+    cpu: &mut Cpu,
+    i: Insn,
+    f: impl Fn([u64; 2], [u64; 2], usize) -> [u64; 2],
+) -> Result<(), Trap> {
+    let (n, m) = (halves(cpu.v[i.rn()]), halves(cpu.v[i.rm()]));
+    let part = usize::from(i.bit(14));
+    let [lo, hi] = if E == 64 { [n[part], m[part]] } else { f(n, m, part) };
+    cpu.v[i.rd()] = join([lo, if i.bit(30) { hi } else { 0 }]);
     Ok(())
 }
 
 /// ZIP1, ZIP2
 pub(crate) fn zip(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
-    sized!(bhsd, i, permuted::<E>(cpu, i, |k, count, part| (k & 1 != 0, part * count / 2 + k / 2)))
+    let whole = i.bit(30);
+    sized!(bhsd, i, {
+        permuted::<E>(cpu, i, |n, m, part| {
+            let (n, m) = if whole { (n[part], m[part]) } else { (n[0] >> (32 * part), m[0] >> (32 * part)) };
+            [spread::<E>(n) | spread::<E>(m) << (E % 64), spread::<E>(n >> 32) | spread::<E>(m >> 32) << (E % 64)]
+        })
+    })
 }
 
 /// UZP1, UZP2
 pub(crate) fn uzp(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
-    sized!(bhsd, i, permuted::<E>(cpu, i, |k, count, part| (k >= count / 2, (2 * k + part) % count)))
+    let whole = i.bit(30);
+    sized!(bhsd, i, {
+        permuted::<E>(cpu, i, |n, m, part| {
+            let [n0, n1, m0, m1] = [n[0], n[1], m[0], m[1]].map(|x| gathered::<E>(x >> (E * part as u32)));
+            if whole { [n0 | n1 << 32, m0 | m1 << 32] } else { [n0 | m0 << 32, 0] }
+        })
+    })
 }
 
 /// TRN1, TRN2
 pub(crate) fn trn(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
-    sized!(bhsd, i, permuted::<E>(cpu, i, |k, _, part| (k & 1 != 0, (k & !1) + part)))
+    sized!(bhsd, i, {
+        permuted::<E>(cpu, i, |n, m, part| {
+            let even = u64::MAX / (mask::<E>() + 2);
+            std::array::from_fn(|h| {
+                let shift = E * part as u32;
+                n[h] >> shift & even | (m[h] >> shift & even) << (E % 64)
+            })
+        })
+    })
 }
 
 /// EXT

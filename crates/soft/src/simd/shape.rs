@@ -215,16 +215,24 @@ pub(crate) fn pairs<const E: u32>(cpu: &mut Cpu, i: Insn, f: impl Op) -> Result<
 pub(crate) fn across<const E: u32, const R: u32>(
     cpu: &mut Cpu,
     i: Insn,
-    widen: fn(u64) -> u64,
-    f: fn(u64, u64) -> u64,
+    widen: impl Fn(u64) -> u64,
+    f: impl Fn(u64, u64) -> u64,
 ) -> Result<(), Trap> {
     // Two elements of 32 bits are too few.
     if E == 32 && !i.bit(30) {
         return Err(Trap::Undefined);
     }
-    let n = cpu.v[i.rn()];
-    let count = if i.bit(30) { 128 } else { 64 } / E as usize;
-    let r = (1..count).fold(widen(lane::<E>(n, 0)), |r, k| f(r, widen(lane::<E>(n, k))));
+    let n = halves(cpu.v[i.rn()]);
+    let fold = |x: u64| {
+        let mut r = widen(x & mask::<E>());
+        let mut at = E;
+        while at < 64 {
+            r = f(r, widen(x >> at & mask::<E>()));
+            at += E;
+        }
+        r
+    };
+    let r = if i.bit(30) { f(fold(n[0]), fold(n[1])) } else { fold(n[0]) };
     cpu.v[i.rd()] = u128::from(r & mask::<R>());
     Ok(())
 }
