@@ -20,6 +20,9 @@ pub(crate) struct Options {
     /// Only rows of the instruction table with these prefixes, as in "FADD,FSUB"
     #[arg(long, value_delimiter = ',')]
     rows: Vec<String>,
+    /// How often our CPU runs each case; several hundred times, and a JIT has compiled it
+    #[arg(long, default_value_t = 1)]
+    repeat: u32,
     /// Words that no row of the table has, which should be undefined
     #[arg(long)]
     unlisted: bool,
@@ -27,9 +30,15 @@ pub(crate) struct Options {
 
 /// Runs the test and says what differed.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let Options { seed, count, length, rows, unlisted } = options;
-    let options =
-        session::Options { seed: *seed, count: *count, length: *length, rows: rows.clone(), unlisted: *unlisted };
+    let Options { seed, count, length, rows, repeat, unlisted } = options;
+    let options = session::Options {
+        seed: *seed,
+        count: *count,
+        length: *length,
+        rows: rows.clone(),
+        repeat: *repeat,
+        unlisted: *unlisted,
+    };
     let summary = session::run(&options)?;
     for (count, first) in summary.different.values() {
         say(&format!("{count} differences, the first of them:\n{first}"));

@@ -10,11 +10,13 @@ use vm_memory::{Bytes, GuestAddress};
 
 /// Where the supervisor is loaded and entered.
 const SUPERVISOR: u64 = 0x4000_0000;
-/// Its memory: code, tables, mailbox, records.
-const SUPERVISOR_BYTES: usize = 4 << 20;
+/// Its memory: code, tables, mailbox, records, results.
+const SUPERVISOR_BYTES: usize = 6 << 20;
 const TABLES: u64 = 0x4001_0000;
 const MAILBOX: u64 = 0x4002_0000;
+const REPEAT: u64 = MAILBOX + 24;
 const RECORDS: u64 = 0x4010_0000;
+const RESULTS: u64 = 0x4030_0000;
 const PAGE: u64 = 4096;
 
 /// Our CPU with the supervisor on it.
@@ -39,11 +41,13 @@ impl Mmio for Doorbell {
 }
 
 impl Ours {
-    /// Builds the supervisor and runs it until it asks for cases.
+    /// Builds the supervisor and runs it until it asks for cases, each of which it will run `repeat` times: what a JIT
+    /// makes of an instruction is seen only when it is hot.
     ///
     /// # Errors
     /// If the compiler is missing, or the CPU does not do what the supervisor wants of it.
-    pub fn start() -> Result<Self> {
+    pub fn start(repeat: u32) -> Result<Self> {
+        ensure!(repeat > 0, "a case has to run at least once");
         let folder = tempfile::tempdir().context("making a temporary folder")?;
         let program = assemble_flat(folder.path(), "supervisor", include_str!("supervisor.s"), SUPERVISOR)?;
         let memory = GuestMemory::from_ranges(&[
@@ -53,6 +57,7 @@ impl Ours {
         ])
         .context("allocating guest memory")?;
         memory.write_slice(&program, GuestAddress(SUPERVISOR))?;
+        memory.write_obj(u64::from(repeat), GuestAddress(REPEAT))?;
         write_tables(&memory)?;
         let vm = soft::Vm::new(memory.clone(), &soft::Options { cpus: 1 })?;
         let doorbell = Arc::new(Doorbell(OnceLock::new()));
@@ -85,7 +90,7 @@ impl Ours {
         self.memory.write_slice(&records, GuestAddress(RECORDS))?;
         self.memory.write_obj(cases.len() as u64, GuestAddress(MAILBOX))?;
         self.resume()?;
-        self.memory.read_slice(&mut records, GuestAddress(RECORDS))?;
+        self.memory.read_slice(&mut records, GuestAddress(RESULTS))?;
         Ok(records.chunks_exact(RECORD).map(|record| decode(record, stop)).collect())
     }
 }

@@ -2,7 +2,8 @@
 //
 // It is loaded at 0x40000000 and entered there with the MMU off. The host has put translation tables at TABLES. The
 // supervisor asks for a batch by a store to the doorbell, which stops the CPU, and spins until the number of cases is
-// in the mailbox. The records are those of the reference (record.rs), with ESR_EL1 where that has a signal.
+// in the mailbox. The records are those of the reference (record.rs), with ESR_EL1 where that has a signal. They come
+// back RESULTS further on, so that a case can be run again and again from the same state.
 
         .equ CODE, 0x10000000
         .equ SCRATCH, 0x20000c00
@@ -10,7 +11,11 @@
         .equ DOORBELL, 0x09000000
         .equ TABLES, 0x40010000
         .equ MAILBOX, 0x40020000
+        .equ LEFT, 8                    // in the mailbox: cases left,
+        .equ AGAIN, 16                  // runs of this case left,
+        .equ REPEAT, 24                 // runs of every case, from the host
         .equ RECORDS, 0x40100000
+        .equ RESULTS, 0x200000
         .equ SPECIAL, 248               // sp, pc, pstate, fpsr, fpcr; in front of them x0-x30
         .equ VECTORS, 280
         .equ STOP, 792
@@ -40,7 +45,9 @@ ask:    str     wzr, [x22]
 wait:   ldr     x0, [x23]
         cbz     x0, wait
         str     xzr, [x23]
-        str     x0, [x23, #8]           // cases left
+        str     x0, [x23, #LEFT]
+        ldr     x1, [x23, #REPEAT]
+        str     x1, [x23, #AGAIN]
         ldr     x1, =CODE
         add     x0, x1, x0, lsl #6
 clean:  dc      cvau, x1
@@ -50,26 +57,29 @@ clean:  dc      cvau, x1
         b.lo    clean
         dsb     ish
         isb
-        ldr     x0, =RECORDS
+        ldr     x0, =RECORDS + RESULTS
         mov     sp, x0
         // Falls into `enter`.
 
-// Enters the case whose record is at SP_EL1.
-enter:  mov     x30, sp
-        add     x0, x30, #BYTES
+// Enters the case whose result belongs at SP_EL1.
+enter:  mov     x0, sp
+        sub     x0, x0, #RESULTS
+        add     x0, x0, #BYTES
         ldr     x1, =SCRATCH
         bl      copy
-        ldp     x0, x1, [sp, #SPECIAL]
-        ldr     x2, [sp, #SPECIAL + 16]
-        ldr     w3, [sp, #SPECIAL + 24]
-        ldr     w4, [sp, #SPECIAL + 28]
+        mov     x30, sp
+        sub     x30, x30, #RESULTS
+        ldp     x0, x1, [x30, #SPECIAL]
+        ldr     x2, [x30, #SPECIAL + 16]
+        ldr     w3, [x30, #SPECIAL + 24]
+        ldr     w4, [x30, #SPECIAL + 28]
         msr     sp_el0, x0
         msr     elr_el1, x1
         and     x2, x2, #0xf0000000     // EL0t, nothing masked
         msr     spsr_el1, x2
         msr     fpsr, x3
         msr     fpcr, x4
-        add     x5, sp, #VECTORS
+        add     x5, x30, #VECTORS
         ldp     q0, q1, [x5]
         ldp     q2, q3, [x5, #32]
         ldp     q4, q5, [x5, #64]
@@ -86,22 +96,22 @@ enter:  mov     x30, sp
         ldp     q26, q27, [x5, #416]
         ldp     q28, q29, [x5, #448]
         ldp     q30, q31, [x5, #480]
-        ldp     x0, x1, [sp, #0]
-        ldp     x2, x3, [sp, #16]
-        ldp     x4, x5, [sp, #32]
-        ldp     x6, x7, [sp, #48]
-        ldp     x8, x9, [sp, #64]
-        ldp     x10, x11, [sp, #80]
-        ldp     x12, x13, [sp, #96]
-        ldp     x14, x15, [sp, #112]
-        ldp     x16, x17, [sp, #128]
-        ldp     x18, x19, [sp, #144]
-        ldp     x20, x21, [sp, #160]
-        ldp     x22, x23, [sp, #176]
-        ldp     x24, x25, [sp, #192]
-        ldp     x26, x27, [sp, #208]
-        ldp     x28, x29, [sp, #224]
-        ldr     x30, [sp, #240]
+        ldp     x0, x1, [x30, #0]
+        ldp     x2, x3, [x30, #16]
+        ldp     x4, x5, [x30, #32]
+        ldp     x6, x7, [x30, #48]
+        ldp     x8, x9, [x30, #64]
+        ldp     x10, x11, [x30, #80]
+        ldp     x12, x13, [x30, #96]
+        ldp     x14, x15, [x30, #112]
+        ldp     x16, x17, [x30, #128]
+        ldp     x18, x19, [x30, #144]
+        ldp     x20, x21, [x30, #160]
+        ldp     x22, x23, [x30, #176]
+        ldp     x24, x25, [x30, #192]
+        ldp     x26, x27, [x30, #208]
+        ldp     x28, x29, [x30, #224]
+        ldr     x30, [x30, #240]
         eret
 
 // Takes a case's exception: writes the record back and goes on with the next one.
@@ -155,10 +165,16 @@ leave:  stp     x0, x1, [sp, #0]
         bl      copy
         ldr     x22, =DOORBELL
         ldr     x23, =MAILBOX
-        add     sp, sp, #RECORD
-        ldr     x0, [x23, #8]
+        ldr     x0, [x23, #AGAIN]
         sub     x0, x0, #1
-        str     x0, [x23, #8]
+        str     x0, [x23, #AGAIN]
+        cbnz    x0, enter
+        ldr     x0, [x23, #REPEAT]
+        str     x0, [x23, #AGAIN]
+        add     sp, sp, #RECORD
+        ldr     x0, [x23, #LEFT]
+        sub     x0, x0, #1
+        str     x0, [x23, #LEFT]
         cbnz    x0, enter
         b       ask
 
