@@ -148,10 +148,10 @@ fn follow(vm: &Arc<VirtualMachine>, on_terminal: bool, events: &Receiver<Event>)
                     vm.stop();
                 } else {
                     asked = Some(signal);
-                    power_off(vm, "once more to stop it at once");
+                    power_off(vm, Some(signal));
                 }
             }
-            Event::Wish(Wish::PowerOff) => power_off(vm, "Ctrl-] q stops it at once"),
+            Event::Wish(Wish::PowerOff) => power_off(vm, None),
             Event::Wish(Wish::Quit) => {
                 asked.get_or_insert(INTERRUPT);
                 vm.stop();
@@ -165,11 +165,17 @@ fn follow(vm: &Arc<VirtualMachine>, on_terminal: bool, events: &Receiver<Event>)
 /// The number of SIGINT: how an end by the escape key looks to the shell.
 const INTERRUPT: u8 = 2;
 
-/// Presses the power button, on a thread of its own, because that takes a moment.
-fn power_off(vm: &Arc<VirtualMachine>, next: &'static str) {
+/// The number of SIGHUP: the terminal is gone, and with it who could send another signal.
+const HANGUP: u8 = 1;
+
+/// Presses the power button because of a signal or, without one, a key; on a thread of its own, because that takes a moment.
+fn power_off(vm: &Arc<VirtualMachine>, signal: Option<u8>) {
     let vm = vm.clone();
+    let next = if signal.is_none() { "Ctrl-] q stops it at once" } else { "once more to stop it at once" };
     let pressed = thread::Builder::new().name("power".to_owned()).spawn(move || match vm.request_stop() {
-        Ok(()) => say::line(&format!("asked the guest to power off; {next}")),
+        Ok(_) => say::line(&format!("asked the guest to power off; {next}")),
+        // A guest that cannot be asked would run on unseen.
+        Err(_) if signal == Some(HANGUP) => vm.stop(),
         Err(error) => say::line(&format!("{error}; {next}")),
     });
     if let Err(error) = pressed {

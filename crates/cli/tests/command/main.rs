@@ -181,7 +181,7 @@ fn the_second_signal_stops_a_machine() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(143));
     let told = text(&output.stderr);
-    assert!(told.contains("the guest does not listen to its power button"), "{told}");
+    assert!(told.contains("once more to stop it at once"), "{told}");
     assert!(told.contains("the machine was stopped by force"), "{told}");
 }
 

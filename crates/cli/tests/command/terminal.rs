@@ -97,6 +97,15 @@ fn signals_leave_and_the_terminal_is_restored() {
 }
 
 #[test]
+fn a_guest_that_cannot_be_asked_ends_with_its_terminal() {
+    let mut session = Session::start(&["--device", "pl011,stdio"]);
+    session.expect("up");
+    let id = session.child.id().to_string();
+    assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    assert_eq!(session.status(), Some(129));
+}
+
+#[test]
 fn with_t_0_the_keys_for_signals_are_ours() {
     let mut session = Session::start(&["-t", "0"]);
     while session.modes().contains(LocalModes::ICANON) {
