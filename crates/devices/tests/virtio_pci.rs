@@ -1,12 +1,14 @@
 //! Virtio over PCI: what is the transport's own and not of a device class.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 
 use devices::virtio::entropy::Entropy;
 use devices::virtio::pci::spec::{REGISTER_BAR, cap};
 use devices::virtio::spec::{feature, status};
-use testkit::{Driver, Guest};
+use devices::virtio::{ActivateError, Activation, VirtioDevice, Virtqueue};
+use testkit::{Driver, Guest, PATIENCE};
 
 fn driver() -> Driver {
     Guest::new().plug(Arc::new(Entropy::new(io::repeat(0x5a))))
@@ -144,4 +146,74 @@ fn a_machine_reset_is_a_device_reset() {
     assert_eq!(driver.guest().read::<8>(common + 0x10), [0; 8], "the BAR is gone");
     driver.transport().start();
     driver.transport().stop();
+}
+
+/// A device that tells of each call, and takes its time in `activate` and `stop`.
+struct Slow {
+    calls: Sender<&'static str>,
+    go_on: Mutex<Receiver<()>>,
+    queues: Mutex<Vec<Option<Virtqueue>>>,
+}
+
+impl Slow {
+    fn call(&self, name: &'static str) {
+        self.calls.send(name).unwrap();
+        self.go_on.lock().unwrap().recv().unwrap();
+    }
+}
+
+impl VirtioDevice for Slow {
+    fn device_type(&self) -> u16 {
+        4
+    }
+    fn features(&self) -> u64 {
+        0
+    }
+    fn queue_sizes(&self) -> &[u16] {
+        &[8]
+    }
+    fn read_config(&self, _: u64, _: &mut [u8]) {}
+    fn activate(&self, activation: Activation) -> Result<(), ActivateError> {
+        *self.queues.lock().unwrap() = activation.queues;
+        self.call("activate");
+        Ok(())
+    }
+    fn notify(&self, _: u16) {}
+    fn stop(&self) -> Vec<Option<Virtqueue>> {
+        self.call("stop");
+        std::mem::take(&mut self.queues.lock().unwrap())
+    }
+    fn reset(&self) {
+        self.calls.send("reset").unwrap();
+    }
+}
+
+#[test]
+fn a_reset_while_the_device_starts_or_stops_waits_its_turn_and_holds_nobody_up() {
+    let ((calls, called), (go, go_on)) = (channel(), channel());
+    let device = Arc::new(Slow { calls, go_on: Mutex::new(go_on), queues: Mutex::default() });
+    let mut driver = Guest::new().plug(device);
+    let (guest, at) = (driver.guest().clone(), driver.common() + 0x14);
+    // Negotiation begins with a reset, which stops the device.
+    let other_cpu = std::thread::spawn(move || {
+        driver.negotiate(feature::VERSION_1).unwrap();
+        driver.enable_queue(0, 0);
+        driver.start();
+    });
+    assert_eq!(called.recv_timeout(PATIENCE).unwrap(), "stop");
+    go.send(()).unwrap();
+    assert_eq!(called.recv_timeout(PATIENCE).unwrap(), "reset");
+    assert_eq!(called.recv_timeout(PATIENCE).unwrap(), "activate");
+    // This CPU comes back at once, and the device is reset when it has started.
+    guest.bus().write(at, &[0]);
+    assert_ne!(guest.read::<1>(at), [0], "the reset is not done yet");
+    go.send(()).unwrap();
+    assert_eq!(called.recv_timeout(PATIENCE).unwrap(), "stop");
+    guest.bus().write(at, &[0]);
+    assert_ne!(guest.read::<1>(at), [0]);
+    go.send(()).unwrap();
+    assert_eq!(called.recv_timeout(PATIENCE).unwrap(), "reset");
+    other_cpu.join().unwrap();
+    assert_eq!(guest.read::<1>(at), [0]);
+    assert!(called.try_recv().is_err(), "one reset, not two");
 }
