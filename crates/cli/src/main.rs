@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     start_log(cli.verbose);
     let result = match &cli.command {
-        Command::Run(run) => run::execute(run),
+        Command::Run(run) => run::execute(run, cli.json),
         Command::Config(command) => config::execute(command, cli.json),
         Command::Doctor => doctor::execute(cli.json),
         Command::Completion(completion) => completion::execute(completion),

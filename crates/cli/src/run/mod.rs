@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use ::config::Severity;
 use clap::{Args, ValueHint};
+use serde_json::json;
 
 use self::attachments::Attachments;
 use crate::debian::{self, Guest};
@@ -123,7 +124,7 @@ impl MachineArgs {
 }
 
 /// Runs the machine that the arguments describe.
-pub(crate) fn execute(args: &RunArgs) -> Result<(), Failure> {
+pub(crate) fn execute(args: &RunArgs, json: bool) -> Result<(), Failure> {
     if !args.machine.is_debian() && (args.refresh || args.suite.is_some()) {
         return Err(Failure::new(Status::Usage, "--suite and --refresh are for `russet run debian`: leave them out"));
     }
@@ -137,7 +138,13 @@ pub(crate) fn execute(args: &RunArgs) -> Result<(), Failure> {
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(Failure::configuration(problems));
     }
-    problems.iter().for_each(|warning| say::line(&warning.to_string()));
+    for warning in &problems {
+        say::line(&if json {
+            json!({ "event": "warning", "problem": warning }).to_string()
+        } else {
+            warning.to_string()
+        });
+    }
     let Some(machine) = &description.parsed.machine else {
         return Err(Failure::new(Status::Usage, "there is no machine in the configuration"));
     };
@@ -145,6 +152,7 @@ pub(crate) fn execute(args: &RunArgs) -> Result<(), Failure> {
         wait_for_client: description.wait_for_client,
         keep_ctrl_c: description.keep_ctrl_c,
         stats: args.stats,
+        json,
     };
     session::run(machine, options)
 }

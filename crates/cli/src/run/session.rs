@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use ::config::{Machine, SerialAttachment};
+use serde_json::json;
 use vm::{Outcome, VirtualMachine};
 
 use super::signals::{Listener, Signal};
@@ -24,6 +25,8 @@ pub(super) struct Options {
     pub(super) keep_ctrl_c: bool,
     /// What the engine counted is told at the end.
     pub(super) stats: bool,
+    /// Where the consoles are is told as JSON, a line each.
+    pub(super) json: bool,
 }
 
 /// What the session hears.
@@ -44,7 +47,7 @@ pub(super) fn run(machine: &Machine, options: Options) -> Result<(), Failure> {
     let vm = Arc::new(vm);
     let stdio = connect(machine, &vm, options, &tell)?;
     if options.wait_for_client {
-        wait_for_client(machine, &vm, &events)?;
+        wait_for_client(machine, &vm, options, &events)?;
     }
     vm.start().map_err(|error| Failure::new(Status::Host, error.to_string()))?;
     let waiting = vm.clone();
@@ -80,8 +83,11 @@ fn connect(
     tell: &Sender<Event>,
 ) -> Result<Option<Stdio>, Failure> {
     let mut stdio = None;
-    for (serial, console) in machine.serial.iter().zip(vm.consoles()) {
+    for (index, (serial, console)) in machine.serial.iter().zip(vm.consoles()).enumerate() {
         match (&serial.attachment, console.path()) {
+            (SerialAttachment::Pty | SerialAttachment::Socket { .. }, Some(path)) if options.json => {
+                say::line(&json!({ "event": "console", "serial": index, "path": path }).to_string());
+            }
             (SerialAttachment::Pty, Some(path)) => {
                 say::line(&format!("console: {0} (for example: screen {0})", path.display()));
             }
@@ -97,7 +103,7 @@ fn connect(
             .map_err(|error| Failure::new(Status::Host, format!("the terminal cannot be used: {error}")))?;
         if terminal::is_raw() {
             tell_size(vm);
-            if !options.keep_ctrl_c {
+            if !options.keep_ctrl_c && !options.json {
                 say::line("the console is this terminal; Ctrl-] q leaves, Ctrl-] ? helps");
             }
         }
@@ -113,11 +119,18 @@ fn tell_size(vm: &VirtualMachine) {
 }
 
 /// Waits until somebody opens the first pty.
-fn wait_for_client(machine: &Machine, vm: &VirtualMachine, events: &Receiver<Event>) -> Result<(), Failure> {
+fn wait_for_client(
+    machine: &Machine,
+    vm: &VirtualMachine,
+    options: Options,
+    events: &Receiver<Event>,
+) -> Result<(), Failure> {
     let is_pty = |attachment: &SerialAttachment| *attachment == SerialAttachment::Pty;
     let mut ptys = machine.serial.iter().zip(vm.consoles()).filter(|(serial, _)| is_pty(&serial.attachment));
     let Some((_, pty)) = ptys.next() else { return Ok(()) };
-    say::line("waiting for a client of the console");
+    if !options.json {
+        say::line("waiting for a client of the console");
+    }
     while !pty.has_client() {
         match events.recv_timeout(Duration::from_millis(50)) {
             Ok(Event::Signal(Signal::End(signal))) => return Err(killed(signal)),

@@ -212,3 +212,24 @@ fn a_reader_that_does_not_read_can_be_left() {
     assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(0), "the guest powered off");
 }
+
+#[test]
+fn a_pty_is_told_and_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    guest::kernel(folder, &[guest::print("up"), guest::POWER_OFF.to_vec()].concat());
+    let mut command = russet(folder, &["--json", "run", "-k", "Image", "-t", "1", "--device", "pl011,logFilePath=log"]);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let mut told = std::io::BufReader::new(child.stderr.take().unwrap());
+    std::io::BufRead::read_line(&mut told, &mut line).unwrap();
+    let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(event["event"], "console");
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(child.try_wait().unwrap(), None);
+    assert_eq!(fs::read_to_string(folder.join("log")).unwrap(), "", "the guest did not wait");
+    let path = event["path"].as_str().unwrap();
+    let _client = fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(fs::read_to_string(folder.join("log")).unwrap(), "up");
+}
