@@ -124,10 +124,13 @@ fn build() -> Result<PathBuf> {
     Ok(shell::target().join("release/russet"))
 }
 
+/// The machine that QEMU's options below describe: one CPU, a PL011 on standard output, nothing else.
 fn russet_command(russet: &Path, kernel: &Path, initrd: &Path, command_line: &str) -> Command {
+    let (kernel, initrd) = (kernel.display(), initrd.display());
+    let loader = format!("linux,kernel=\"{kernel}\",initrd=\"{initrd}\",cmdline=\"{command_line}\"");
     let mut command = Command::new(russet);
-    command.args(["run", "-p", "1", "-m", MEMORY_MIB, "-t", "0", "-k"]).arg(kernel);
-    command.arg("-i").arg(initrd).args(["-a", command_line]);
+    command.args(["run", "--engine", "soft", "--bootloader", &loader]);
+    command.args(["--cpus", "1", "--memory", MEMORY_MIB, "--device", "pl011,stdio"]);
     command
 }
 
