@@ -3,7 +3,6 @@
 
 use super::{Insn, Row, rows};
 use crate::cpu::Cpu;
-
 use crate::simd::adapt::{
     across, by_element, by_element_long, folded, op, pairs, resized, scalar, shifted, shifted_long, shifted_narrow,
     sized, sized_imm, vector, wide,
