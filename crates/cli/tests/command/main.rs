@@ -233,3 +233,17 @@ fn a_pty_is_told_and_waited_for() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert_eq!(fs::read_to_string(folder.join("log")).unwrap(), "up");
 }
+
+#[test]
+fn a_file_runs_from_any_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = folder.path().join("inner");
+    fs::create_dir(&inner).unwrap();
+    guest::kernel(&inner, &[guest::print("hi"), guest::POWER_OFF.to_vec()].concat());
+    let toml = "[bootloader]\nkind = \"linux\"\nkernel = \"Image\"\n[[serial]]\nkind = \"pl011\"\nstdio = true\n";
+    fs::write(inner.join("machine.toml"), toml).unwrap();
+    let output = run(folder.path(), &["run", "inner/machine.toml", "-p", "2", "--device", "virtio-rng", "--stats"], 0);
+    assert_eq!(text(&output.stdout), "hi");
+    let stats = text(&output.stderr);
+    assert!(stats.contains("cpu0 ") && stats.contains("cpu1 "), "{stats}");
+}
