@@ -18,6 +18,7 @@ use vm_memory::{Bytes, GuestAddress};
 
 use crate::glue::{BusAccess, FiqInput, GicAccess, IrqInput};
 use crate::layout::{self, Range};
+use crate::machine::Present;
 use crate::serial::Serial;
 use crate::tree::{self, Description, Devices};
 use crate::{Error, Reclaim, loader, memory};
@@ -62,12 +63,12 @@ pub(crate) struct Board {
     pub(crate) env: VcpuEnv,
     /// How the first CPU begins.
     pub(crate) entry: BootState,
-    pub(crate) gpio: Arc<Pl061>,
+    gpio: Arc<Pl061>,
     bridge: Arc<HostBridge>,
     bus: Arc<Bus>,
     /// In their slots. The bridge has them, too.
     _functions: Vec<Arc<VirtioPci>>,
-    _serial: Serial,
+    serial: Serial,
     reclaim: Option<Arc<Reclaim>>,
 }
 
@@ -114,9 +115,14 @@ impl Board {
             bridge,
             bus,
             _functions: functions,
-            _serial: serial,
+            serial,
             reclaim: parts.reclaim.clone(),
         })
+    }
+
+    /// What others act on.
+    pub(crate) fn present(&self) -> Present {
+        Present { gpio: self.gpio.clone(), serial: self.serial.port.clone() }
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 
+use devices::pl011::Pl011;
 use devices::pl061::Pl061;
 use hv::Exit;
 use parking_lot::Mutex;
@@ -67,8 +68,15 @@ pub struct Control(Arc<Shared>);
 struct Shared {
     messages: Mutex<Sender<Message>>,
     stopped: AtomicBool,
-    /// The device of the board that is there now.
-    gpio: Mutex<Option<Arc<Pl061>>>,
+    /// Devices of the board that is there now.
+    present: Mutex<Option<Present>>,
+}
+
+/// The devices of a board that others act on.
+#[derive(Clone)]
+pub(crate) struct Present {
+    pub(crate) gpio: Arc<Pl061>,
+    pub(crate) serial: Arc<Pl011>,
 }
 
 impl Control {
@@ -83,8 +91,17 @@ impl Control {
     /// Presses the power button (`true`) or lets it go. `false`: the guest has no driver for the button, or does not
     /// run, and will not notice. A press should last some tens of milliseconds.
     pub fn set_power_button(&self, pressed: bool) -> bool {
-        let gpio = self.0.gpio.lock().clone();
-        gpio.is_some_and(|gpio| gpio.set_power_button(pressed))
+        self.present().is_some_and(|present| present.gpio.set_power_button(pressed))
+    }
+
+    /// Sends a break on the serial port, which is the magic SysRq key to a Linux kernel whose console that is: the
+    /// next character is a command. `false`: the guest does not listen now.
+    pub fn send_break(&self) -> bool {
+        self.present().is_some_and(|present| present.serial.push_break())
+    }
+
+    fn present(&self) -> Option<Present> {
+        self.0.present.lock().clone()
     }
 
     fn is_stopped(&self) -> bool {
@@ -97,7 +114,8 @@ impl Machine {
     #[must_use]
     pub fn new(parts: Parts, make_vm: Box<MakeVm>) -> Self {
         let (sender, messages) = mpsc::channel();
-        let shared = Shared { messages: Mutex::new(sender), stopped: AtomicBool::new(false), gpio: Mutex::default() };
+        let shared =
+            Shared { messages: Mutex::new(sender), stopped: AtomicBool::new(false), present: Mutex::default() };
         Self { parts, make_vm, messages, control: Control(Arc::new(shared)) }
     }
 
@@ -121,9 +139,9 @@ impl Machine {
     fn run_boards(&self, on_event: &mut impl FnMut(Event)) -> Result<Outcome, Error> {
         loop {
             let board = Board::new(&self.parts, self.make_vm.as_ref())?;
-            *self.control.0.gpio.lock() = Some(board.gpio.clone());
+            *self.control.0.present.lock() = Some(board.present());
             let result = self.run_board(&board, on_event);
-            *self.control.0.gpio.lock() = None;
+            *self.control.0.present.lock() = None;
             drop(board);
             let (exit, counters) = result?;
             let end = match exit {

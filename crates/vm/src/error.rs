@@ -52,7 +52,7 @@ pub enum Error {
         /// The state that it is in.
         state: State,
     },
-    /// The guest has no driver for the power button (or none yet) and will not notice that it is pressed.
+    /// The guest has no driver for the power button, or none yet, and its kernel's console is not ours either.
     #[error("the guest does not listen to its power button: stop it from inside, or stop the machine hard")]
     NobodyListens,
 }

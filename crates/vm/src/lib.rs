@@ -10,6 +10,7 @@ mod console;
 mod error;
 mod open;
 mod state;
+mod sysrq;
 mod virtual_machine;
 
 pub use console::{Console, ConsoleStream};

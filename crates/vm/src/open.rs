@@ -11,6 +11,7 @@ use ::devices::virtio::console::Console as ConsoleDevice;
 use config::BootLoader;
 use machine::{LinuxBoot, Parts};
 
+use crate::sysrq::KernelConsole;
 use crate::{Console, Error};
 
 /// What a virtual machine is made from.
@@ -19,6 +20,8 @@ pub(crate) struct Opened {
     pub(crate) consoles: Vec<Console>,
     /// The virtio console, which can be resized.
     pub(crate) terminal: Option<Arc<ConsoleDevice>>,
+    /// The console of the Linux kernel.
+    pub(crate) kernel_console: Option<KernelConsole>,
 }
 
 /// Opens everything.
@@ -27,6 +30,7 @@ pub(crate) fn machine(config: &config::Machine) -> Result<Opened, Error> {
     let opened = devices::open(config)?;
     let memory = config.memory.checked_mul(1 << 20);
     let memory = memory.ok_or_else(|| Error::unsupported("memory", "is more than any machine has"))?;
+    let kernel_console = KernelConsole::of(&boot.command_line, &opened);
     let parts = Parts {
         cpus: config.cpus,
         memory,
@@ -35,7 +39,20 @@ pub(crate) fn machine(config: &config::Machine) -> Result<Opened, Error> {
         serial: opened.serial,
         reclaim: opened.reclaim,
     };
-    Ok(Opened { parts, consoles: opened.consoles, terminal: opened.terminal })
+    Ok(Opened { parts, consoles: opened.consoles, terminal: opened.terminal, kernel_console })
+}
+
+impl KernelConsole {
+    /// The one of the devices that the command line names. Of several the first that we have is as good as any, since
+    /// the kernel listens on all of them.
+    fn of(command_line: &str, devices: &devices::Devices) -> Option<Self> {
+        let names = command_line.split_ascii_whitespace().filter_map(|word| word.strip_prefix("console="));
+        names.filter_map(|name| name.split(',').next()).find_map(|name| match name {
+            "hvc0" => devices.hvc0.clone().map(Self::Hvc),
+            "ttyAMA0" => devices.uart.clone().map(Self::Uart),
+            _ => None,
+        })
+    }
 }
 
 fn boot(config: &config::Machine) -> Result<LinuxBoot, Error> {

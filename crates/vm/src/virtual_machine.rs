@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use crate::open::{self, Opened};
 use crate::state::Life;
+use crate::sysrq::SysRq;
 use crate::{Console, Error, Event, Outcome, State};
 
 /// How long the power button is held. The driver looks at it again a few milliseconds after the press.
@@ -27,6 +28,7 @@ pub struct VirtualMachine {
     control: Control,
     consoles: Vec<Console>,
     terminal: Option<Arc<ConsoleDevice>>,
+    sysrq: Option<SysRq>,
 }
 
 struct Shared {
@@ -43,14 +45,15 @@ impl VirtualMachine {
     /// # Errors
     /// What cannot be opened, by the field that names it, and what this library cannot do.
     pub fn new(config: &config::Machine) -> Result<Self, Error> {
-        let Opened { parts, consoles, terminal } = open::machine(config)?;
+        let Opened { parts, consoles, terminal, kernel_console } = open::machine(config)?;
         let make_vm = |memory: hv::GuestMemory, cpus: u32| {
             Ok(Box::new(soft::Vm::new(memory, &soft::Options { cpus })?) as Box<dyn hv::Vm>)
         };
         let machine = Machine::new(parts, Box::new(make_vm));
         let control = machine.control();
+        let sysrq = kernel_console.map(|console| SysRq::new(console, control.clone()));
         let shared = Shared { life: Life::new(), machine: Mutex::new(machine), counters: Mutex::default() };
-        Ok(Self { shared: Arc::new(shared), control, consoles, terminal })
+        Ok(Self { shared: Arc::new(shared), control, consoles, terminal, sysrq })
     }
 
     /// The state.
@@ -94,11 +97,15 @@ impl VirtualMachine {
         })
     }
 
-    /// Asks the guest to power off, by pressing its power button for a tenth of a second. Whether and when it does is
-    /// up to the guest.
+    /// Asks the guest to power off. Whether and when it does is up to the guest.
+    ///
+    /// The way is its power button, held for a tenth of a second. A Linux kernel without a driver for the button (as
+    /// Debian's cloud kernel, but not its generic one) is told by the magic SysRq keys of its console, if the
+    /// configuration's command line names one, to write its disks, to make them read-only and to power off; that
+    /// takes half a second, and programs in the guest are not asked.
     ///
     /// # Errors
-    /// When it does not run, and when the guest has no driver for the button.
+    /// When it does not run, and when the guest cannot be reached in either way.
     pub fn request_stop(&self) -> Result<(), Error> {
         match self.state() {
             State::Running => {}
@@ -109,7 +116,11 @@ impl VirtualMachine {
             thread::sleep(PRESS);
         }
         self.control.set_power_button(false);
-        if heard { Ok(()) } else { Err(Error::NobodyListens) }
+        match &self.sysrq {
+            _ if heard => Ok(()),
+            Some(sysrq) if sysrq.power_off() => Ok(()),
+            _ => Err(Error::NobodyListens),
+        }
     }
 
     /// Stops the machine as by pulling its plug, and returns at once. The guest loses what it has not written. Does

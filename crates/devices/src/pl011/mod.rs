@@ -52,7 +52,8 @@ struct State {
     ris: u32,
     rsr: u32,
     dmacr: u32,
-    received: VecDeque<u8>,
+    /// Characters with the error bits that UARTDR shows beside them.
+    received: VecDeque<u16>,
     /// Somebody has more characters than there was room for.
     waiting: bool,
 }
@@ -99,9 +100,22 @@ impl Pl011 {
         self.with(|state| {
             let room = if state.receives() { state.depth().saturating_sub(state.received.len()) } else { 0 };
             let taken = bytes.len().min(room);
-            bytes[..taken].iter().for_each(|&byte| state.receive(byte));
+            bytes[..taken].iter().for_each(|&byte| state.receive(byte.into()));
             state.waiting |= taken < bytes.len();
             taken
+        })
+    }
+
+    /// Sends the guest a break: the line is low for longer than a character, which a Linux console takes for the
+    /// magic SysRq key. `false`: there was no room, or the receiver is off.
+    pub fn push_break(&self) -> bool {
+        self.with(|state| {
+            let room = state.receives() && state.received.len() < state.depth();
+            if room {
+                state.receive(DR_BE);
+                state.ris |= INT_BE;
+            }
+            room
         })
     }
 
@@ -149,7 +163,7 @@ impl State {
         (self.depth() * level / 8).max(1)
     }
 
-    fn receive(&mut self, byte: u8) {
+    fn receive(&mut self, byte: u16) {
         if self.received.len() >= self.depth() {
             self.rsr |= RSR_OE;
             self.ris |= INT_OE;
@@ -162,7 +176,7 @@ impl State {
         }
     }
 
-    fn take(&mut self) -> u8 {
+    fn take(&mut self) -> u16 {
         let byte = self.received.pop_front().unwrap_or(0);
         if self.received.len() < self.trigger() {
             self.ris &= !INT_RX;
@@ -210,7 +224,7 @@ impl State {
             DR => {
                 // A guest that sends before it has enabled the transmitter (an early console) is heard all the same.
                 if self.cr & CR_LBE != 0 {
-                    self.receive(value as u8);
+                    self.receive(u16::from(value as u8));
                 } else {
                     work.send = Some(value as u8);
                 }

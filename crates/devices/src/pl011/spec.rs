@@ -2,6 +2,8 @@
 
 /// UARTDR, data (3.3.1).
 pub(super) const DR: u64 = 0x000;
+/// UARTDR.BE, the character is a break.
+pub(super) const DR_BE: u16 = 1 << 10;
 /// UARTRSR and UARTECR, receive status and error clear (3.3.2).
 pub(super) const RSR: u64 = 0x004;
 /// UARTFR, flags (3.3.3).
@@ -62,6 +64,8 @@ pub(super) const INT_TX: u32 = 1 << 5;
 pub(super) const INT_RT: u32 = 1 << 6;
 /// Overrun interrupt.
 pub(super) const INT_OE: u32 = 1 << 10;
+/// Break.
+pub(super) const INT_BE: u32 = 1 << 9;
 /// All interrupts.
 pub(super) const INT_ALL: u32 = 0x7ff;
 /// UARTIFLS after reset: both FIFOs at one half.

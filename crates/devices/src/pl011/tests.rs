@@ -208,3 +208,17 @@ fn the_device_tree_node_says_where_it_is() {
     assert!(has(b"serial@9000000\0") && has(b"arm,pl011\0arm,primecell\0") && has(b"uartclk\0apb_pclk\0"));
     assert!(has(&[0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 4]), "interrupts");
 }
+
+#[test]
+fn a_break_is_a_character_of_its_own() {
+    let port = Port::new();
+    assert!(!port.0.push_break(), "the receiver is off");
+    let port = Port::open();
+    assert!(port.0.push_break());
+    assert_eq!(port.0.push(b"o"), 1);
+    assert!(port.1.irq.load(Ordering::SeqCst));
+    assert_eq!(port.read(RIS) & INT_BE, INT_BE);
+    assert_eq!((port.read(DR), port.read(DR)), (0x400, u32::from(b'o')));
+    while port.0.push_break() {}
+    assert_eq!(port.0.push(b"x"), 0, "it takes its place in the FIFO");
+}

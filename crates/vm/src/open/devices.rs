@@ -14,7 +14,7 @@ use config::{
 use devices::virtio::VirtioDevice;
 use devices::virtio::balloon::Balloon;
 use devices::virtio::block::Block;
-use devices::virtio::console::{Console as ConsoleDevice, Port, PortBackend, pipe};
+use devices::virtio::console::{Console as ConsoleDevice, PipeEnd, Port, PortBackend, pipe};
 use devices::virtio::entropy::Entropy;
 use devices::virtio::net::Net;
 use machine::Reclaim;
@@ -36,6 +36,9 @@ pub(super) struct Devices {
     pub(super) consoles: Vec<Console>,
     pub(super) terminal: Option<Arc<ConsoleDevice>>,
     pub(super) reclaim: Option<Arc<Reclaim>>,
+    /// The host's ends of the consoles that a kernel may have.
+    pub(super) hvc0: Option<PipeEnd>,
+    pub(super) uart: Option<PipeEnd>,
 }
 
 pub(super) fn open(config: &config::Machine) -> Result<Devices, Error> {
@@ -88,8 +91,14 @@ fn consoles(config: &config::Machine, devices: &mut Devices) -> Result<(), Error
             SerialDevice::Pl011 if devices.serial.is_some() => {
                 return Err(Error::unsupported(field, "the board has one PL011: use `virtio-serial` for the others"));
             }
-            SerialDevice::Pl011 => devices.serial = Some(port),
+            SerialDevice::Pl011 => {
+                devices.serial = Some(port);
+                devices.uart = Some(end.clone());
+            }
             SerialDevice::VirtioSerial => {
+                if serial.name.is_none() {
+                    devices.hvc0.get_or_insert_with(|| end.clone());
+                }
                 let name = serial.name.clone().unwrap_or_default();
                 ports.push(Port { is_console: serial.name.is_none(), name, backend: port });
             }
