@@ -3,7 +3,7 @@
 #   root=/dev/vda1 | UUID=... | LABEL=...   go on in that file system instead of a shell here
 #   rootfstype=, rootflags=, ro, rw, init=  as the kernel understands them
 
-export PATH=/bin HOME=/root TERM=${TERM:-linux}
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=${TERM:-linux}
 cd /
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
