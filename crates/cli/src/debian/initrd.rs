@@ -53,7 +53,11 @@ fn initrd(busybox: &[u8], release: &str, files: &std::collections::BTreeMap<Stri
     archive.file("etc/passwd", 0o644, b"root::0:0:root:/root:/bin/sh\n");
     archive.file("etc/group", 0o644, b"root:x:0:\n");
     archive.file("etc/hosts", 0o644, b"127.0.0.1 localhost\n::1 localhost\n");
-    archive.file("etc/profile", 0o644, b"export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root\nexport PS1='\\h:\\w\\$ '\n");
+    archive.file(
+        "etc/profile",
+        0o644,
+        b"export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root\nexport PS1='\\h:\\w\\$ '\n",
+    );
 
     let modules = modules::choose(files)?;
     let root = format!("lib/modules/{release}");
