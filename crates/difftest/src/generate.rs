@@ -102,9 +102,11 @@ pub fn case(rng: &mut Rng, rows: &[&'static Row], length: usize, index: usize) -
         words.push(word);
         if memory(row) {
             aim(rng, &mut state, word);
-            // The reference looks at the monitor first, the manual at the alignment.
-            if row.name.starts_with("STX") && word >> 5 & 31 != 31 {
-                state.x[(word >> 5 & 31) as usize] &= !15;
+            if row.name.starts_with("STX") {
+                // The reference looks at the monitor before alignment and translation; that is up to the CPU.
+                let n = (word >> 5 & 31) as usize;
+                let base = state.x.get_mut(n).unwrap_or(&mut state.sp);
+                *base = (*base - 1) & !15;
             }
         } else if branch_to_register(row) {
             // Register branches go to places in the window.

@@ -59,7 +59,7 @@ impl Ours {
         memory.write_slice(&program, GuestAddress(SUPERVISOR))?;
         memory.write_obj(u64::from(repeat), GuestAddress(REPEAT))?;
         write_tables(&memory)?;
-        let vm = soft::Vm::new(memory.clone(), &soft::Options { cpus: 1 })?;
+        let vm = soft::Vm::new(memory.clone(), &soft::Options { cpus: 1, jit: std::env::var("JITM").map_or(soft::JitMode::Off, |m| if m == "s" { soft::JitMode::Stress } else { soft::JitMode::On }) })?;
         let doorbell = Arc::new(Doorbell(OnceLock::new()));
         let seed = vm.vcpu(0, VcpuEnv { mmio: doorbell.clone(), gic: None })?;
         // It is empty before: this is the only place that sets it.
