@@ -79,7 +79,7 @@ impl RawDisk {
             open.custom_flags(rustix::fs::OFlags::EXCL.bits() as i32);
         }
         let file = open.open(path).map_err(|e| match e.kind() {
-            io::ErrorKind::ResourceBusy if exclusive => Error::Busy { path: path.into() },
+            io::ErrorKind::ResourceBusy if exclusive => busy(path),
             _ => failed(e),
         })?;
         lock::lock(&file, path, !options.read_only)?;
@@ -215,6 +215,12 @@ fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Resu
             done => return done,
         }
     }
+}
+
+/// Who keeps the block device busy: another disk of ours, which holds its lock, or the host.
+fn busy(path: &Path) -> Error {
+    let held = File::open(path).ok().and_then(|file| lock::lock(&file, path, true).err());
+    held.unwrap_or_else(|| Error::Busy { path: path.into() })
 }
 
 fn not_a_disk(kind: FileType) -> Option<&'static str> {
