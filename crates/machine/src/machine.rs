@@ -80,12 +80,17 @@ pub(crate) struct Present {
 }
 
 impl Control {
-    /// Stops the machine as by pulling the plug: [`Machine::run`] returns soon, or, when the machine does not run, the
-    /// next time as soon as it is called.
+    /// Stops the machine as by pulling the plug: [`Machine::run`] returns soon, and does so at once each time it is
+    /// called until [`Control::rearm`].
     pub fn stop(&self) {
         self.0.stopped.store(true, Ordering::Release);
         // When the machine has ended already nobody listens.
         let _ = self.0.messages.lock().send(Message::Stop);
+    }
+
+    /// Takes [`Control::stop`] back, so that the machine can run again. To be called while it does not run.
+    pub fn rearm(&self) {
+        self.0.stopped.store(false, Ordering::Release);
     }
 
     /// Presses the power button (`true`) or lets it go. `false`: the guest has no driver for the button, or does not
@@ -131,16 +136,10 @@ impl Machine {
     /// # Errors
     /// When the board cannot be built, at first or after a reset. No thread is left.
     pub fn run(&mut self, mut on_event: impl FnMut(Event)) -> Result<Outcome, Error> {
-        let result = self.run_boards(&mut on_event);
-        self.control.0.stopped.store(false, Ordering::Release);
-        result
-    }
-
-    fn run_boards(&self, on_event: &mut impl FnMut(Event)) -> Result<Outcome, Error> {
         loop {
             let board = Board::new(&self.parts, self.make_vm.as_ref())?;
             *self.control.0.present.lock() = Some(board.present());
-            let result = self.run_board(&board, on_event);
+            let result = self.run_board(&board, &mut on_event);
             *self.control.0.present.lock() = None;
             drop(board);
             let (exit, counters) = result?;
@@ -166,6 +165,9 @@ impl Machine {
         board: &Board,
         on_event: &mut impl FnMut(Event),
     ) -> Result<(Option<(u32, Exit)>, Vec<Counters>), Error> {
+        // What was said before, by CPUs of the board before or by who stopped it, is of no interest. A stop that is
+        // dropped here is seen below.
+        self.messages.try_iter().for_each(drop);
         let mut threads = Vec::new();
         let mut start = || {
             // All seeds are taken before the first CPU runs and may start another.
@@ -188,8 +190,6 @@ impl Machine {
         };
         threads.iter().for_each(CpuThread::ask_to_stop);
         let counters = threads.into_iter().map(CpuThread::join).collect();
-        // What the other CPUs said when they were stopped is of no interest to the next board.
-        self.messages.try_iter().for_each(drop);
         started.map(|()| (exit, counters))
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use devices::pl011::{Pl011, SerialOutput};
 use devices::virtio::console::PortBackend;
@@ -11,14 +12,26 @@ use parking_lot::Mutex;
 
 /// Output that the back end has not taken yet. A serial line has no flow control: what is beyond it is lost.
 const BACKLOG: usize = 64 * 1024;
+/// How long the back end may take for the rest when the board is taken apart.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// Input that is taken from the back end at a time.
 const CHUNK: usize = 256;
 
 /// The serial port with its back end.
 pub(crate) struct Serial {
     pub(crate) port: Arc<Pl011>,
-    /// Ends with the board.
-    _worker: Option<Worker<Input>>,
+    worker: Option<Worker<Input>>,
+}
+
+/// The thread has ended before the next board begins to take input. Output still goes out, if it is taken soon.
+impl Drop for Serial {
+    fn drop(&mut self) {
+        let Some(input) = self.worker.take().and_then(Worker::stop) else { return };
+        let limit = Instant::now() + PATIENCE;
+        while !input.drain_output() && Instant::now() < limit {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
 }
 
 /// Output of the guest, on its way.
@@ -75,15 +88,17 @@ impl Input {
         }
     }
 
-    fn drain_output(&self) {
+    /// Gives output to the back end; `true` when none is left.
+    fn drain_output(&self) -> bool {
         let mut backlog = self.backlog.lock();
         while !backlog.is_empty() {
             let taken = self.backend.write(backlog.as_slices().0);
             if taken == 0 {
-                return;
+                return false;
             }
             backlog.drain(..taken);
         }
+        true
     }
 }
 
@@ -91,7 +106,7 @@ impl Serial {
     /// The serial port with the interrupt line `irq`, connected to `backend`.
     pub(crate) fn new(backend: Option<Arc<dyn PortBackend>>, irq: devices::irq::IrqLine) -> std::io::Result<Self> {
         let Some(backend) = backend else {
-            return Ok(Self { port: Arc::new(Pl011::new(Box::new(Nowhere), irq)), _worker: None });
+            return Ok(Self { port: Arc::new(Pl011::new(Box::new(Nowhere), irq)), worker: None });
         };
         let waker = Waker::new();
         let backlog = Arc::new(Mutex::new(VecDeque::new()));
@@ -100,6 +115,6 @@ impl Serial {
         backend.set_waker(waker.clone());
         let input = Input { backend, port: port.clone(), backlog, rest: Vec::new() };
         let worker = Worker::spawn("pl011", &waker, input, |input, _| input.turn())?;
-        Ok(Self { port, _worker: Some(worker) })
+        Ok(Self { port, worker: Some(worker) })
     }
 }

@@ -97,6 +97,25 @@ fn the_serial_port_speaks_and_listens() {
 }
 
 #[test]
+fn what_was_said_before_power_off_reaches_a_slow_reader() {
+    let (port, end) = console::pipe();
+    let mut parts = parts(1);
+    parts.serial = Some(port);
+    let (mut machine, _) = machine(parts, |cpu| {
+        (0..100_000).for_each(|n| cpu.write32(PL011, n & 0xff));
+        Exit::PoweredOff
+    });
+    let host = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(150));
+        let mut said = vec![0; 100_000];
+        (&end).read_exact(&mut said).unwrap();
+        assert!(said.iter().enumerate().all(|(n, b)| n as u8 == *b));
+    });
+    assert_eq!(machine.run(|_| ()).unwrap().end, End::PoweredOff);
+    host.join().unwrap();
+}
+
+#[test]
 fn the_power_button_interrupts_a_guest_that_listens() {
     let (ready, is_ready) = mpsc::channel();
     let (mut machine, _) = machine(parts(1), move |cpu| {

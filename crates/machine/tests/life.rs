@@ -72,6 +72,7 @@ fn a_machine_can_be_stopped_before_and_while_it_runs() {
     let control = machine.control();
     // More than once: a machine that has ended can be run again.
     for _ in 0..3 {
+        control.rearm();
         let mut started = false;
         let outcome = machine.run(|_| {
             started = true;

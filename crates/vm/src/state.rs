@@ -127,8 +127,14 @@ impl Life {
         receiver
     }
 
-    /// Goes from a state in which `allowed` to `next`; the state that it is in when that cannot be.
-    pub(crate) fn change(&self, allowed: impl Fn(State) -> bool, next: State) -> Result<(), State> {
+    /// Goes from a state that is `allowed` to `next`, and does `also`, which neither waits nor calls back, before any
+    /// other change can be. The state that it is in when that cannot be.
+    pub(crate) fn change(
+        &self,
+        allowed: impl Fn(State) -> bool,
+        next: State,
+        also: impl FnOnce(),
+    ) -> Result<(), State> {
         let mut now = self.now.lock();
         if !allowed(now.state) {
             return Err(now.state);
@@ -137,6 +143,7 @@ impl Life {
             now.outcome = None;
         }
         now.set(next);
+        also();
         drop(now);
         self.changed.notify_all();
         Ok(())

@@ -47,7 +47,7 @@ impl VirtualMachine {
     pub fn new(config: &config::Machine) -> Result<Self, Error> {
         let Opened { parts, consoles, terminal, kernel_console } = open::machine(config)?;
         let make_vm = |memory: hv::GuestMemory, cpus: u32| {
-            Ok(Box::new(soft::Vm::new(memory, &soft::Options { cpus })?) as Box<dyn hv::Vm>)
+            Ok(Box::new(soft::Vm::new(memory, &soft::Options { cpus, jit: soft::JitMode::On })?) as Box<dyn hv::Vm>)
         };
         let machine = Machine::new(parts, Box::new(make_vm));
         let control = machine.control();
@@ -88,7 +88,7 @@ impl VirtualMachine {
     /// When it runs already, or the host gives no thread.
     pub fn start(&self) -> Result<(), Error> {
         let wrong = |state| Error::WrongState { wish: "started", state };
-        self.shared.life.change(State::can_start, State::Starting).map_err(wrong)?;
+        self.shared.life.change(State::can_start, State::Starting, || self.control.rearm()).map_err(wrong)?;
         let shared = self.shared.clone();
         let spawned = thread::Builder::new().name("machine".into()).spawn(move || shared.run());
         spawned.map(drop).map_err(|source| {
@@ -127,9 +127,8 @@ impl VirtualMachine {
     /// nothing when it does not run.
     pub fn stop(&self) {
         let runs = |state| matches!(state, State::Starting | State::Running);
-        if self.shared.life.change(runs, State::Stopping).is_ok() {
-            self.control.stop();
-        }
+        // There is nothing to stop in the other states.
+        let _ = self.shared.life.change(runs, State::Stopping, || self.control.stop());
     }
 
     /// Waits until the machine has ended, and says how; `None` when it was never started.
@@ -168,7 +167,7 @@ impl Shared {
             machine::Event::Started if first => {
                 first = false;
                 // It may have been told to stop meanwhile.
-                let _ = self.life.change(|state| state == State::Starting, State::Running);
+                let _ = self.life.change(|state| state == State::Starting, State::Running, || ());
             }
             machine::Event::Started => {}
             machine::Event::Reset => self.life.reset(),
