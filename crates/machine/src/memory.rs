@@ -1,4 +1,4 @@
-//! Guest RAM: one region from [`RAM_BASE`](crate::layout::RAM_BASE), given by the host page by page as it is touched.
+//! Guest RAM: one region from [`RAM_BASE`], given by the host page by page as it is touched.
 
 use hv::GuestMemory;
 use vm_memory::{GuestAddress, GuestMemoryBackend, GuestMemoryRegion};
