@@ -47,7 +47,7 @@ impl VirtualMachine {
     pub fn new(config: &config::Machine) -> Result<Self, Error> {
         let Opened { parts, consoles, terminal, kernel_console } = open::machine(config)?;
         let make_vm = |memory: hv::GuestMemory, cpus: u32| {
-            Ok(Box::new(soft::Vm::new(memory, &soft::Options { cpus, jit: soft::JitMode::On })?) as Box<dyn hv::Vm>)
+            Ok(Box::new(soft::Vm::new(memory, &soft::Options { cpus })?) as Box<dyn hv::Vm>)
         };
         let machine = Machine::new(parts, Box::new(make_vm));
         let control = machine.control();
