@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use difftest::session;
+use soft::JitMode;
 
 use crate::shell::say;
 
@@ -26,11 +27,22 @@ pub(crate) struct Options {
     /// Words that no row of the table has, which should be undefined
     #[arg(long)]
     unlisted: bool,
+    /// What our CPU does with hot code: off, on or stress (translate everything before it runs)
+    #[arg(long, value_enum, default_value_t = Jit::Off)]
+    jit: Jit,
+}
+
+/// What our CPU does with hot code.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Jit {
+    Off,
+    On,
+    Stress,
 }
 
 /// Runs the test and says what differed.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let Options { seed, count, length, rows, repeat, unlisted } = options;
+    let Options { seed, count, length, rows, repeat, unlisted, jit } = options;
     let options = session::Options {
         seed: *seed,
         count: *count,
@@ -38,6 +50,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         rows: rows.clone(),
         repeat: *repeat,
         unlisted: *unlisted,
+        jit: match jit {
+            Jit::Off => JitMode::Off,
+            Jit::On => JitMode::On,
+            Jit::Stress => JitMode::Stress,
+        },
     };
     let summary = session::run(&options)?;
     for (count, first) in summary.different.values() {

@@ -46,7 +46,7 @@ impl Ours {
     ///
     /// # Errors
     /// If the compiler is missing, or the CPU does not do what the supervisor wants of it.
-    pub fn start(repeat: u32) -> Result<Self> {
+    pub fn start(repeat: u32, jit: soft::JitMode) -> Result<Self> {
         ensure!(repeat > 0, "a case has to run at least once");
         let folder = tempfile::tempdir().context("making a temporary folder")?;
         let program = assemble_flat(folder.path(), "supervisor", include_str!("supervisor.s"), SUPERVISOR)?;
@@ -59,7 +59,7 @@ impl Ours {
         memory.write_slice(&program, GuestAddress(SUPERVISOR))?;
         memory.write_obj(u64::from(repeat), GuestAddress(REPEAT))?;
         write_tables(&memory)?;
-        let vm = soft::Vm::new(memory.clone(), &soft::Options { cpus: 1, jit: std::env::var("JITM").map_or(soft::JitMode::Off, |m| if m == "s" { soft::JitMode::Stress } else { soft::JitMode::On }) })?;
+        let vm = soft::Vm::new(memory.clone(), &soft::Options { cpus: 1, jit })?;
         let doorbell = Arc::new(Doorbell(OnceLock::new()));
         let seed = vm.vcpu(0, VcpuEnv { mmio: doorbell.clone(), gic: None })?;
         // It is empty before: this is the only place that sets it.

@@ -6,6 +6,7 @@ use crate::reference::Reference;
 use crate::report::difference;
 use crate::{BATCH, Case, Rng, Stop};
 use anyhow::{Result, ensure};
+use soft::JitMode;
 use soft::isa::Row;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +25,8 @@ pub struct Options {
     pub repeat: u32,
     /// Words that no row has, instead of words of the rows.
     pub unlisted: bool,
+    /// What our CPU does with hot code.
+    pub jit: JitMode,
 }
 
 /// What came of it.
@@ -67,7 +70,7 @@ pub fn run(options: &Options) -> Result<Summary> {
         soft::isa::all_rows().filter(|row| !excluded(row) && !alone(row)).filter(chosen).collect();
     ensure!(!rows.is_empty(), "no row of the table has a name that begins with any of: {}", options.rows.join(", "));
     let mut summary = Summary::default();
-    let mut ours = Ours::start(options.repeat)?;
+    let mut ours = Ours::start(options.repeat, options.jit)?;
     let total = rows.len();
     let (later, base): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| later(row));
     for (part, (rows, cpu)) in [(base, BASE_CPU), (later, LATER_CPU)].into_iter().enumerate() {

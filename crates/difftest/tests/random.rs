@@ -3,20 +3,23 @@
 #![allow(clippy::print_stderr, reason = "a test says why it was skipped")]
 
 use difftest::session::{Options, run};
+use soft::JitMode;
 use std::process::{Command, Stdio};
 
 fn installed(tool: &str) -> bool {
     Command::new(tool).arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-fn check(length: usize, count: usize, repeat: u32, unlisted: bool) {
+fn check(length: usize, count: usize, repeat: u32, unlisted: bool, jit: JitMode) {
     for tool in ["qemu-aarch64", "aarch64-linux-gnu-gcc"] {
         if !installed(tool) {
+            assert!(std::env::var_os("CI").is_none(), "{tool} is not installed");
             eprintln!("skipped: there is no {tool}");
             return;
         }
     }
-    let summary = run(&Options { seed: 1, count, length, rows: Vec::new(), repeat, unlisted }).expect("both sides run");
+    let summary =
+        run(&Options { seed: 1, count, length, rows: Vec::new(), repeat, unlisted, jit }).expect("both sides run");
     let text: Vec<_> = summary.different.values().map(|(count, first)| format!("{count} times {first}")).collect();
     assert!(text.is_empty(), "our CPU differs from the reference\n{}", text.join("\n"));
     if length == 1 {
@@ -26,20 +29,30 @@ fn check(length: usize, count: usize, repeat: u32, unlisted: bool) {
 
 #[test]
 fn single_instructions_do_what_the_reference_does() {
-    check(1, 100_000, 1, false);
+    check(1, 100_000, 1, false, JitMode::Off);
 }
 
 #[test]
 fn sequences_do_what_the_reference_does() {
-    check(6, 30_000, 1, false);
+    check(6, 30_000, 1, false, JitMode::Off);
 }
 
 #[test]
 fn words_of_no_row_are_undefined() {
-    check(1, 50_000, 1, true);
+    check(1, 50_000, 1, true, JitMode::Off);
 }
 
 #[test]
 fn hot_instructions_do_what_the_reference_does() {
-    check(6, 5_000, 300, false);
+    check(6, 3_000, 600, false, JitMode::On);
+}
+
+#[test]
+fn translated_instructions_do_what_the_reference_does() {
+    check(1, 100_000, 1, false, JitMode::Stress);
+}
+
+#[test]
+fn translated_sequences_do_what_the_reference_does() {
+    check(8, 30_000, 1, false, JitMode::Stress);
 }

@@ -8,7 +8,8 @@
 
 use std::collections::HashMap;
 
-use crate::interp::{Op, OpPtr, page_end, pause, undecoded};
+use crate::interp::{Handler, Op, OpPtr, page_end, pause, unallocated, undecoded};
+use crate::isa::decode::Decoder;
 use crate::ram::HostPage;
 
 /// Bytes of a page of guest memory, for code and TLB alike.
@@ -19,9 +20,14 @@ pub const PAGE_OPS: usize = 1024;
 const MAX_PAGES: usize = 4096;
 
 /// A page of operations, the words that they were made from, and the operation after the last word.
+#[repr(C)]
 pub(crate) struct CodePage {
     ops: [Op; PAGE_OPS + 1],
     words: [u32; PAGE_OPS],
+    /// How often the interpreter paused at each word (see [`crate::jit`]).
+    heat: [u8; PAGE_OPS],
+    /// Words whose operation is a translated region.
+    regions: Vec<u16>,
     /// Where the words are.
     pub memory: HostPage,
 }
@@ -30,20 +36,34 @@ impl CodePage {
     fn new(memory: HostPage) -> Box<Self> {
         let mut ops = [Op::new(undecoded); PAGE_OPS + 1];
         ops[PAGE_OPS] = Op::new(page_end);
-        Box::new(Self { ops, words: [0; PAGE_OPS], memory })
+        Box::new(Self { ops, words: [0; PAGE_OPS], heat: [0; PAGE_OPS], regions: Vec::new(), memory })
     }
 
     /// Drops the operations whose words have changed, and those before them, which may have been fused with them.
     fn refresh(&mut self) {
+        let mut changed = false;
         for at in 0..PAGE_OPS {
             let word = self.memory.word(at);
             if self.words[at] != word {
+                changed = true;
+                self.heat[at] = 0;
                 self.words[at] = word;
                 self.ops[at].handler = undecoded;
                 if at > 0 {
                     self.ops[at - 1].handler = undecoded;
                 }
             }
+        }
+        if changed {
+            self.drop_regions();
+        }
+    }
+
+    /// Gives the words of translated regions back to the interpreter.
+    fn drop_regions(&mut self) {
+        for at in self.regions.drain(..) {
+            self.ops[at as usize].handler = undecoded;
+            self.heat[at as usize] = 0;
         }
     }
 }
@@ -84,6 +104,11 @@ impl CodeCache {
         self.step.ops[at] = op;
         self.step.memory = memory;
         PagePtr(&raw mut *self.step)
+    }
+
+    /// Drops all translated regions.
+    pub fn drop_regions(&mut self) {
+        self.pages.values_mut().for_each(|page| page.drop_regions());
     }
 
     /// The guest invalidated its instruction cache for the page at `pa`.
@@ -127,6 +152,44 @@ impl PagePtr {
         let word = page.memory.word(index);
         page.words[index] = word;
         word
+    }
+
+    /// The operation of word `index`, at most the one after the last.
+    pub fn op_at(self, index: usize) -> OpPtr {
+        debug_assert!(index <= PAGE_OPS);
+        OpPtr((self.0 as *const Op).wrapping_add(index))
+    }
+
+    /// The word at `index` if it has been decoded and is an instruction.
+    pub fn executed_word(self, index: usize) -> Option<u32> {
+        // SAFETY: as in `take_word`.
+        let page = unsafe { &*self.0 };
+        let handler = page.ops[index].handler as usize;
+        let executed = handler != undecoded as Handler as usize && handler != unallocated as Handler as usize;
+        executed.then(|| page.words[index])
+    }
+
+    /// The word at `index` as memory has it now, if it is an instruction.
+    pub fn allocated_word(self, index: usize) -> Option<u32> {
+        if let Some(word) = self.executed_word(index) {
+            return Some(word);
+        }
+        let word = self.take_word(index);
+        Decoder::get().lower(word, index as u32 * 4).map(|_| word)
+    }
+
+    /// How hot word `index` is.
+    pub fn heat<'a>(self, index: usize) -> &'a mut u8 {
+        // SAFETY: as in `take_word`; the caller lets go of the reference before it uses the page again.
+        unsafe { &mut (&mut (*self.0).heat)[index] }
+    }
+
+    /// Makes `handler` that of word `index`, as a translated region.
+    pub fn install(self, index: usize, handler: Handler) {
+        // SAFETY: as in `take_word`. Only the handler changes: an operation before it may use its operands.
+        let page = unsafe { &mut *self.0 };
+        page.ops[index].handler = handler;
+        page.regions.push(index as u16);
     }
 
     /// Puts an operation at `index`, below 1024.

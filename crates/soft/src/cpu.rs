@@ -11,6 +11,7 @@ use crate::interp::branch::{fuse, fusible};
 use crate::interp::{Op, OpPtr, unallocated};
 use crate::isa::Insn;
 use crate::isa::decode::Decoder;
+use crate::jit::Jit;
 use crate::mmu::tlb::Tlb;
 use crate::mmu::{CONTEXT_EL0, CONTEXT_EL1, CONTEXT_EL1_PAN};
 use crate::ram::Ram;
@@ -51,6 +52,8 @@ pub struct Cpu {
     pub pc: u64,
     /// Why the interpreter was left.
     pub(crate) left: Option<Trap>,
+    /// The lazy flags as translated code keeps them ([`crate::interp::flags`]).
+    pub(crate) flags: [u64; 3],
     /// What the last slow load loaded.
     pub(crate) loaded: [u128; 2],
     /// PSTATE without N, Z, C, V: mode, DAIF, PAN, SS, IL.
@@ -67,6 +70,8 @@ pub struct Cpu {
     pub(crate) itlb: Itlb,
     /// The code pages.
     pub(crate) code: CodeCache,
+    /// The translator of hot code, if it is on.
+    pub(crate) jit: Option<Jit>,
     /// The decoder of the whole table.
     pub(crate) decoder: &'static Decoder,
     /// Guest RAM.
@@ -105,7 +110,7 @@ pub(crate) struct Exclusive {
 
 impl Cpu {
     /// A CPU in its reset state: EL1h, MMU off, interrupts masked.
-    pub(crate) fn new(index: u32, ram: Ram, env: VcpuEnv, shared: Arc<Shared>) -> Box<Self> {
+    pub(crate) fn new(index: u32, ram: Ram, env: VcpuEnv, shared: Arc<Shared>, jit: Option<Jit>) -> Box<Self> {
         let mut cpu = Box::new(Self {
             x: [0; 256],
             code_va: 0,
@@ -118,6 +123,7 @@ impl Cpu {
             nzcv: 0,
             pc: 0,
             left: None,
+            flags: [0; 3],
             loaded: [0; 2],
             pstate: pstate::EL1H | pstate::DAIF,
             sp: [0; 2],
@@ -126,6 +132,7 @@ impl Cpu {
             tlb: Tlb::new(),
             itlb: Itlb::new(),
             code: CodeCache::new(),
+            jit,
             decoder: Decoder::get(),
             ram,
             env,

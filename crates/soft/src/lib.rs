@@ -1,10 +1,12 @@
-//! The software AArch64 CPU behind the engine seam: decode, interpreter, MMU and TLB, system registers.
+//! The software AArch64 CPU behind the engine seam: decode, interpreter, translator, MMU and TLB, system
+//! registers.
 //!
 //! | module | what it is |
 //! |---|---|
 //! | [`isa`] | the one table of instructions, its decoder |
 //! | `interp` | predecoded operations and their handlers |
 //! | `simd`, `fp` | FP, AdvSIMD and crypto instructions, soft float |
+//! | `jit` | hot regions translated to the host's instructions |
 //! | `code` | pages of operations, the instruction TLB |
 //! | `mmu`, `ram` | the data TLB, accesses to virtual memory, guest RAM |
 //! | `sys` | system registers, exceptions, timers, maintenance, PSCI |
@@ -18,6 +20,7 @@ pub mod trap;
 mod code;
 mod fp;
 mod interp;
+mod jit;
 mod mmu;
 mod ram;
 mod shared;
@@ -25,4 +28,4 @@ mod simd;
 mod sys;
 mod vcpu;
 
-pub use vcpu::{MAX_CPUS, Options, Vm};
+pub use vcpu::{JitMode, MAX_CPUS, Options, Vm};

@@ -160,7 +160,7 @@ impl HostPtr {
     /// The aligned 8 bytes as an atomic.
     #[inline(always)]
     pub fn atomic64(&self) -> &AtomicU64 {
-        debug_assert!(self.0 as usize % 8 == 0);
+        debug_assert!((self.0 as usize).is_multiple_of(8));
         // SAFETY: guest RAM, aligned by the caller's check.
         unsafe { AtomicU64::from_ptr(self.0.cast()) }
     }
@@ -168,7 +168,7 @@ impl HostPtr {
     /// The aligned 4 bytes as an atomic.
     #[inline(always)]
     pub fn atomic32(&self) -> &AtomicU32 {
-        debug_assert!(self.0 as usize % 4 == 0);
+        debug_assert!((self.0 as usize).is_multiple_of(4));
         // SAFETY: as above.
         unsafe { AtomicU32::from_ptr(self.0.cast()) }
     }
@@ -176,7 +176,7 @@ impl HostPtr {
     /// The aligned 2 bytes as an atomic.
     #[inline(always)]
     pub fn atomic16(&self) -> &AtomicU16 {
-        debug_assert!(self.0 as usize % 2 == 0);
+        debug_assert!((self.0 as usize).is_multiple_of(2));
         // SAFETY: as above.
         unsafe { AtomicU16::from_ptr(self.0.cast()) }
     }
@@ -200,7 +200,7 @@ impl HostPtr {
 mod wide {
     #[cfg(target_arch = "x86_64")]
     pub(super) fn compare_exchange(at: *mut u8, old: u128, new: u128) -> Result<u128, u128> {
-        assert!(at as usize % 16 == 0);
+        assert!((at as usize).is_multiple_of(16));
         let (mut lo, mut hi) = (old as u64, (old >> 64) as u64);
         // SAFETY: guest RAM, aligned to 16, on a CPU that has the instruction (`Vm::new` checks). RBX, which the
         // compiler keeps for itself and may use for any `reg` operand but `new_lo`, is put back.
@@ -223,7 +223,7 @@ mod wide {
 
     #[cfg(target_arch = "aarch64")]
     pub(super) fn compare_exchange(at: *mut u8, old: u128, new: u128) -> Result<u128, u128> {
-        assert!(at as usize % 16 == 0);
+        assert!((at as usize).is_multiple_of(16));
         let (mut lo, mut hi): (u64, u64);
         let (old_lo, old_hi, new_lo, new_hi) = (old as u64, (old >> 64) as u64, new as u64, (new >> 64) as u64);
         // SAFETY: guest RAM, aligned to 16. A load-exclusive / store-exclusive pair over the 16 bytes; writing back

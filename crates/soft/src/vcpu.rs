@@ -9,7 +9,8 @@ use hv::{BootState, Exit, Kick, VcpuEnv};
 use parking_lot::Mutex;
 
 use crate::cpu::Cpu;
-use crate::interp::flags;
+use crate::interp::{OpPtr, flags};
+use crate::jit::Jit;
 use crate::ram::Ram;
 use crate::shared::{Power, Shared, signal};
 use crate::trap::{Stop, Trap};
@@ -22,6 +23,7 @@ pub struct Vm {
     ram: Ram,
     shared: Arc<Shared>,
     taken: Mutex<Vec<bool>>,
+    jit: JitMode,
 }
 
 /// What a [`Vm`] is made of besides memory.
@@ -29,6 +31,20 @@ pub struct Vm {
 pub struct Options {
     /// Number of CPUs, 1 to 8.
     pub cpus: u32,
+    /// What is done with hot code.
+    pub jit: JitMode,
+}
+
+/// What is done with hot code.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum JitMode {
+    /// Everything is interpreted.
+    Off,
+    /// Hot code is translated, where the host has an emitter and lets a program have executable memory.
+    #[default]
+    On,
+    /// For tests: code is translated before it runs for the first time, and left at nearly every branch backwards.
+    Stress,
 }
 
 /// Most CPUs of a machine.
@@ -53,6 +69,7 @@ impl Vm {
             ram: Ram::new(memory),
             shared: Arc::new(Shared::new(options.cpus)),
             taken: Mutex::new(vec![false; options.cpus as usize]),
+            jit: options.jit,
         })
     }
 }
@@ -63,7 +80,7 @@ impl hv::Vm for Vm {
             Some(taken) if !*taken => *taken = true,
             _ => return Err(hv::Error::NoSuchVcpu(index)),
         }
-        Ok(Box::new(Seed { index, env, ram: self.ram.clone(), shared: self.shared.clone() }))
+        Ok(Box::new(Seed { index, env, ram: self.ram.clone(), shared: self.shared.clone(), jit: self.jit }))
     }
 
     fn inputs(&self, index: u32) -> Option<Arc<dyn hv::CpuInputs>> {
@@ -76,6 +93,7 @@ struct Seed {
     env: VcpuEnv,
     ram: Ram,
     shared: Arc<Shared>,
+    jit: JitMode,
 }
 
 impl hv::VcpuSeed for Seed {
@@ -84,7 +102,10 @@ impl hv::VcpuSeed for Seed {
     }
 
     fn bind(self: Box<Self>) -> Result<Box<dyn hv::Vcpu>, hv::Error> {
-        Ok(Box::new(Vcpu { cpu: Cpu::new(self.index, self.ram, self.env, self.shared) }))
+        let jit = Jit::new(self.jit)
+            .inspect_err(|error| tracing::warn!(%error, "no executable memory: interpreting only"))
+            .unwrap_or_default();
+        Ok(Box::new(Vcpu { cpu: Cpu::new(self.index, self.ram, self.env, self.shared, jit) }))
     }
 }
 
@@ -154,6 +175,9 @@ impl hv::Vcpu for Vcpu {
             ("TLB misses", c.tlb_misses),
             ("device accesses", c.device_accesses),
             ("exceptions", c.exceptions),
+            ("regions translated", c.jit.as_ref().map_or(0, |jit| jit.translated)),
+            ("translated bytes", c.jit.as_ref().map_or(0, |jit| jit.used() as u64)),
+            ("translation flushes", c.jit.as_ref().map_or(0, |jit| jit.flushes)),
         ]
     }
 }
@@ -225,13 +249,28 @@ impl Cpu {
             Ok(op) => {
                 let (fa, fb, fk) = flags::explicit(self.nzcv);
                 let pc = self.pc;
-                op.go(self, BUDGET, fa, fb, fk);
+                if !stepping {
+                    self.sample(op);
+                }
+                let budget = self.jit.as_mut().and_then(Jit::stress_budget).unwrap_or(BUDGET);
+                crate::jit::enter(self, op, budget, (fa, fb, fk));
                 // The step is done unless the instruction will be repeated after its exception.
                 if stepping && (self.pc != pc || self.left == Some(Trap::Resume)) {
                     self.pstate &= !pstate::SS;
                 }
             }
             Err(trap) => self.left = Some(trap),
+        }
+    }
+
+    /// Lets the translator know where the interpreter is entered.
+    fn sample(&mut self, op: OpPtr) {
+        let (page, index) = (self.code_page, self.code_page.index(op));
+        if let Some(jit) = &mut self.jit
+            && !jit.sample(page, index)
+        {
+            self.code.drop_regions();
+            jit.clear();
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hv::{BootState, Exit, GuestMemory, Mmio, VcpuEnv, Vm as _};
-use soft::{Options, Vm};
+use soft::{JitMode, Options, Vm};
 use vm_memory::{Bytes, GuestAddress};
 
 const RAM: u64 = 0x4000_0000;
@@ -21,14 +21,14 @@ impl Mmio for Nothing {
 }
 
 /// Runs `words` again and again on a thread with little stack until it is kicked.
-fn run_on_a_small_stack(words: &[u32]) -> Exit {
+fn run_on_a_small_stack(words: &[u32], jit: JitMode) -> Exit {
     let memory = GuestMemory::from_ranges(&[(GuestAddress(RAM), 2 << 20)]).unwrap();
     // A page of the words, and a branch back to its start.
     let mut code: Vec<u32> = words.iter().copied().cycle().take(1023).collect();
     code.push(0x1400_0000 | (-1023i32 as u32 & 0x03ff_ffff));
     let bytes: Vec<u8> = code.iter().flat_map(|w| w.to_le_bytes()).collect();
     memory.write_slice(&bytes, GuestAddress(RAM)).unwrap();
-    let vm = Vm::new(memory, &Options { cpus: 1 }).unwrap();
+    let vm = Vm::new(memory, &Options { cpus: 1, jit }).unwrap();
     let seed = vm.vcpu(0, VcpuEnv { mmio: Arc::new(Nothing), gic: None }).unwrap();
     let kick = seed.kicker();
     // Making the CPU needs more stack than running it.
@@ -55,6 +55,8 @@ fn every_kind_of_handler_keeps_the_stack_flat() {
         ("enabling FP, then vector loads and stores", &[0xd2a0_0604, 0xd518_1044, 0x3dc0_0000, 0xad00_0400]),
     ];
     for (name, words) in cases {
-        assert_eq!(run_on_a_small_stack(words), Exit::Kicked, "{name}");
+        for jit in [JitMode::Off, JitMode::On, JitMode::Stress] {
+            assert_eq!(run_on_a_small_stack(words, jit), Exit::Kicked, "{name}, {jit:?}");
+        }
     }
 }

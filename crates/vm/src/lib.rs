@@ -15,5 +15,6 @@ mod virtual_machine;
 
 pub use console::{Console, ConsoleStream};
 pub use error::Error;
+pub use soft::JitMode;
 pub use state::{Event, Outcome, State};
 pub use virtual_machine::VirtualMachine;

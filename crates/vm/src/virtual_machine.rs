@@ -13,6 +13,7 @@ use crate::open::{self, Opened};
 use crate::state::Life;
 use crate::sysrq::SysRq;
 use crate::{Console, Error, Event, Outcome, State};
+use soft::JitMode;
 
 /// How long the power button is held. The driver looks at it again a few milliseconds after the press.
 const PRESS: Duration = Duration::from_millis(100);
@@ -45,9 +46,17 @@ impl VirtualMachine {
     /// # Errors
     /// What cannot be opened, by the field that names it, and what this library cannot do.
     pub fn new(config: &config::Machine) -> Result<Self, Error> {
+        Self::with_jit(config, JitMode::On)
+    }
+
+    /// As [`VirtualMachine::new`], with a say in what the software CPU does with hot code: for tests and bug reports.
+    ///
+    /// # Errors
+    /// As [`VirtualMachine::new`].
+    pub fn with_jit(config: &config::Machine, jit: JitMode) -> Result<Self, Error> {
         let Opened { parts, consoles, terminal, kernel_console } = open::machine(config)?;
-        let make_vm = |memory: hv::GuestMemory, cpus: u32| {
-            Ok(Box::new(soft::Vm::new(memory, &soft::Options { cpus })?) as Box<dyn hv::Vm>)
+        let make_vm = move |memory: hv::GuestMemory, cpus: u32| {
+            Ok(Box::new(soft::Vm::new(memory, &soft::Options { cpus, jit })?) as Box<dyn hv::Vm>)
         };
         let machine = Machine::new(parts, Box::new(make_vm));
         let control = machine.control();

@@ -71,8 +71,11 @@ impl Archive {
 mod tests {
     use super::*;
 
-    /// Reads an archive as the kernel does: (name, mode, contents, device) of each entry up to the end marker.
-    fn read(mut archive: &[u8]) -> Vec<(String, u32, Vec<u8>, (u32, u32))> {
+    /// Name, mode, contents and device of an entry.
+    type Entry = (String, u32, Vec<u8>, (u32, u32));
+
+    /// Reads an archive as the kernel does, up to the end marker.
+    fn read(mut archive: &[u8]) -> Vec<Entry> {
         let (mut entries, mut inodes) = (Vec::new(), std::collections::BTreeSet::new());
         loop {
             let (magic, rest) = archive.split_at(6);

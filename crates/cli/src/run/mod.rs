@@ -8,7 +8,7 @@ mod signals;
 use std::path::{Path, PathBuf};
 
 use ::config::Severity;
-use clap::{Args, ValueHint};
+use clap::{Args, ValueEnum, ValueHint};
 use serde_json::json;
 
 use self::attachments::Attachments;
@@ -50,9 +50,34 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "SUITE")]
     suite: Option<String>,
 
+    /// What the software CPU does with hot code; `off` and `stress` are for tests and bug reports.
+    #[arg(long, value_enum, default_value_t = Jit::On)]
+    jit: Jit,
+
     /// At the end, write what the engine counted on each CPU to standard error.
     #[arg(long)]
     stats: bool,
+}
+
+/// What the software CPU does with hot code.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Jit {
+    /// Interpret everything.
+    Off,
+    /// Translate hot code to the host's instructions.
+    On,
+    /// Translate everything before it runs, and leave it as often as possible.
+    Stress,
+}
+
+impl From<Jit> for vm::JitMode {
+    fn from(jit: Jit) -> Self {
+        match jit {
+            Jit::Off => Self::Off,
+            Jit::On => Self::On,
+            Jit::Stress => Self::Stress,
+        }
+    }
 }
 
 /// The arguments that describe a machine.
@@ -151,6 +176,7 @@ pub(crate) fn execute(args: &RunArgs, json: bool) -> Result<(), Failure> {
     let options = session::Options {
         wait_for_client: description.wait_for_client,
         keep_ctrl_c: description.keep_ctrl_c,
+        jit: args.jit.into(),
         stats: args.stats,
         json,
     };

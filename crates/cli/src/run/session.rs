@@ -23,6 +23,8 @@ pub(super) struct Options {
     pub(super) wait_for_client: bool,
     /// The terminal keeps Ctrl-C for us.
     pub(super) keep_ctrl_c: bool,
+    /// What the software CPU does with hot code.
+    pub(super) jit: vm::JitMode,
     /// What the engine counted is told at the end.
     pub(super) stats: bool,
     /// Where the consoles are is told as JSON, a line each.
@@ -43,7 +45,8 @@ enum Event {
 pub(super) fn run(machine: &Machine, options: Options) -> Result<(), Failure> {
     let (tell, events) = mpsc::channel();
     let _signals = listen(tell.clone())?;
-    let vm = VirtualMachine::new(machine).map_err(|error| Failure::new(Status::Host, error.to_string()))?;
+    let vm = VirtualMachine::with_jit(machine, options.jit)
+        .map_err(|error| Failure::new(Status::Host, error.to_string()))?;
     let vm = Arc::new(vm);
     let stdio = connect(machine, &vm, options, &tell)?;
     if options.wait_for_client {

@@ -392,6 +392,11 @@ static BITMASKS: [u64; 8192] = {
     table
 };
 
+/// The logical immediate of `i`, repeated to 64 bits.
+pub(crate) fn logical_immediate(i: Insn) -> u64 {
+    BITMASKS[i.bits(10, 13) as usize]
+}
+
 /// Whether the 64-bit logical immediate of `i` is a sign-extended 32-bit number.
 pub(crate) fn mask_is_short(i: Insn) -> bool {
     let value = BITMASKS[i.bits(10, 13) as usize];

@@ -45,7 +45,7 @@ handlers! {
 /// A mask of the lowest `len` bits, 1 to 64 of them.
 #[inline(always)]
 fn low(len: usize) -> u64 {
-    u64::MAX >> (64 - len & 63)
+    u64::MAX >> ((64 - len) & 63)
 }
 
 /// `immr` and `imms`, when they are allocated: `N` equals `sf`, and 32-bit forms stay below 32.

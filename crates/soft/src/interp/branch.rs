@@ -32,6 +32,11 @@ pub(crate) fn jump(cpu: &mut Cpu, target: u64, budget: u64, fa: u64, fb: u64, fk
     jump_slow(cpu, target, fa, fb, fk)
 }
 
+/// [`jump`] for translated code.
+pub(crate) extern "C" fn jump_to(cpu: &mut Cpu, target: u64, budget: u64, fa: u64, fb: u64, fk: u64) {
+    jump(cpu, target, budget, fa, fb, fk)
+}
+
 /// Leaves the interpreter with `target` as program counter: its page is not in the instruction TLB, or the budget is
 /// spent.
 #[cold]

@@ -125,6 +125,12 @@ impl OpPtr {
         self.get().imm as i32 as i64
     }
 
+    /// The handler.
+    #[inline(always)]
+    pub fn handler(self) -> Handler {
+        self.get().handler
+    }
+
     /// The operation `delta` instructions further in the same page.
     #[inline(always)]
     pub fn offset(self, delta: i64) -> Self {

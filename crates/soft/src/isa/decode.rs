@@ -81,11 +81,6 @@ impl Decoder {
         self.candidates[range].iter().map(|r| *r as usize).find(|r| self.rows[*r].pattern.matches(word))
     }
 
-    /// The row of `word`, if it is an instruction of the table.
-    pub fn row(&self, word: u32) -> Option<&'static Row> {
-        self.find(word).map(|r| self.rows[r])
-    }
-
     /// The operation of `word` at byte `offset` of its page; `None` when it is unallocated.
     pub fn lower(&self, word: u32, offset: u32) -> Option<Op> {
         self.find(word).and_then(|r| match self.rows[r].exec {
@@ -95,6 +90,17 @@ impl Decoder {
             Exec::CallFp(_) => Some(call::op(call::call_fp, r, word)),
             Exec::CallFpFlags(_) => Some(call::op(call::call_fp_flags, r, word)),
         })
+    }
+
+    /// The row of `word` if it is a function that neither reads nor writes the flags, and whether it needs the FP
+    /// and AdvSIMD registers.
+    pub fn callable(&self, word: u32) -> Option<(usize, bool)> {
+        let row = self.find(word)?;
+        match self.rows[row].exec {
+            Exec::Call(_) => Some((row, false)),
+            Exec::CallFp(_) => Some((row, true)),
+            _ => None,
+        }
     }
 
     /// The function of a called row.
@@ -112,7 +118,7 @@ mod tests {
     fn every_row_is_found_by_its_own_value() {
         let decoder = Decoder::get();
         for row in all_rows() {
-            let found = decoder.row(row.pattern.value).expect(row.name);
+            let found = decoder.find(row.pattern.value).map(|r| decoder.rows[r]).expect(row.name);
             assert!(
                 found.pattern.mask.count_ones() >= row.pattern.mask.count_ones(),
                 "{} is hidden by the less specific {}",

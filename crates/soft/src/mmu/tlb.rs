@@ -41,6 +41,9 @@ pub(crate) struct Tlb {
     granule_bits: u8,
 }
 
+/// Offset of the first way in [`Tlb`].
+pub(crate) const FIRST_WAY: usize = std::mem::offset_of!(Tlb, first);
+
 impl Tlb {
     /// An empty TLB.
     pub fn new() -> Self {

@@ -43,13 +43,13 @@ impl Cpu {
     /// Tells the interrupt controller the levels of the timers' interrupts.
     pub(crate) fn update_timers(&mut self) {
         let count = self.shared.count();
-        for n in 0..PPI.len() {
+        for (n, intid) in PPI.into_iter().enumerate() {
             let timer = &mut self.sys.timers[n];
             let level = timer.control & (ENABLE | IMASK) == ENABLE && count >= timer.compare;
             if level != timer.level {
                 timer.level = level;
                 if let Some(gic) = &self.env.gic {
-                    gic.set_ppi(self.index, PPI[n], level);
+                    gic.set_ppi(self.index, intid, level);
                 }
             }
         }

@@ -1,0 +1,109 @@
+//! Tier 1: hot regions translated to the host's instructions.
+//!
+//! A translated region is a handler like any other: it has the interpreter's signature, stands in the operation of
+//! its first word, and ends in a jump to another handler. So the tiers mix freely, and what has no translation is left to
+//! the interpreter. The first look at what is hot is free: where the interpreter pauses because its budget is spent.
+
+#![allow(unsafe_code)]
+
+mod inst;
+mod region;
+#[cfg(target_arch = "x86_64")]
+mod runtime;
+mod sys;
+#[cfg(not(target_arch = "x86_64"))]
+mod untranslated;
+#[cfg(target_arch = "x86_64")]
+mod x64;
+
+#[cfg(not(target_arch = "x86_64"))]
+use untranslated as emitter;
+#[cfg(target_arch = "x86_64")]
+use x64 as emitter;
+
+use region::Region;
+use sys::CodeBuffer;
+
+pub(crate) use emitter::enter;
+
+use crate::code::PagePtr;
+use crate::interp::Handler;
+use crate::vcpu::JitMode;
+
+/// Bytes of translated code of one CPU, emptied and refilled when they are used up.
+const BUFFER_SIZE: usize = 32 << 20;
+/// Pauses at an instruction after which it is translated.
+const HOT: u8 = 2;
+/// [`crate::code::CodePage`]'s heat of an instruction that is translated or cannot be.
+const SETTLED: u8 = u8::MAX;
+
+/// The translator of one CPU.
+pub(crate) struct Jit {
+    buffer: CodeBuffer,
+    /// Code is translated before it has run, and left often ([`JitMode::Stress`]).
+    stress: bool,
+    /// Regions translated, ever.
+    pub translated: u64,
+    /// Times that the buffer was emptied.
+    pub flushes: u64,
+}
+
+impl Jit {
+    /// A translator, unless `mode` wants none or there is no emitter for this host.
+    ///
+    /// # Errors
+    /// When this host does not let a program have executable memory.
+    pub fn new(mode: JitMode) -> std::io::Result<Option<Self>> {
+        if mode == JitMode::Off || !emitter::AVAILABLE {
+            return Ok(None);
+        }
+        let stress = mode == JitMode::Stress;
+        Ok(Some(Self { buffer: CodeBuffer::new(BUFFER_SIZE)?, stress, translated: 0, flushes: 0 }))
+    }
+
+    /// The budget of the next stretch under stress: none, or few branches.
+    pub fn stress_budget(&mut self) -> Option<u64> {
+        self.stress.then_some(self.translated % 3)
+    }
+
+    /// Bytes of translated code.
+    pub fn used(&self) -> usize {
+        self.buffer.used()
+    }
+
+    /// Takes note of a pause at word `index` of `page`, and translates what is there when it is hot. `false`: there is
+    /// no room, and the caller has to drop all regions and call [`Jit::clear`] first.
+    ///
+    /// Called while no translated code runs.
+    pub fn sample(&mut self, page: PagePtr, index: usize) -> bool {
+        let heat = page.heat(index);
+        if *heat == SETTLED {
+            return true;
+        }
+        *heat += 1;
+        if *heat < HOT && !self.stress {
+            return true;
+        }
+        *heat = SETTLED;
+        let Some(code) = Region::of(page, index, self.stress).and_then(|region| emitter::translate(&region, page))
+        else {
+            return true;
+        };
+        let Some(at) = self.buffer.append(&code) else {
+            *page.heat(index) = HOT - 1;
+            return false;
+        };
+        self.translated += 1;
+        // SAFETY: the code follows the handlers' calling convention (see `x64`) and stays where it is until `clear`,
+        // before which all regions are dropped.
+        let handler = unsafe { std::mem::transmute::<*const u8, Handler>(at) };
+        page.install(index, handler);
+        true
+    }
+
+    /// Empties the buffer after all regions were dropped.
+    pub fn clear(&mut self) {
+        self.flushes += 1;
+        self.buffer.clear();
+    }
+}

@@ -1,0 +1,18 @@
+//! The emitter of hosts that have none: everything is interpreted.
+
+use super::region::Region;
+use crate::code::PagePtr;
+use crate::cpu::Cpu;
+use crate::interp::OpPtr;
+
+/// Nothing is translated.
+pub(super) const AVAILABLE: bool = false;
+
+pub(super) fn translate(_: &Region, _: PagePtr) -> Option<Vec<u8>> {
+    None
+}
+
+/// Runs the interpreter from `op` until something leaves.
+pub(crate) fn enter(cpu: &mut Cpu, op: OpPtr, budget: u64, (fa, fb, fk): (u64, u64, u64)) {
+    op.go(cpu, budget, fa, fb, fk);
+}

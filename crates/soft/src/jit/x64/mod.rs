@@ -1,0 +1,491 @@
+//! The emitter for x86-64: a region to machine code.
+//!
+//! Convention inside a region: RBP is the CPU, R15 the budget, RAX, RCX and RDX are scratch; the ten other registers
+//! hold the guest registers that the region uses most. Everything else is in memory. A region is entered and left with
+//! the interpreter's calling convention; registers that C would preserve need not be, for [`enter`] keeps them.
+//!
+//! Flags: each setter leaves them in the host's flags for the instruction right behind it, and stores the lazy form
+//! ([`crate::interp::flags`]) in [`Cpu::flags`] unless it is overwritten before anything could look.
+
+// The assembler's macro converts register numbers that are of the right type already.
+#![allow(clippy::useless_conversion)]
+
+mod access;
+mod alu;
+mod flow;
+
+use std::collections::BTreeMap;
+use std::mem::offset_of;
+
+use dynasmrt::x64::X64Relocation;
+use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
+
+use super::inst::{Access, Address, Inst, Operand};
+use super::region::{Region, Slot, near_target};
+use crate::code::PagePtr;
+use crate::cpu::{Cpu, DISCARD, XZR};
+use crate::interp::{Handler, OpPtr, flags};
+
+pub(super) const RAX: u8 = 0;
+pub(super) const RCX: u8 = 1;
+pub(super) const RDX: u8 = 2;
+/// Registers for guest registers.
+const POOL: [u8; 10] = [3, 12, 13, 14, 6, 7, 8, 9, 10, 11];
+/// Guest registers as [`Cpu::x`] numbers them: X0..X30, SP, XZR, nowhere.
+const GUEST_REGS: usize = 34;
+
+/// What the host's flags, or the stored lazy flags, are those of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// `a - b`; the host's carry is the complement of the guest's.
+    Sub,
+    /// `a + b`.
+    Add,
+    /// A logical result: carry and overflow are clear.
+    Logic,
+}
+
+/// A stub behind the region: a slow access, to be carried out by a call.
+struct Slow {
+    entry: DynamicLabel,
+    back: DynamicLabel,
+    slot: Slot,
+}
+
+pub(super) struct Emitter<'a> {
+    asm: VecAssembler<X64Relocation>,
+    region: &'a Region,
+    page: PagePtr,
+    /// Host register of each guest register that has one.
+    map: [Option<u8>; GUEST_REGS],
+    /// Guest registers with a host register that the region writes.
+    written: Vec<u8>,
+    /// Label of each slot, by index of its word.
+    labels: BTreeMap<usize, DynamicLabel>,
+    /// Stubs that leave to a word of the page.
+    exits: BTreeMap<usize, DynamicLabel>,
+    /// Stubs that pause at a word of the page.
+    pauses: BTreeMap<usize, DynamicLabel>,
+    slow: Vec<Slow>,
+    /// Returns from the region after a call trapped.
+    trapped: DynamicLabel,
+    host_flags: Option<Kind>,
+    stored_flags: Option<Kind>,
+}
+
+/// This host has an emitter.
+pub(super) const AVAILABLE: bool = true;
+
+/// Translates `region` of `page`; `None` when its first instruction has no translation.
+pub(super) fn translate(region: &Region, page: PagePtr) -> Option<Vec<u8>> {
+    let mut emitter = Emitter::new(region, page);
+    let head = region.slots.iter().find(|s| s.index == region.head)?;
+    if head.inst == Inst::Other && !emitter.is_called(head.word) {
+        return None;
+    }
+    emitter.region();
+    emitter.asm.finalize().ok()
+}
+
+/// Offset in [`Cpu`] of guest register `g`.
+fn reg_offset(g: u8) -> i32 {
+    offset_of!(Cpu, x) as i32 + i32::from(g) * 8
+}
+
+/// Offset in [`Cpu`] of lazy flag value `n`.
+pub(super) fn flag_offset(n: i32) -> i32 {
+    offset_of!(Cpu, flags) as i32 + n * 8
+}
+
+impl<'a> Emitter<'a> {
+    fn new(region: &'a Region, page: PagePtr) -> Self {
+        let mut asm = VecAssembler::new(0);
+        let labels = region.slots.iter().map(|s| (s.index, asm.new_dynamic_label())).collect();
+        let trapped = asm.new_dynamic_label();
+        let (map, written) = assign_registers(region);
+        Self {
+            asm,
+            region,
+            page,
+            map,
+            written,
+            labels,
+            exits: BTreeMap::new(),
+            pauses: BTreeMap::new(),
+            slow: Vec::new(),
+            trapped,
+            host_flags: None,
+            stored_flags: None,
+        }
+    }
+
+    fn region(&mut self) {
+        let region = self.region;
+        dynasm!(self.asm
+            ; .arch x64
+            ; mov rbp, rdi
+            ; mov r15, rdx
+            ; mov QWORD [rbp + flag_offset(0)], rcx
+            ; mov QWORD [rbp + flag_offset(1)], r8
+            ; mov QWORD [rbp + flag_offset(2)], r9
+        );
+        self.load_mapped();
+        let head = self.labels[&region.head];
+        dynasm!(self.asm ; .arch x64 ; jmp =>head);
+        for (at, slot) in region.slots.iter().enumerate() {
+            if region.is_target(slot.index) {
+                self.host_flags = None;
+                self.stored_flags = None;
+            }
+            let label = self.labels[&slot.index];
+            dynasm!(self.asm ; .arch x64 ; =>label);
+            let falls_through = self.slot(at);
+            let next = region.slots.get(at + 1).map(|s| s.index);
+            if falls_through && next != Some(slot.index + 1) {
+                let exit = self.exit(slot.index + 1);
+                dynasm!(self.asm ; .arch x64 ; jmp =>exit);
+            }
+        }
+        self.stubs();
+    }
+
+    /// Emits one instruction; whether control may reach the next word.
+    fn slot(&mut self, at: usize) -> bool {
+        let slot = self.region.slots[at];
+        match slot.inst {
+            Inst::Branch { .. }
+            | Inst::BranchCond { .. }
+            | Inst::BranchZero { .. }
+            | Inst::BranchBit { .. }
+            | Inst::BranchRegister { .. } => self.branch(slot),
+            Inst::Access(access) => {
+                self.access(slot, access);
+                true
+            }
+            Inst::Other => self.other(slot),
+            _ => {
+                let keep = self.flags_are_seen(at);
+                self.compute(slot.inst, keep);
+                true
+            }
+        }
+    }
+
+    /// Whether flags that slot `at` sets can be seen in [`Cpu::flags`]: not when a setter follows with nothing between
+    /// that could fault, leave, or read them from there.
+    fn flags_are_seen(&self, at: usize) -> bool {
+        for (a, b) in self.region.slots[at..].iter().zip(&self.region.slots[at + 1..]) {
+            let selects = matches!(b.inst, Inst::Select { .. } | Inst::CondCompare { .. });
+            if b.index != a.index + 1 || self.region.is_target(b.index) || !b.inst.is_pure() || selects {
+                return true;
+            }
+            if b.inst.sets_flags() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// An instruction without a translation: called, or left to the interpreter.
+    fn other(&mut self, slot: Slot) -> bool {
+        self.host_flags = None;
+        let decoder = crate::isa::decode::Decoder::get();
+        let Some((row, fp)) = decoder.callable(slot.word) else {
+            let exit = self.exit(slot.index);
+            dynasm!(self.asm ; .arch x64 ; jmp =>exit);
+            return false;
+        };
+        let target = if fp {
+            super::runtime::call_fp_row as *const () as usize
+        } else {
+            super::runtime::call_row as *const () as usize
+        };
+        self.store_written();
+        let trapped = self.trapped;
+        dynasm!(self.asm
+            ; .arch x64
+            ; mov rdi, rbp
+            ; mov esi, row as i32
+            ; mov edx, slot.word as i32
+            ; mov ecx, slot.index as i32 * 4
+            ; mov rax, QWORD target as i64
+            ; sub rsp, 8
+            ; call rax
+            ; add rsp, 8
+            ; test al, al
+            ; jz =>trapped
+        );
+        self.load_mapped();
+        true
+    }
+
+    fn is_called(&self, word: u32) -> bool {
+        crate::isa::decode::Decoder::get().callable(word).is_some()
+    }
+
+    // ---- guest registers ----
+
+    /// Loads every guest register that has a host register.
+    fn load_mapped(&mut self) {
+        for g in 0..GUEST_REGS as u8 {
+            if let Some(host) = self.map[g as usize] {
+                dynasm!(self.asm ; .arch x64 ; mov Rq(host), QWORD [rbp + reg_offset(g)]);
+            }
+        }
+    }
+
+    /// Stores every guest register that has a host register and is written in the region.
+    fn store_written(&mut self) {
+        for at in 0..self.written.len() {
+            let g = self.written[at];
+            let host = self.map[g as usize].expect("written registers are mapped ones");
+            dynasm!(self.asm ; .arch x64 ; mov QWORD [rbp + reg_offset(g)], Rq(host));
+        }
+    }
+
+    /// A host register with the value of `g`: its own, or `scratch`. Leaves the flags alone.
+    pub(super) fn src(&mut self, g: u8, scratch: u8) -> u8 {
+        match self.map[g as usize] {
+            Some(host) => host,
+            None if g as usize == XZR => {
+                dynasm!(self.asm ; .arch x64 ; mov Rd(scratch), 0);
+                scratch
+            }
+            None => {
+                dynasm!(self.asm ; .arch x64 ; mov Rq(scratch), QWORD [rbp + reg_offset(g)]);
+                scratch
+            }
+        }
+    }
+
+    /// The value of `g` in `scratch` itself. Leaves the flags alone.
+    pub(super) fn copy(&mut self, g: u8, scratch: u8) {
+        let host = self.src(g, scratch);
+        if host != scratch {
+            dynasm!(self.asm ; .arch x64 ; mov Rq(scratch), Rq(host));
+        }
+    }
+
+    /// The host register in which to compute `g`: its own, or RAX.
+    pub(super) fn dst(&self, g: u8) -> u8 {
+        self.map[g as usize].unwrap_or(RAX)
+    }
+
+    /// Makes `host` the value of `g`. Leaves the flags alone.
+    pub(super) fn put(&mut self, g: u8, host: u8) {
+        match self.map[g as usize] {
+            Some(own) if own == host => {}
+            Some(own) => dynasm!(self.asm ; .arch x64 ; mov Rq(own), Rq(host)),
+            None if g as usize == DISCARD => {}
+            None => dynasm!(self.asm ; .arch x64 ; mov QWORD [rbp + reg_offset(g)], Rq(host)),
+        }
+    }
+
+    // ---- stubs ----
+
+    /// The stub that leaves to word `index`.
+    fn exit(&mut self, index: usize) -> DynamicLabel {
+        let asm = &mut self.asm;
+        *self.exits.entry(index).or_insert_with(|| asm.new_dynamic_label())
+    }
+
+    /// The stub that pauses at word `index`.
+    fn pause(&mut self, index: usize) -> DynamicLabel {
+        let asm = &mut self.asm;
+        *self.pauses.entry(index).or_insert_with(|| asm.new_dynamic_label())
+    }
+
+    /// The arguments of a handler, but for RSI.
+    fn arguments(&mut self) {
+        dynasm!(self.asm
+            ; .arch x64
+            ; mov rdi, rbp
+            ; mov rdx, r15
+            ; mov rcx, QWORD [rbp + flag_offset(0)]
+            ; mov r8, QWORD [rbp + flag_offset(1)]
+            ; mov r9, QWORD [rbp + flag_offset(2)]
+        );
+    }
+
+    fn stubs(&mut self) {
+        for slow in std::mem::take(&mut self.slow) {
+            self.slow_stub(&slow);
+        }
+        for (index, label) in std::mem::take(&mut self.exits) {
+            dynasm!(self.asm ; .arch x64 ; =>label);
+            self.store_written();
+            self.arguments();
+            let op = self.op_address(index);
+            dynasm!(self.asm ; .arch x64 ; mov rsi, QWORD op ; jmp QWORD [rsi]);
+        }
+        for (index, label) in std::mem::take(&mut self.pauses) {
+            dynasm!(self.asm ; .arch x64 ; =>label);
+            self.store_written();
+            self.arguments();
+            let op = self.op_address(index);
+            let pause = crate::interp::pause as Handler as usize as i64;
+            dynasm!(self.asm ; .arch x64 ; mov rsi, QWORD op ; mov rax, QWORD pause ; jmp rax);
+        }
+        let trapped = self.trapped;
+        dynasm!(self.asm ; .arch x64 ; =>trapped ; ret);
+    }
+
+    fn slow_stub(&mut self, slow: &Slow) {
+        let entry = slow.entry;
+        dynasm!(self.asm ; .arch x64 ; =>entry);
+        self.store_written();
+        let (trapped, back) = (self.trapped, slow.back);
+        let target = super::runtime::slow_access as *const () as usize as i64;
+        dynasm!(self.asm
+            ; .arch x64
+            ; mov rdi, rbp
+            ; mov esi, slow.slot.word as i32
+            ; mov edx, slow.slot.index as i32 * 4
+            ; mov rax, QWORD target
+            ; sub rsp, 8
+            ; call rax
+            ; add rsp, 8
+            ; test al, al
+            ; jz =>trapped
+        );
+        self.load_mapped();
+        dynasm!(self.asm ; .arch x64 ; jmp =>back);
+    }
+
+    /// The address of the operation of word `index`.
+    fn op_address(&self, index: usize) -> i64 {
+        self.page.op_at(index).0 as usize as i64
+    }
+}
+
+/// Calls `f` with each guest register of `inst` and whether it is written.
+fn registers(inst: Inst, mut f: impl FnMut(u8, bool)) {
+    let operand = |operand: Operand, f: &mut dyn FnMut(u8, bool)| match operand {
+        Operand::Imm(_) => {}
+        Operand::Shifted { m, .. } | Operand::Extended { m, .. } => f(m, false),
+    };
+    match inst {
+        Inst::AddSub { d, n, operand: o, .. } | Inst::Logical { d, n, operand: o, .. } => {
+            operand(o, &mut f);
+            f(n, false);
+            f(d, true);
+        }
+        Inst::Const { d, .. } | Inst::PageRelative { d, .. } => f(d, true),
+        Inst::Movk { d, .. } => f(d, true),
+        Inst::Extract { d, n, .. }
+        | Inst::Deposit { d, n, .. }
+        | Inst::Insert { d, n, .. }
+        | Inst::Reverse { d, n, .. } => {
+            f(n, false);
+            f(d, true);
+        }
+        Inst::ExtractPair { d, n, m, .. }
+        | Inst::Select { d, n, m, .. }
+        | Inst::MulHigh { d, n, m, .. }
+        | Inst::ShiftVar { d, n, m, .. } => {
+            f(n, false);
+            f(m, false);
+            f(d, true);
+        }
+        Inst::CondCompare { n, operand: o, .. } => {
+            operand(o, &mut f);
+            f(n, false);
+        }
+        Inst::MulAdd { d, n, m, a, .. } | Inst::MulAddLong { d, n, m, a, .. } => {
+            f(n, false);
+            f(m, false);
+            f(a, false);
+            f(d, true);
+        }
+        Inst::Access(a) => access_registers(a, &mut f),
+        Inst::BranchZero { n, .. } | Inst::BranchBit { n, .. } | Inst::BranchRegister { n, link: false } => f(n, false),
+        Inst::BranchRegister { n, link: true } => {
+            f(n, false);
+            f(30, true);
+        }
+        Inst::Branch { link: true, .. } => f(30, true),
+        Inst::Nop | Inst::Other | Inst::Branch { .. } | Inst::BranchCond { .. } => {}
+    }
+}
+
+fn access_registers(access: Access, f: &mut dyn FnMut(u8, bool)) {
+    match access.address {
+        Address::Offset { n, .. } => f(n, false),
+        Address::Post { n, .. } | Address::Pre { n, .. } => f(n, true),
+        Address::Index { n, m, .. } => {
+            f(n, false);
+            f(m, false);
+        }
+    }
+    if !matches!(access.transfer, super::inst::Transfer::Vector { .. }) {
+        f(access.t, access.load);
+        if let Some(t2) = access.t2 {
+            f(t2, access.load);
+        }
+    }
+}
+
+/// Gives host registers to the guest registers that are used most, uses in loops counting more.
+fn assign_registers(region: &Region) -> ([Option<u8>; GUEST_REGS], Vec<u8>) {
+    let mut depth = vec![0u32; region.slots.len()];
+    for slot in &region.slots {
+        if let Some(target) = near_target(slot.index, slot.inst)
+            && target <= slot.index
+            && region.contains(target)
+        {
+            for (at, other) in region.slots.iter().enumerate() {
+                if (target..=slot.index).contains(&other.index) {
+                    depth[at] = (depth[at] + 1).min(3);
+                }
+            }
+        }
+    }
+    let mut weight = [0u64; GUEST_REGS];
+    let mut is_written = [false; GUEST_REGS];
+    for (slot, depth) in region.slots.iter().zip(&depth) {
+        registers(slot.inst, |g, write| {
+            weight[g as usize] += 1 << (3 * depth);
+            is_written[g as usize] |= write;
+        });
+    }
+    (weight[XZR], weight[DISCARD]) = (0, 0);
+    let mut order: Vec<u8> = (0..GUEST_REGS as u8).filter(|g| weight[*g as usize] > 1).collect();
+    order.sort_by_key(|g| std::cmp::Reverse(weight[*g as usize]));
+    let mut map = [None; GUEST_REGS];
+    for (g, host) in order.iter().zip(POOL) {
+        map[*g as usize] = Some(host);
+    }
+    let written = (0..GUEST_REGS as u8).filter(|g| map[*g as usize].is_some() && is_written[*g as usize]).collect();
+    (map, written)
+}
+
+/// Runs the interpreter, and through it translated code, from `op` until something leaves: a call that preserves the
+/// registers which translated code does not.
+pub(crate) fn enter(cpu: &mut Cpu, op: OpPtr, budget: u64, (fa, fb, fk): (u64, u64, u64)) {
+    let handler = op.handler();
+    // SAFETY: a handler is called by C's convention with its arguments; what it or translated code behind it may change
+    // beyond C's convention is saved here or declared.
+    unsafe {
+        std::arch::asm!(
+            "push rbx",
+            "push rbp",
+            "call {handler}",
+            "pop rbp",
+            "pop rbx",
+            handler = in(reg) handler as usize,
+            in("rdi") std::ptr::from_mut(cpu),
+            in("rsi") op.0,
+            in("rdx") budget,
+            in("rcx") fa,
+            in("r8") fb,
+            in("r9") fk,
+            out("r12") _,
+            out("r13") _,
+            out("r14") _,
+            out("r15") _,
+            clobber_abi("C"),
+        );
+    }
+}
+
+const _: () = assert!(flags::SUB == 0 && flags::ADD == 1 && flags::NZCV == 2, "the emitter writes these as numbers");
