@@ -1,0 +1,14 @@
+//! Debian's own kernels on the command as a user runs it. The kernels come through the fetcher of `russet run debian`,
+//! so that the first run needs Debian's mirror; what it fetched stays in the user's cache.
+
+mod boot;
+mod console;
+mod disks;
+mod ends;
+mod machine;
+mod network;
+mod userland;
+
+/// The fetcher is a part of the `russet` command, which is no library.
+#[path = "../../src/debian/mod.rs"]
+mod debian;

@@ -1,0 +1,119 @@
+//! The network that every machine has: an address, names, and connections outward.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::thread;
+use std::time::Duration;
+
+use crate::machine::{Machine, debian};
+
+/// The address of this host that its own guests may reach: not loopback. Nothing is sent.
+fn address() -> Ipv4Addr {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+    socket.connect((Ipv4Addr::new(198, 51, 100, 1), 9)).expect("these tests need a network");
+    match socket.local_addr().unwrap() {
+        SocketAddr::V4(address) if !address.ip().is_loopback() => *address.ip(),
+        other => panic!("this host has no address but {other}"),
+    }
+}
+
+/// Serves `body` over HTTP, for as long as the test runs.
+fn serve(at: Ipv4Addr, body: Vec<u8>) -> SocketAddr {
+    let listener = TcpListener::bind((at, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            let mut request = Vec::new();
+            let mut byte = [0];
+            while !request.ends_with(b"\r\n\r\n") && connection.read(&mut byte).unwrap_or(0) == 1 {
+                request.push(byte[0]);
+            }
+            let head = format!("HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+            // The guest may hang up when it likes.
+            let _ = connection.write_all(head.as_bytes()).and_then(|()| connection.write_all(&body));
+        }
+    });
+    address
+}
+
+/// Boots, and waits for the lease.
+fn connected() -> (Machine, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut machine = Machine::shell(&mut debian(folder.path(), &[]));
+    machine
+        .sh("n=0; until [ -s /etc/resolv.conf ] || [ $n -ge 300 ]; do sleep 0.1; n=$((n + 1)); done; [ $n -lt 300 ]");
+    (machine, folder)
+}
+
+#[test]
+fn the_guest_gets_a_lease_and_fetches_over_http() {
+    let body: Vec<u8> = (0..3_000_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("body"), &body).unwrap();
+    let sum = std::process::Command::new("sha256sum").arg(folder.path().join("body")).output().unwrap();
+    let sum = String::from_utf8(sum.stdout).unwrap().split_whitespace().next().unwrap().to_owned();
+    let server = serve(address(), body);
+
+    let (mut machine, _folder) = connected();
+    let lease = machine.sh("ip -4 addr show eth0; ip route; cat /etc/resolv.conf");
+    for wanted in ["inet 192.168.64.", "default via 192.168.64.1 dev eth0", "nameserver 192.168.64.1"] {
+        assert!(lease.contains(wanted), "{wanted}: {lease}");
+    }
+    machine.sh("ping -c 1 -W 10 192.168.64.1");
+    for _ in 0..2 {
+        assert_eq!(machine.sh(&format!("wget -q -O - http://{server}/ | sha256sum")), format!("{sum}  -\n"));
+    }
+    machine.power_off();
+}
+
+#[test]
+fn the_hosts_loopback_is_out_of_reach() {
+    let server = serve(Ipv4Addr::LOCALHOST, b"secret".to_vec());
+    let (mut machine, _folder) = connected();
+    // Through the gateway, by its own address and by routing what should never leave a host.
+    let port = server.port();
+    machine.sh("ip addr del 127.0.0.1/8 dev lo; ip route del local 127.0.0.0/8 table local; sysctl -wq net.ipv4.conf.all.route_localnet=1 net.ipv4.conf.eth0.route_localnet=1; ip route add 127.0.0.1 via 192.168.64.1; true");
+    for host in ["192.168.64.1", "127.0.0.1", "0.0.0.0"] {
+        let (said, status) = machine.status_of(&format!("timeout 5 wget -q -O - http://{host}:{port}/ 2>&1"));
+        assert!(status != 0 && !said.contains("secret"), "{host}: {said}");
+    }
+    machine.power_off();
+}
+
+/// What a name server says to a question for an IPv4 address: its response code (RFC 1035, 4.1.1).
+fn ask(server: Ipv4Addr, name: &str) -> Option<u8> {
+    // Number 1, recursion desired, one question.
+    let mut query = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.split('.') {
+        query.push(label.len() as u8);
+        query.extend(label.bytes());
+    }
+    query.extend([0, 0, 1, 0, 1]);
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+    let mut answer = [0; 1500];
+    (0..3).find_map(|_| {
+        socket.send_to(&query, (server, 53)).ok()?;
+        let length = socket.recv(&mut answer).ok()?;
+        (length >= 12 && answer[..2] == query[..2]).then_some(answer[3] & 15)
+    })
+}
+
+/// The answers of the guest's name server are those of the host's.
+#[test]
+fn names_are_asked_of_the_hosts_name_server() {
+    let configuration = std::fs::read_to_string("/etc/resolv.conf").unwrap();
+    let mut servers = configuration.lines().filter_map(|line| line.strip_prefix("nameserver ")?.trim().parse().ok());
+    let server: Ipv4Addr = servers.next().expect("these tests need a name server with an IPv4 address");
+    let (mut machine, _folder) = connected();
+    for name in ["debian.org", "no-such-name.invalid"] {
+        let (said, status) = machine.status_of(&format!("nslookup -type=a {name}. 2>&1"));
+        match ask(server, name) {
+            Some(0) => assert!(status == 0 && said.contains(&format!("Name:\t{name}")), "{said}"),
+            Some(3) => assert!(status != 0 && said.contains("NXDOMAIN"), "{said}"),
+            other => assert!(status != 0, "the host got {other:?}, the guest {said}"),
+        }
+    }
+    machine.power_off();
+}
