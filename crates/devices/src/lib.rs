@@ -9,9 +9,9 @@ pub(crate) mod contract;
 pub mod gic;
 pub mod irq;
 pub mod pci;
-pub mod pl061;
 pub mod pl011;
 pub mod pl031;
+pub mod pl061;
 pub mod regs;
 pub mod virtio;
 
