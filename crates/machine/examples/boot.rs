@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut machine = Machine::new(
         parts,
         Box::new(|memory, cpus| {
-            Ok(Box::new(soft::Vm::new(memory, &soft::Options { cpus })?) as Box<dyn hv::Vm>)
+            Ok(Box::new(soft::Vm::new(memory, &soft::Options { cpus, jit: soft::JitMode::On })?) as Box<dyn hv::Vm>)
         }),
     );
     let started = std::time::Instant::now();
