@@ -2,6 +2,7 @@
 
 mod arrows;
 mod files;
+mod licences;
 
 use std::process::Command;
 
@@ -38,6 +39,9 @@ pub(crate) fn run() -> Result<()> {
     }
     let metadata = output(shell::cargo().args(["metadata", "--no-deps", "--format-version=1"]))?;
     arrows::check(&serde_json::from_str(&metadata)?, &mut findings);
+    let metadata = output(shell::cargo().args(["metadata", "--locked", "--format-version=1"]))?;
+    let allowed = licences::allowed(&std::fs::read_to_string(shell::workspace().join("deny.toml"))?)?;
+    licences::check(&serde_json::from_str(&metadata)?, &allowed, &mut findings);
 
     findings.sort();
     findings.iter().for_each(|f| say(&format!("{}: {}", f.place, f.text)));
