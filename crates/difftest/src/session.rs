@@ -5,7 +5,7 @@ use crate::ours::Ours;
 use crate::reference::Reference;
 use crate::report::difference;
 use crate::{BATCH, Case, Rng, Stop};
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use soft::JitMode;
 use soft::isa::Row;
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,6 +94,39 @@ pub fn run(options: &Options) -> Result<Summary> {
         if !options.unlisted {
             summary.never_ran.extend(rows.iter().map(|row| row.name).filter(|name| !ran.contains(name)));
         }
+    }
+    Ok(summary)
+}
+
+/// Words that were once wrong, a line for each.
+const REGRESSIONS: &str = include_str!("regressions.txt");
+/// States from which each of them runs.
+const STATES: usize = BATCH;
+
+/// Runs the words that were once wrong.
+///
+/// # Errors
+/// As [`run`], and if a line of the list is malformed.
+pub fn run_regressions(jit: JitMode) -> Result<Summary> {
+    let lines = REGRESSIONS.lines().map(|l| l.split('#').next().unwrap_or_default().trim()).filter(|l| !l.is_empty());
+    let mut words: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+    for line in lines {
+        let mut fields = line.split_whitespace();
+        let (Some(cpu), Some(word)) = (fields.next(), fields.next()) else { bail!("`{line}` names no CPU and word") };
+        let cpu = match cpu {
+            "base" => BASE_CPU,
+            "later" => LATER_CPU,
+            _ => bail!("`{line}` begins neither with base nor with later"),
+        };
+        words.entry(cpu).or_default().push(u32::from_str_radix(word, 16)?);
+    }
+    let mut summary = Summary::default();
+    let mut ours = Ours::start(1, jit)?;
+    for (cpu, words) in words {
+        let mut reference = Reference::start(cpu)?;
+        let mut rng = Rng::new(1);
+        let mut make = |k: usize| generate::case_of(&mut rng, "regression", words[k % words.len()]);
+        compare(&mut make, STATES * words.len(), &mut reference, &mut ours, &mut summary)?;
     }
     Ok(summary)
 }

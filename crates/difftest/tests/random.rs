@@ -2,7 +2,7 @@
 
 #![allow(clippy::print_stderr, reason = "a test says why it was skipped")]
 
-use difftest::session::{Options, run};
+use difftest::session::{Options, Summary, run, run_regressions};
 use soft::JitMode;
 use std::process::{Command, Stdio};
 
@@ -10,18 +10,30 @@ fn installed(tool: &str) -> bool {
     Command::new(tool).arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-fn check(length: usize, count: usize, repeat: u32, unlisted: bool, jit: JitMode) {
+/// Whether both sides can be built here.
+fn ready() -> bool {
     for tool in ["qemu-aarch64", "aarch64-linux-gnu-gcc"] {
         if !installed(tool) {
             assert!(std::env::var_os("CI").is_none(), "{tool} is not installed");
             eprintln!("skipped: there is no {tool}");
-            return;
+            return false;
         }
+    }
+    true
+}
+
+fn assert_equal(summary: &Summary) {
+    let text: Vec<_> = summary.different.values().map(|(count, first)| format!("{count} times {first}")).collect();
+    assert!(text.is_empty(), "our CPU differs from the reference\n{}", text.join("\n"));
+}
+
+fn check(length: usize, count: usize, repeat: u32, unlisted: bool, jit: JitMode) {
+    if !ready() {
+        return;
     }
     let summary =
         run(&Options { seed: 1, count, length, rows: Vec::new(), repeat, unlisted, jit }).expect("both sides run");
-    let text: Vec<_> = summary.different.values().map(|(count, first)| format!("{count} times {first}")).collect();
-    assert!(text.is_empty(), "our CPU differs from the reference\n{}", text.join("\n"));
+    assert_equal(&summary);
     if length == 1 {
         assert_eq!(summary.never_ran, Vec::<&str>::new(), "rows of which no case ran to its end");
     }
@@ -55,4 +67,13 @@ fn translated_instructions_do_what_the_reference_does() {
 #[test]
 fn translated_sequences_do_what_the_reference_does() {
     check(8, 30_000, 1, false, JitMode::Stress);
+}
+
+#[test]
+fn what_was_once_wrong_stays_right() {
+    if ready() {
+        for jit in [JitMode::Off, JitMode::Stress] {
+            assert_equal(&run_regressions(jit).expect("both sides run"));
+        }
+    }
 }
