@@ -28,6 +28,9 @@ pub(crate) struct Options {
     /// The russet to measure, instead of one built now
     #[arg(long)]
     russet: Option<PathBuf>,
+    /// What russet does with hot code: off, on or stress
+    #[arg(long, default_value = "on")]
+    jit: String,
     /// Only this emulator
     #[arg(long, value_enum)]
     only: Option<Emulator>,
@@ -97,7 +100,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             shell::say(&format!("{name}: run {run} of {}", options.runs));
             // In turn, so that both see the same weather.
             if wants(Emulator::Russet) {
-                ours.push(once(russet_command(&russet, &guest.kernel, &initrd, command_line), "russet")?);
+                ours.push(once(russet_command(&russet, &guest.kernel, &initrd, command_line, &options.jit), "russet")?);
             }
             if wants(Emulator::Qemu) {
                 theirs.push(once(qemu_command(&guest.kernel, &initrd, command_line), "qemu-system-aarch64")?);
@@ -125,11 +128,11 @@ fn build() -> Result<PathBuf> {
 }
 
 /// The machine that QEMU's options below describe: one CPU, a PL011 on standard output, nothing else.
-fn russet_command(russet: &Path, kernel: &Path, initrd: &Path, command_line: &str) -> Command {
+fn russet_command(russet: &Path, kernel: &Path, initrd: &Path, command_line: &str, jit: &str) -> Command {
     let (kernel, initrd) = (kernel.display(), initrd.display());
     let loader = format!("linux,kernel=\"{kernel}\",initrd=\"{initrd}\",cmdline=\"{command_line}\"");
     let mut command = Command::new(russet);
-    command.args(["run", "--engine", "soft", "--bootloader", &loader]);
+    command.args(["run", "--engine", "soft", "--jit", jit, "--bootloader", &loader]);
     command.args(["--cpus", "1", "--memory", MEMORY_MIB, "--device", "pl011,stdio"]);
     command
 }
