@@ -87,7 +87,7 @@ pub fn drive(device: Arc<dyn VirtioDevice>, ops: Vec<Op>, mut host: impl FnMut(u
                     let flags = u16::from(i < last)
                         | u16::from(buffer.writable) << 1
                         | u16::from(buffer.flags & 7 & buffer.flags >> 4);
-                    let next = i as u16 + 1 ^ u16::from(buffer.next >> 3 & buffer.next);
+                    let next = (i as u16 + 1) ^ u16::from(buffer.next >> 3 & buffer.next);
                     driver.ring(index).write_descriptor(table, i as u16, (addr, len, flags, next));
                     count += 1;
                 }

@@ -15,7 +15,7 @@ impl HostFacts for Host {
         Some(4096)
     }
     fn file(&self, path: &Path) -> FileKind {
-        if path.as_os_str().len() % 2 == 0 { FileKind::File { writable: true } } else { FileKind::Missing }
+        if path.as_os_str().len().is_multiple_of(2) { FileKind::File { writable: true } } else { FileKind::Missing }
     }
 }
 

@@ -98,7 +98,7 @@ fuzz_target!(|ops: Vec<Op>| {
                     3 => REDIST + 0x70,
                     _ => REDIST + 0x78,
                 };
-                let value = bits & !0xffff_ffff_f000 | RAM + u64::from(page % 16) * 0x1000;
+                let value = bits & !0xffff_ffff_f000 | (RAM + u64::from(page % 16) * 0x1000);
                 bus.write(at, &value.to_le_bytes());
             }
             Op::Memory { at, data } => {
