@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{IoSlice, IoSliceMut};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use block::{Caching, Disk, Error, RawDisk, RawOptions, SyncMode, contract};
@@ -88,6 +88,8 @@ fn more_slices_than_one_system_call_takes() {
 #[cfg(target_os = "linux")]
 #[test]
 fn discard_and_zeroes_with_unmap_give_space_back_and_zeroes_without_keep_it() {
+    use std::os::unix::fs::MetadataExt;
+
     let (_dir, path) = image(4 * MIB);
     let disk = open(&path);
     let blocks = || fs::metadata(&path).unwrap().blocks() * 512;
