@@ -13,6 +13,8 @@
 //! | `shared` | what CPUs share: signals, broadcast maintenance, power, clock |
 //! | `vcpu` | the run loop behind [`hv::Vcpu`] |
 
+#![cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "no emitter on this host uses what is for them"))]
+
 pub mod cpu;
 pub mod isa;
 pub mod trap;
