@@ -67,7 +67,7 @@ PATH="$PATH:/usr/sbin:/sbin" mke2fs -q -t ext4 -L root -d "$1/tree" "$1/root.img
 
 /// The image of a root file system, `target/guests/root-SUITE.img`. It has no init: boot it with `init=/bin/sh`, or
 /// mount it from the initial RAM disk of `guest debian`.
-fn root(suite: &str, refresh: bool) -> Result<PathBuf> {
+pub(crate) fn root(suite: &str, refresh: bool) -> Result<PathBuf> {
     let folder = shell::target().join("guests");
     fs::create_dir_all(&folder)?;
     let image = folder.join(format!("root-{suite}.img"));

@@ -10,6 +10,7 @@ mod check;
 mod ci;
 mod difftest;
 mod guest;
+mod guest_test;
 mod shell;
 
 /// The fetcher is a part of the `russet` command, which is no library.
@@ -33,6 +34,8 @@ enum Task {
     /// Prepares guest images and prints where they are
     #[command(subcommand)]
     Guest(guest::Image),
+    /// Boots Debian in all tests that there are for it, also the long ones: its programs here and on QEMU
+    GuestTest(guest_test::Options),
     /// Compares our CPU with QEMU's on random instructions
     Difftest(difftest::Options),
     /// Measures
@@ -55,6 +58,7 @@ fn run(task: Task) -> Result<()> {
         Task::Ci(options) => ci::run(&options),
         Task::Check => check::run(),
         Task::Guest(image) => guest::run(&image),
+        Task::GuestTest(options) => guest_test::run(&options),
         Task::Difftest(options) => difftest::run(&options),
         Task::Bench(bench) => bench::run(&bench),
     }

@@ -149,8 +149,17 @@ impl Machine {
     }
 
     /// Powers off from inside, which has to be the end of the command with status 0.
-    pub fn power_off(mut self) {
-        self.type_in("poweroff -f\n");
+    pub fn power_off(self) {
+        self.end_with("poweroff -f\n");
+    }
+
+    /// Ends the shell, after which the guest powers off by itself.
+    pub fn leave(self) {
+        self.end_with("exit\n");
+    }
+
+    fn end_with(mut self, command: &str) {
+        self.type_in(command);
         let status = self.end();
         assert_eq!(status.code(), Some(0), "{}", self.transcript);
     }
