@@ -4,6 +4,7 @@ use super::{Insn, Row, rows};
 use crate::cpu::Cpu;
 use crate::fp::convert::{self, Int};
 use crate::fp::{Double, Env, Format, Half, Round, Single, arith, compare, neg};
+use crate::interp::flags::holds_in;
 use crate::simd::float_shape::{float, fop, width, with_env};
 use crate::simd::{float, float_shape, imm};
 use crate::trap::Trap;
@@ -123,26 +124,9 @@ fn fcmp(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
     Ok(())
 }
 
-/// `ConditionHolds`.
-fn holds(cpu: &Cpu, cond: u32) -> bool {
-    let flag = |bit: u32| cpu.nzcv >> bit & 1 != 0;
-    let (n, z, c, v) = (flag(31), flag(30), flag(29), flag(28));
-    let holds = match cond >> 1 {
-        0 => z,
-        1 => c,
-        2 => n,
-        3 => v,
-        4 => c && !z,
-        5 => n == v,
-        6 => n == v && !z,
-        _ => return true,
-    };
-    holds != (cond & 1 != 0)
-}
-
 /// FCCMP, FCCMPE.
 fn fccmp(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
-    if holds(cpu, i.bits(12, 4)) {
+    if holds_in(i.bits(12, 4) as u8, cpu.nzcv) {
         let m = source(cpu, i, i.rm());
         compared(cpu, i, m, i.bit(4));
     } else {
@@ -153,7 +137,7 @@ fn fccmp(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
 
 /// FCSEL.
 fn fcsel(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
-    let n = if holds(cpu, i.bits(12, 4)) { i.rn() } else { i.rm() };
+    let n = if holds_in(i.bits(12, 4) as u8, cpu.nzcv) { i.rn() } else { i.rm() };
     cpu.v[i.rd()] = source(cpu, i, n).into();
     Ok(())
 }
