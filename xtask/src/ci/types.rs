@@ -50,8 +50,9 @@ fn aside(target: &str) -> Option<Command> {
     let path = std::env::join_paths([bin.clone()].into_iter().chain(std::env::split_paths(&path))).ok()?;
     let mut cargo = Command::new(bin.join("cargo"));
     cargo.current_dir(shell::workspace()).env("PATH", path);
-    // The toolchain that rustup chose for us must not be asked again.
-    for variable in ["CARGO", "RUSTC", "RUSTUP_TOOLCHAIN", "RUSTDOC"] {
+    // The toolchain that rustup chose for us must not be asked again, nor its libraries loaded: rustc finds the
+    // standard library from where its own library is.
+    for variable in ["CARGO", "RUSTC", "RUSTUP_TOOLCHAIN", "RUSTDOC", "LD_LIBRARY_PATH"] {
         cargo.env_remove(variable);
     }
     Some(cargo)
