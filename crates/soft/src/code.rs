@@ -8,7 +8,9 @@
 
 use std::collections::HashMap;
 
+use crate::interp::branch::fusible;
 use crate::interp::{Handler, Op, OpPtr, page_end, pause, unallocated, undecoded};
+use crate::isa::Insn;
 use crate::isa::decode::Decoder;
 use crate::ram::HostPage;
 
@@ -26,8 +28,8 @@ pub(crate) struct CodePage {
     words: [u32; PAGE_OPS],
     /// How often the interpreter paused at each word (see [`crate::jit`]).
     heat: [u8; PAGE_OPS],
-    /// Words whose operation is a translated region.
-    regions: Vec<u16>,
+    /// Words whose operation is a translated region, and the handlers that they had before.
+    regions: Vec<(u16, Handler)>,
     /// Where the words are.
     pub memory: HostPage,
 }
@@ -39,30 +41,34 @@ impl CodePage {
         Box::new(Self { ops, words: [0; PAGE_OPS], heat: [0; PAGE_OPS], regions: Vec::new(), memory })
     }
 
-    /// Drops the operations whose words have changed, and those before them, which may have been fused with them.
+    /// The word that the operation at `index` was made from; `None` when it was not decoded yet.
+    fn decoded_word(&self, index: usize) -> Option<u32> {
+        (self.ops[index].handler as usize != undecoded as Handler as usize).then(|| self.words[index])
+    }
+
+    /// Drops the operations whose words have changed, and compares before them, which may have been fused with them.
+    ///
+    /// Nothing else may become undecoded: a fused compare goes by the operands of the branch after it, so that one must
+    /// not be decoded anew, from whatever memory holds by then, while the compare stays fused.
     fn refresh(&mut self) {
-        let mut changed = false;
         for at in 0..PAGE_OPS {
-            let word = self.memory.word(at);
-            if self.words[at] != word {
-                changed = true;
-                self.heat[at] = 0;
-                self.words[at] = word;
-                self.ops[at].handler = undecoded;
-                if at > 0 {
-                    self.ops[at - 1].handler = undecoded;
-                }
+            if self.decoded_word(at).is_none_or(|word| word == self.memory.word(at)) {
+                continue;
             }
-        }
-        if changed {
             self.drop_regions();
+            self.heat[at] = 0;
+            self.ops[at].handler = undecoded;
+            if at > 0 && fusible(Insn(self.words[at - 1])) {
+                self.ops[at - 1].handler = undecoded;
+            }
         }
     }
 
-    /// Gives the words of translated regions back to the interpreter.
+    /// Gives the words of translated regions back to the interpreter: the handlers that they had, not the words that
+    /// memory holds now (see [`CodePage::refresh`]).
     fn drop_regions(&mut self) {
-        for at in self.regions.drain(..) {
-            self.ops[at as usize].handler = undecoded;
+        for (at, handler) in self.regions.drain(..) {
+            self.ops[at as usize].handler = handler;
             self.heat[at as usize] = 0;
         }
     }
@@ -145,13 +151,16 @@ impl PagePtr {
         (op.0 as usize).wrapping_sub(self.0 as usize) / size_of::<Op>()
     }
 
-    /// The word at `index` as memory has it now, remembered as the one that the operation was made from.
-    pub fn take_word(self, index: usize) -> u32 {
+    /// The word at `index` as memory has it now.
+    pub fn memory_word(self, index: usize) -> u32 {
         // SAFETY: the page is live (see the type) and no reference into it is held across this call.
-        let page = unsafe { &mut *self.0 };
-        let word = page.memory.word(index);
-        page.words[index] = word;
-        word
+        unsafe { &*self.0 }.memory.word(index)
+    }
+
+    /// The word that the operation at `index` was made from; `None` when it was not decoded yet.
+    pub fn decoded_word(self, index: usize) -> Option<u32> {
+        // SAFETY: as in `memory_word`.
+        unsafe { &*self.0 }.decoded_word(index)
     }
 
     /// The operation of word `index`, at most the one after the last.
@@ -162,40 +171,39 @@ impl PagePtr {
 
     /// The word at `index` if it has been decoded and is an instruction.
     pub fn executed_word(self, index: usize) -> Option<u32> {
-        // SAFETY: as in `take_word`.
-        let page = unsafe { &*self.0 };
-        let handler = page.ops[index].handler as usize;
-        let executed = handler != undecoded as Handler as usize && handler != unallocated as Handler as usize;
-        executed.then(|| page.words[index])
+        let handler = self.op_at(index).handler() as usize;
+        self.decoded_word(index).filter(|_| handler != unallocated as Handler as usize)
     }
 
-    /// The word at `index` as memory has it now, if it is an instruction.
+    /// The word at `index`, decoded now if it was not yet, if it is an instruction.
     pub fn allocated_word(self, index: usize) -> Option<u32> {
-        if let Some(word) = self.executed_word(index) {
-            return Some(word);
+        if self.decoded_word(index).is_none() {
+            let word = self.memory_word(index);
+            self.set(index, word, Decoder::get().lower(word, index as u32 * 4)?);
         }
-        let word = self.take_word(index);
-        Decoder::get().lower(word, index as u32 * 4).map(|_| word)
+        self.executed_word(index)
     }
 
     /// How hot word `index` is.
     pub fn heat<'a>(self, index: usize) -> &'a mut u8 {
-        // SAFETY: as in `take_word`; the caller lets go of the reference before it uses the page again.
+        // SAFETY: as in `memory_word`; the caller lets go of the reference before it uses the page again.
         unsafe { &mut (&mut (*self.0).heat)[index] }
     }
 
     /// Makes `handler` that of word `index`, as a translated region.
     pub fn install(self, index: usize, handler: Handler) {
-        // SAFETY: as in `take_word`. Only the handler changes: an operation before it may use its operands.
+        // SAFETY: as in `memory_word`. Only the handler changes: an operation before it may use its operands.
         let page = unsafe { &mut *self.0 };
-        page.ops[index].handler = handler;
-        page.regions.push(index as u16);
+        let before = std::mem::replace(&mut page.ops[index].handler, handler);
+        page.regions.push((index as u16, before));
     }
 
-    /// Puts an operation at `index`, below 1024.
-    pub fn set(self, index: usize, op: Op) {
-        // SAFETY: as in `take_word`; operations are plain data that handlers copy field by field.
-        unsafe { (&mut (*self.0).ops)[index] = op }
+    /// Puts an operation made from `word` at `index`, below 1024.
+    pub fn set(self, index: usize, word: u32, op: Op) {
+        // SAFETY: as in `memory_word`; operations are plain data that handlers copy field by field.
+        let page = unsafe { &mut *self.0 };
+        page.words[index] = word;
+        page.ops[index] = op;
     }
 }
 
@@ -238,5 +246,35 @@ impl Itlb {
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.entries.fill((u64::MAX, PagePtr::NONE));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hv::GuestMemory;
+    use vm_memory::{Bytes, GuestAddress};
+
+    use super::*;
+    use crate::ram::Ram;
+
+    const NOP: u32 = 0xd503_201f;
+
+    #[test]
+    fn a_dropped_region_gives_back_the_operation_that_it_stood_in() {
+        let memory = GuestMemory::from_ranges(&[(GuestAddress(0), PAGE_SIZE as usize)]).unwrap();
+        let ram = Ram::new(memory.clone());
+        let mut cache = CodeCache::new();
+        let page = cache.page(0, ram.page(0).unwrap()).0;
+        memory.write_obj(NOP, GuestAddress(4)).unwrap();
+        assert_eq!(page.allocated_word(1), Some(NOP));
+        let before = page.op_at(1).handler();
+        page.install(1, page_end);
+        memory.write_obj(NOP + 32, GuestAddress(4)).unwrap();
+        // The guest has not invalidated anything: a compare fused with this word may still stand before it.
+        cache.drop_regions();
+        assert_eq!(page.decoded_word(1), Some(NOP));
+        assert_eq!(page.op_at(1).handler() as usize, before as usize);
+        cache.invalidate(0);
+        assert_eq!(page.decoded_word(1), None);
     }
 }

@@ -253,19 +253,23 @@ impl Cpu {
     pub(crate) fn decode_at(&mut self, op: OpPtr) {
         let page = self.code_page;
         let index = page.index(op);
-        let word = page.take_word(index);
+        let word = page.memory_word(index);
         let offset = index as u32 * 4;
         self.decoded += 1;
         let Some(lowered) = self.decoder.lower(word, offset) else {
-            return page.set(index, Op::new(unallocated));
+            return page.set(index, word, Op::new(unallocated));
         };
+        // An operation that is there already stays: it changes only when the guest invalidates its instruction cache.
         let fused = (index + 1 < PAGE_OPS && fusible(Insn(word))).then(|| {
-            let next = page.take_word(index + 1);
+            let known = page.decoded_word(index + 1);
+            let next = known.unwrap_or_else(|| page.memory_word(index + 1));
             let fused = fuse(Insn(word), lowered, Insn(next), offset)?;
-            page.set(index + 1, self.decoder.lower(next, offset + 4)?);
+            if known.is_none() {
+                page.set(index + 1, next, self.decoder.lower(next, offset + 4)?);
+            }
             Some(fused)
         });
-        page.set(index, fused.flatten().unwrap_or(lowered));
+        page.set(index, word, fused.flatten().unwrap_or(lowered));
     }
 
     /// Decodes the word at the program counter for a single step.
