@@ -24,6 +24,7 @@ pub struct Vm {
     shared: Arc<Shared>,
     taken: Mutex<Vec<bool>>,
     jit: JitMode,
+    jit_buffer: usize,
 }
 
 /// What a [`Vm`] is made of besides memory.
@@ -70,7 +71,13 @@ impl Vm {
             shared: Arc::new(Shared::new(options.cpus)),
             taken: Mutex::new(vec![false; options.cpus as usize]),
             jit: options.jit,
+            jit_buffer: crate::jit::BUFFER_SIZE,
         })
+    }
+
+    /// Limits the translated code of each CPU that is taken from now on to `bytes`, at least 16 KiB.
+    pub fn limit_translated_code(&mut self, bytes: usize) {
+        self.jit_buffer = bytes.clamp(16 << 10, crate::jit::BUFFER_SIZE);
     }
 }
 
@@ -80,7 +87,8 @@ impl hv::Vm for Vm {
             Some(taken) if !*taken => *taken = true,
             _ => return Err(hv::Error::NoSuchVcpu(index)),
         }
-        Ok(Box::new(Seed { index, env, ram: self.ram.clone(), shared: self.shared.clone(), jit: self.jit }))
+        let (ram, shared) = (self.ram.clone(), self.shared.clone());
+        Ok(Box::new(Seed { index, env, ram, shared, jit: self.jit, jit_buffer: self.jit_buffer }))
     }
 
     fn inputs(&self, index: u32) -> Option<Arc<dyn hv::CpuInputs>> {
@@ -94,6 +102,7 @@ struct Seed {
     ram: Ram,
     shared: Arc<Shared>,
     jit: JitMode,
+    jit_buffer: usize,
 }
 
 impl hv::VcpuSeed for Seed {
@@ -102,7 +111,7 @@ impl hv::VcpuSeed for Seed {
     }
 
     fn bind(self: Box<Self>) -> Result<Box<dyn hv::Vcpu>, hv::Error> {
-        let jit = Jit::new(self.jit)
+        let jit = Jit::new(self.jit, self.jit_buffer)
             .inspect_err(|error| tracing::warn!(%error, "no executable memory: interpreting only"))
             .unwrap_or_default();
         Ok(Box::new(Vcpu { cpu: Cpu::new(self.index, self.ram, self.env, self.shared, jit) }))
@@ -249,10 +258,13 @@ impl Cpu {
             Ok(op) => {
                 let (fa, fb, fk) = flags::explicit(self.nzcv);
                 let pc = self.pc;
-                if !stepping {
+                let budget = if stepping {
+                    // A branch to another page ends the step, too.
+                    0
+                } else {
                     self.sample(op);
-                }
-                let budget = self.jit.as_mut().and_then(Jit::stress_budget).unwrap_or(BUDGET);
+                    self.jit.as_mut().and_then(Jit::stress_budget).unwrap_or(BUDGET)
+                };
                 crate::jit::enter(self, op, budget, (fa, fb, fk));
                 // The step is done unless the instruction will be repeated after its exception.
                 if stepping && (self.pc != pc || self.left == Some(Trap::Resume)) {

@@ -31,7 +31,7 @@ use crate::interp::Handler;
 use crate::vcpu::JitMode;
 
 /// Bytes of translated code of one CPU, emptied and refilled when they are used up.
-const BUFFER_SIZE: usize = 32 << 20;
+pub(crate) const BUFFER_SIZE: usize = 32 << 20;
 /// Pauses at an instruction after which it is translated.
 const HOT: u8 = 2;
 /// [`crate::code::CodePage`]'s heat of an instruction that is translated or cannot be.
@@ -49,16 +49,16 @@ pub(crate) struct Jit {
 }
 
 impl Jit {
-    /// A translator, unless `mode` wants none or there is no emitter for this host.
+    /// A translator with room for `size` bytes, unless `mode` wants none or there is no emitter for this host.
     ///
     /// # Errors
     /// When this host does not let a program have executable memory.
-    pub fn new(mode: JitMode) -> std::io::Result<Option<Self>> {
+    pub fn new(mode: JitMode, size: usize) -> std::io::Result<Option<Self>> {
         if mode == JitMode::Off || !emitter::AVAILABLE {
             return Ok(None);
         }
         let stress = mode == JitMode::Stress;
-        Ok(Some(Self { buffer: CodeBuffer::new(BUFFER_SIZE)?, stress, translated: 0, flushes: 0 }))
+        Ok(Some(Self { buffer: CodeBuffer::new(size)?, stress, translated: 0, flushes: 0 }))
     }
 
     /// The budget of the next stretch under stress: none, or few branches.
