@@ -34,19 +34,23 @@ impl Cpu {
         let second = va.wrapping_add(1 << access.transfer.size());
         if access.load {
             let first = self.load_sized(va, access.transfer.size())?;
-            if let Some(t2) = access.t2 {
-                let value = self.load_sized(second, access.transfer.size())?;
-                self.set_transfer(access.transfer, t2, value);
+            let both = access.t2.map(|t2| Ok((t2, self.load_sized(second, access.transfer.size())?))).transpose()?;
+            // In the order of the interpreter, for registers that are named twice.
+            if let Some((n, value)) = write_back {
+                self.x[n as usize] = value;
             }
             self.set_transfer(access.transfer, access.t, first);
+            if let Some((t2, second)) = both {
+                self.set_transfer(access.transfer, t2, second);
+            }
         } else {
             self.store_sized(va, access.transfer, access.t)?;
             if let Some(t2) = access.t2 {
                 self.store_sized(second, access.transfer, t2)?;
             }
-        }
-        if let Some((n, value)) = write_back {
-            self.x[n as usize] = value;
+            if let Some((n, value)) = write_back {
+                self.x[n as usize] = value;
+            }
         }
         Ok(())
     }

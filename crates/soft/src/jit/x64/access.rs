@@ -36,6 +36,7 @@ impl Emitter<'_> {
         dynasm!(self.asm ; .arch x64 ; mov rcx, QWORD [rbp + rcx + addend]);
         let second = 1 << access.transfer.size();
         if access.load {
+            self.write_back(access.address);
             self.load(access.transfer, access.t, 0);
             if let Some(t2) = access.t2 {
                 self.load(access.transfer, t2, second);
@@ -45,16 +46,21 @@ impl Emitter<'_> {
             if let Some(t2) = access.t2 {
                 self.store(access.transfer, t2, second);
             }
+            self.write_back(access.address);
         }
-        match access.address {
+        dynasm!(self.asm ; .arch x64 ; =>back);
+    }
+
+    /// Writes the base of an access at RAX. Uses RDX.
+    fn write_back(&mut self, address: Address) {
+        match address {
             Address::Pre { n, .. } => self.put(n, RAX),
             Address::Post { n, imm } => {
-                dynasm!(self.asm ; .arch x64 ; lea rax, [rax + imm]);
-                self.put(n, RAX);
+                dynasm!(self.asm ; .arch x64 ; lea rdx, [rax + imm]);
+                self.put(n, RDX);
             }
             _ => {}
         }
-        dynasm!(self.asm ; .arch x64 ; =>back);
     }
 
     /// RAX = the virtual address. Uses RCX.
