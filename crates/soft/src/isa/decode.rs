@@ -135,8 +135,8 @@ mod tests {
             for b in &all[at + 1..] {
                 let common = a.pattern.mask & b.pattern.mask;
                 let overlap = a.pattern.value & common == b.pattern.value & common;
-                let nested = common == a.pattern.mask || common == b.pattern.mask;
-                assert!(!overlap || (nested && a.pattern.mask != b.pattern.mask), "{} and {}", a.name, b.name);
+                let equal = a.pattern.mask.count_ones() == b.pattern.mask.count_ones();
+                assert!(!overlap || !equal, "{} and {}", a.name, b.name);
             }
         }
     }
