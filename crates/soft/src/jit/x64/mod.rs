@@ -13,6 +13,8 @@
 mod access;
 mod alu;
 mod flow;
+#[cfg(test)]
+mod golden;
 
 use std::collections::BTreeMap;
 use std::mem::offset_of;
