@@ -2,7 +2,7 @@
 //!
 //! A [`Case`] is one or a few instruction words with registers and a piece of memory. Words are made from the rows of
 //! the instruction table ([`generate`]), so a new row is tested from the day it is written. The reference is an A64
-//! Linux program under `qemu-aarch64` ([`reference`]). Ours is a whole machine, reached by the engine seam as the board
+//! Linux program under `qemu-aarch64` ([`mod@reference`]). Ours is a whole machine, reached by the engine seam as the board
 //! reaches it, in which a supervisor runs the cases at EL0 ([`ours`]). Everything comes from a seed, so that a
 //! difference can be had again.
 
