@@ -26,7 +26,7 @@ pub const XZR: usize = 32;
 /// Index that takes results nobody reads, for XZR as a destination.
 pub const DISCARD: usize = 33;
 
-/// One CPU. The thread that runs it owns it; what others may touch is in [`Shared`].
+/// One CPU. The thread that runs it owns it; what others may touch is in `Shared`.
 #[repr(C)]
 pub struct Cpu {
     /// X0..X30, SP, a zero, a place for discarded results. As long as an operand byte can count, so that an operand
