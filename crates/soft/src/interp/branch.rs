@@ -98,6 +98,12 @@ extern "C" fn blr(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u
     jump(cpu, target, budget, fa, fb, fk)
 }
 
+/// Goes on at the next instruction by its virtual address, as a branch there would.
+pub(crate) extern "C" fn fetch_again(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
+    let next = cpu.pc_of(op).wrapping_add(4);
+    jump(cpu, next, budget, fa, fb, fk)
+}
+
 /// A direct branch by `distance` bytes from page offset `offset`.
 fn direct(near: Handler, far: Handler, distance: i64, offset: u32) -> Op {
     let target = distance.wrapping_add(offset as i64);

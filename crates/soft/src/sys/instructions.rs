@@ -10,7 +10,7 @@ use arm64::pstate;
 use arm64::sysreg::sctlr;
 
 use crate::cpu::Cpu;
-use crate::interp::{Op, handlers};
+use crate::interp::{Op, branch, handlers};
 use crate::isa::Insn;
 use crate::shared::signal;
 use crate::trap::Trap;
@@ -46,9 +46,9 @@ pub(crate) fn dsb(cpu: &mut Cpu, _: Insn) -> Result<(), Trap> {
     Ok(())
 }
 
-/// ISB: changes of context take effect at once here, so nothing is left to do.
+/// ISB: changes of context take effect at once here; what is left to do is to fetch through the translations of now.
 pub(crate) fn lower_isb(_: Insn, _: u32) -> Option<Op> {
-    Some(Op::new(nop))
+    Some(Op::new(branch::fetch_again))
 }
 
 /// CLREX.
