@@ -31,6 +31,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     step("documentation", || sh(cargo().env("RUSTDOCFLAGS", "-Dwarnings").args(["doc", "--workspace", "--no-deps"])))?;
     step("guest of the tests", tests::guest)?;
     say("\n== tests");
+    say("all but one of minutes, which is a command of its own: cargo xtask guest-test");
     tests::run().context("the tests did not pass")
 }
 
