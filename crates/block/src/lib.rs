@@ -5,16 +5,21 @@
 //! implementer of the trait passes and a disk in memory for the tests of controllers.
 
 use std::io::{IoSlice, IoSliceMut};
+use std::sync::Weak;
 
 #[cfg(feature = "contract")]
 pub mod contract;
 mod error;
+mod extent;
 mod lock;
 mod raw;
+mod resize;
 mod sys;
 
 pub use error::Error;
+pub use extent::{Extent, ExtentKind};
 pub use raw::{Caching, RawDisk, RawOptions, SyncMode};
+pub use resize::{SizeWatcher, SizeWatchers};
 
 /// The block sizes of a disk, in bytes; each is a power of two, at least 512. They are advice: a [`Disk`] takes any
 /// offset and length.
@@ -79,6 +84,32 @@ pub trait Disk: Send + Sync {
     /// Makes the range read as zeroes. With `unmap` the space may be given back; without it, it stays allocated, so
     /// that a later write to the range does not run out of space where the disk can promise that.
     fn write_zeroes(&self, offset: u64, len: u64, unmap: bool) -> Result<(), Error>;
+
+    /// Writes `bufs` so that they are durable when it returns: a write with `FUA`. Other writes may stay volatile.
+    fn write_durable(&self, offset: u64, bufs: &[IoSlice<'_>]) -> Result<(), Error> {
+        self.write(offset, bufs)?;
+        self.flush()
+    }
+
+    /// What is at `offset`, where a range of `len` bytes begins, at least 1: a run of one kind which ends in the
+    /// range. It may be shorter than what there is of this kind, but is never empty, so that a caller gets through
+    /// the disk. A write at the same time may make the answer old.
+    fn extent(&self, offset: u64, len: u64) -> Result<Extent, Error> {
+        check_bounds(offset, len, self.size())?;
+        Ok(Extent { len, kind: ExtentKind::Data })
+    }
+
+    /// Makes the disk `size` bytes long. What is added reads as zeroes; what is cut off is lost, and requests to it
+    /// that are under way end in any way. The new size is durable as a write is, after a flush. Tells the watchers.
+    fn resize(&self, size: u64) -> Result<(), Error> {
+        let _ = size;
+        Err(if self.read_only() { Error::ReadOnly } else { Error::Unsupported("be resized") })
+    }
+
+    /// From now on tells `watcher` when the size has changed, by whoever. A disk whose size never changes does nothing.
+    fn watch_size(&self, watcher: Weak<dyn SizeWatcher>) {
+        let _ = watcher;
+    }
 }
 
 /// Checks that `len` bytes at `offset` lie within `size` bytes, for implementers.

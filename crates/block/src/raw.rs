@@ -4,9 +4,10 @@ use std::fs::{File, FileType, OpenOptions};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Weak;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::{Disk, Error, Geometry, check_bounds, lock, sys};
+use crate::{Disk, Error, Extent, Geometry, SizeWatcher, SizeWatchers, check_bounds, lock, sys};
 
 /// What a flush does, as in `VZDiskImageSynchronizationMode` of Apple's Virtualization framework.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,7 +50,9 @@ pub struct RawOptions {
 #[derive(Debug)]
 pub struct RawDisk {
     file: File,
-    size: u64,
+    size: AtomicU64,
+    resizable: bool,
+    watchers: SizeWatchers,
     geometry: Geometry,
     options: RawOptions,
     id: String,
@@ -92,14 +95,23 @@ impl RawDisk {
             sys::set_uncached(&file);
         }
         let id = stable_id(&path.canonicalize().map_err(failed)?);
-        Ok(Self { file, size, geometry, options, id, flush_failed: AtomicBool::new(false) })
+        Ok(Self {
+            file,
+            size: AtomicU64::new(size),
+            resizable: !kind.is_block_device(),
+            watchers: SizeWatchers::default(),
+            geometry,
+            options,
+            id,
+            flush_failed: AtomicBool::new(false),
+        })
     }
 
     fn check_change(&self, offset: u64, len: u64) -> Result<(), Error> {
         if self.options.read_only {
             return Err(Error::ReadOnly);
         }
-        check_bounds(offset, len, self.size)
+        check_bounds(offset, len, self.size())
     }
 
     fn write_zeroes_by_hand(&self, mut offset: u64, mut len: u64) -> Result<(), Error> {
@@ -114,7 +126,7 @@ impl RawDisk {
 
 impl Disk for RawDisk {
     fn size(&self) -> u64 {
-        self.size
+        self.size.load(Ordering::Acquire)
     }
 
     fn geometry(&self) -> Geometry {
@@ -133,7 +145,7 @@ impl Disk for RawDisk {
         let what = "read";
         let start = offset;
         let len = total(bufs.iter().map(|b| b.len()))?;
-        check_bounds(offset, len, self.size)?;
+        check_bounds(offset, len, self.size())?;
         for part in bufs.chunks_mut(IOV_MAX) {
             let mut done = retry(|| rustix::io::preadv(&self.file, part, offset)).map_err(Error::io(what))?;
             // The rest of a short read, slice by slice; a file that someone has cut short ends here in an error.
@@ -177,7 +189,7 @@ impl Disk for RawDisk {
             Error::Io { what: "flush", source }
         })?;
         if self.options.caching == Caching::Uncached {
-            sys::drop_cache(&self.file, 0, self.size);
+            sys::drop_cache(&self.file, 0, self.size());
         }
         Ok(())
     }
@@ -200,6 +212,28 @@ impl Disk for RawDisk {
             return Ok(());
         }
         self.write_zeroes_by_hand(offset, len)
+    }
+
+    fn extent(&self, offset: u64, len: u64) -> Result<Extent, Error> {
+        check_bounds(offset, len, self.size())?;
+        sys::extent(&self.file, offset, len).map_err(Error::io("look for holes"))
+    }
+
+    fn resize(&self, size: u64) -> Result<(), Error> {
+        if self.options.read_only {
+            return Err(Error::ReadOnly);
+        }
+        if !self.resizable {
+            return Err(Error::Unsupported("be resized: it is a block device"));
+        }
+        self.file.set_len(size).map_err(Error::io("resize"))?;
+        self.size.store(size, Ordering::Release);
+        self.watchers.tell(size);
+        Ok(())
+    }
+
+    fn watch_size(&self, watcher: Weak<dyn SizeWatcher>) {
+        self.watchers.add(watcher);
     }
 }
 

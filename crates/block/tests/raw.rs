@@ -5,7 +5,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use block::{Caching, Disk, Error, RawDisk, RawOptions, SyncMode, contract};
+use block::{Caching, Disk, Error, Extent, ExtentKind, RawDisk, RawOptions, SyncMode, contract};
 use tempfile::TempDir;
 
 const MIB: u64 = 1 << 20;
@@ -60,11 +60,29 @@ fn a_read_only_disk_changes_nothing() {
 }
 
 #[test]
+fn a_raw_disk_grows_and_shrinks_and_knows_its_holes() {
+    let (_dir, path) = image(4 * MIB);
+    let disk = open(&path);
+    contract::resized(&disk, 5);
+    assert_eq!(fs::metadata(&path).unwrap().len(), disk.size());
+    disk.resize(0).unwrap();
+    disk.resize(4 * MIB).unwrap();
+    disk.write(MIB, &[IoSlice::new(&vec![1; MIB as usize])]).unwrap();
+    contract::extents(&disk);
+    if cfg!(target_os = "linux") {
+        assert_eq!(disk.extent(0, 4 * MIB).unwrap(), Extent { len: MIB, kind: ExtentKind::Hole });
+        assert_eq!(disk.extent(MIB + 1, 4096).unwrap(), Extent { len: 4096, kind: ExtentKind::Data });
+        assert_eq!(disk.extent(2 * MIB, 5).unwrap(), Extent { len: 5, kind: ExtentKind::Hole });
+    }
+}
+
+#[test]
 fn the_disk_in_memory_keeps_the_contract_and_forgets_what_was_not_flushed() {
     let disk = contract::MemoryDisk::new(MIB as usize);
     contract::operations(&disk, 3, 300);
     contract::threads(&disk, 3, 50);
     contract::read_only(&contract::MemoryDisk::new(4096).read_only());
+    contract::resized(&contract::MemoryDisk::new(MIB as usize), 3);
     disk.flush().unwrap();
     let flushed = disk.contents();
     disk.write(9, &[IoSlice::new(&[flushed[9] ^ 1])]).unwrap();

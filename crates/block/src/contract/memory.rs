@@ -2,16 +2,18 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::ops::Range;
+use std::sync::Weak;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::{Disk, Error, Geometry, check_bounds};
+use crate::{Disk, Error, Extent, ExtentKind, Geometry, SizeWatcher, SizeWatchers, check_bounds};
 
 /// A disk in memory. What was discarded reads as `0xdb`, so that nobody takes discarded bytes for zeroes.
 pub struct MemoryDisk {
     geometry: Geometry,
     read_only: bool,
     state: Mutex<State>,
+    watchers: SizeWatchers,
 }
 
 struct State {
@@ -32,7 +34,12 @@ impl MemoryDisk {
     #[must_use]
     pub fn holding(bytes: Vec<u8>) -> Self {
         let state = State { durable: bytes.clone(), now: bytes, flushes: 0, failing: false };
-        Self { geometry: Geometry::default(), read_only: false, state: Mutex::new(state) }
+        Self {
+            geometry: Geometry::default(),
+            read_only: false,
+            state: Mutex::new(state),
+            watchers: SizeWatchers::default(),
+        }
     }
 
     /// The same, read-only.
@@ -138,5 +145,23 @@ impl Disk for MemoryDisk {
         let (mut state, range) = self.start(offset, len, true)?;
         state.now[range].fill(0);
         Ok(())
+    }
+
+    fn extent(&self, offset: u64, len: u64) -> Result<Extent, Error> {
+        let (state, range) = self.start(offset, len, false)?;
+        let zero = state.now.get(range.start) == Some(&0);
+        let len = state.now[range].iter().take_while(|byte| (**byte == 0) == zero).count() as u64;
+        Ok(Extent { len, kind: if zero { ExtentKind::Zero } else { ExtentKind::Data } })
+    }
+
+    fn resize(&self, size: u64) -> Result<(), Error> {
+        let bytes = usize::try_from(size).map_err(|_| Error::Unsupported("hold so many bytes"))?;
+        self.start(0, 0, true)?.0.now.resize(bytes, 0);
+        self.watchers.tell(size);
+        Ok(())
+    }
+
+    fn watch_size(&self, watcher: Weak<dyn SizeWatcher>) {
+        self.watchers.add(watcher);
     }
 }

@@ -8,11 +8,14 @@ mod memory;
 mod random;
 
 use std::io::{IoSlice, IoSliceMut};
+use std::sync::Arc;
 
 pub use memory::MemoryDisk;
 pub use random::Random;
 
-use crate::{Disk, Error};
+use parking_lot::Mutex;
+
+use crate::{Disk, Error, Extent, SizeWatcher};
 
 /// The longest request that [`operations`] makes, in bytes.
 const LONGEST: u64 = 200_000;
@@ -92,6 +95,54 @@ pub fn reopened(mut open: impl FnMut() -> Box<dyn Disk>, seed: u64) {
     }
 }
 
+/// Growing adds zeroes, shrinking cuts off, the watcher hears of both, and extents that promise zeroes hold it.
+pub fn resized(disk: &dyn Disk, seed: u64) {
+    struct Heard(Mutex<Vec<u64>>);
+    impl SizeWatcher for Heard {
+        fn size_changed(&self, size: u64) {
+            self.0.lock().push(size);
+        }
+    }
+    let heard = Arc::new(Heard(Mutex::new(Vec::new())));
+    disk.watch_size(Arc::downgrade(&(heard.clone() as Arc<dyn SizeWatcher>)));
+    let mut random = Random::new(seed);
+    let mut expected = read(disk, 0, disk.size()).unwrap();
+    let mut sizes = Vec::new();
+    for round in 0..12 {
+        let size = match random.below(2) {
+            0 => disk.size() / 2 + 512 * random.below(64),
+            _ => disk.size() + 512 * random.below(4096),
+        };
+        disk.resize(size).unwrap();
+        sizes.push(size);
+        expected.resize(size as usize, 0);
+        assert_eq!(disk.size(), size);
+        assert!(matches!(disk.read(size, &mut [IoSliceMut::new(&mut [0])]), Err(Error::OutOfBounds { .. })));
+        assert!(read(disk, 0, size).unwrap() == expected, "seed {seed} round {round}: resized to {size}");
+        let (offset, len) = random.range(size, LONGEST);
+        let data = random.bytes(len as usize);
+        disk.write(offset, &[IoSlice::new(&data)]).unwrap();
+        expected[offset as usize..(offset + len) as usize].copy_from_slice(&data);
+        extents(disk);
+    }
+    assert_eq!(*heard.0.lock(), sizes);
+}
+
+/// The extents cover the disk, and where they promise zeroes there are zeroes.
+pub fn extents(disk: &dyn Disk) {
+    let mut at = 0;
+    while at < disk.size() {
+        let rest = disk.size() - at;
+        let extent = disk.extent(at, rest).unwrap();
+        assert!((1..=rest).contains(&extent.len), "an extent of {} bytes at {at}, where {rest} are left", extent.len);
+        if extent.kind.is_zero() {
+            assert!(read(disk, at, extent.len).unwrap().iter().all(|byte| *byte == 0), "no zeroes at {at}: {extent:?}");
+        }
+        at += extent.len;
+    }
+    assert!(matches!(disk.extent(at, 1), Err(Error::OutOfBounds { .. })));
+}
+
 /// A disk opened read-only refuses every change, changes nothing, and flushes.
 pub fn read_only(disk: &dyn Disk) {
     assert!(disk.read_only());
@@ -100,6 +151,8 @@ pub fn read_only(disk: &dyn Disk) {
     assert!(matches!(disk.discard(0, 512), Err(Error::ReadOnly)));
     assert!(matches!(disk.write_zeroes(0, 512, true), Err(Error::ReadOnly)));
     assert!(matches!(disk.write_zeroes(0, 512, false), Err(Error::ReadOnly)));
+    assert!(matches!(disk.write_durable(0, &[IoSlice::new(&[1; 512])]), Err(Error::ReadOnly)));
+    assert!(matches!(disk.resize(disk.size() + 512), Err(Error::ReadOnly)));
     disk.flush().unwrap();
     assert!(read(disk, 0, disk.size()).unwrap() == before, "a read-only disk changed");
 }
@@ -227,5 +280,8 @@ impl Disk for Slice<'_> {
     }
     fn write_zeroes(&self, offset: u64, len: u64, unmap: bool) -> Result<(), Error> {
         self.disk.write_zeroes(self.place(offset, len)?, len, unmap)
+    }
+    fn extent(&self, offset: u64, len: u64) -> Result<Extent, Error> {
+        self.disk.extent(self.place(offset, len)?, len)
     }
 }

@@ -5,10 +5,10 @@ use std::io::{self, Seek};
 use std::num::NonZeroU64;
 use std::os::unix::fs::MetadataExt;
 
-use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
+use rustix::fs::{Advice, FallocateFlags, SeekFrom, fadvise, fallocate, seek};
 use rustix::io::Errno;
 
-use crate::{Geometry, SyncMode};
+use crate::{Extent, ExtentKind, Geometry, SyncMode};
 
 /// Makes what was written durable.
 pub(crate) fn sync(file: &File, mode: SyncMode) -> io::Result<()> {
@@ -37,6 +37,25 @@ fn try_fallocate(file: &File, flags: FallocateFlags, offset: u64, len: u64) -> i
             Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::NODEV) => Ok(false),
             Err(e) => Err(e.into()),
         };
+    }
+}
+
+/// What is at `offset`, by `SEEK_DATA` and `SEEK_HOLE` (lseek(2)); data where the file cannot tell. It moves the
+/// file's position, which nobody here uses.
+pub(crate) fn extent(file: &File, offset: u64, len: u64) -> io::Result<Extent> {
+    let run = |end: u64, kind| Ok(Extent { len: (end - offset).min(len), kind });
+    match seek(file, SeekFrom::Data(offset)) {
+        Ok(data) if data > offset => return run(data, ExtentKind::Hole),
+        // Nothing but a hole up to the end of the file.
+        Err(Errno::NXIO) => return Ok(Extent { len, kind: ExtentKind::Hole }),
+        Err(Errno::INVAL | Errno::OPNOTSUPP) => return Ok(Extent { len, kind: ExtentKind::Data }),
+        Err(e) => return Err(e.into()),
+        Ok(_) => {}
+    }
+    match seek(file, SeekFrom::Hole(offset)) {
+        Ok(hole) if hole > offset => run(hole, ExtentKind::Data),
+        // The file changes under us: whoever asks reads the bytes.
+        _ => Ok(Extent { len, kind: ExtentKind::Data }),
     }
 }
 

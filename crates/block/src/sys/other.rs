@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 
-use crate::{Geometry, SyncMode};
+use crate::{Extent, ExtentKind, Geometry, SyncMode};
 
 /// Makes what was written durable. The standard library's `sync_data` is `F_FULLFSYNC` on macOS.
 pub(crate) fn sync(file: &File, mode: SyncMode) -> io::Result<()> {
@@ -22,6 +22,11 @@ pub(crate) fn punch_hole(_: &File, _: u64, _: u64) -> io::Result<bool> {
 /// Makes the range read as zeroes: not here.
 pub(crate) fn zero_range(_: &File, _: u64, _: u64) -> io::Result<bool> {
     Ok(false)
+}
+
+/// What is at `offset`: whoever asks reads the bytes.
+pub(crate) fn extent(_: &File, _: u64, len: u64) -> io::Result<Extent> {
+    Ok(Extent { len, kind: ExtentKind::Data })
 }
 
 /// Keeps the file's contents out of the cache. Advice only, so a failure is no error.
