@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use net::nat::{Config, Nat};
-use net::{Meta, Port};
+use net::{Meta, Offloads, Port};
 
 #[derive(Arbitrary, Debug)]
 enum Frame {
@@ -50,7 +50,7 @@ impl Port for Wire {
         *frame = self.to_router.take()?;
         // Checksums count as right, or the fuzzer would have to guess them.
         let partial = Some(net::PartialChecksum { start: 34, offset: 16 });
-        Some(Meta { partial })
+        Some(Meta { partial, ..Meta::default() })
     }
 
     fn push(&mut self, frame: &[u8], _: Meta) -> bool {
@@ -62,8 +62,8 @@ impl Port for Wire {
         true
     }
 
-    fn takes_partial(&self) -> bool {
-        true
+    fn offloads(&self) -> Offloads {
+        Offloads::CHECKSUM
     }
 
     fn flush(&mut self) {}

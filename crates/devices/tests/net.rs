@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use ::net::nat::{Config, Nat};
-use ::net::{Backend, MacAddr, Meta, PartialChecksum, Port, SharedBackend, Wake};
+use ::net::{Backend, MacAddr, Meta, Offloads, PartialChecksum, Port, SharedBackend, Wake};
 use devices::virtio::net::Net;
 use devices::virtio::net::spec::{config, feature, header, queue};
 use devices::virtio::spec::feature::{RING_EVENT_IDX, RING_INDIRECT_DESC};
@@ -38,8 +38,8 @@ impl Backend for Echo {
         })
     }
 
-    fn takes_partial(&self) -> bool {
-        true
+    fn offloads(&self) -> Offloads {
+        Offloads::CHECKSUM
     }
 
     fn mtu(&self) -> u16 {
@@ -55,8 +55,8 @@ impl Backend for Echo {
             }
             while let Some(frame) = self.waiting.front() {
                 let partial = PartialChecksum { start: 34, offset: 16 };
-                let partial = (frame[0] == 0xcc && port.takes_partial()).then_some(partial);
-                if !port.push(frame, Meta { partial }) {
+                let partial = (frame[0] == 0xcc && port.offloads().contains(Offloads::CHECKSUM)).then_some(partial);
+                if !port.push(frame, Meta { partial, ..Meta::default() }) {
                     break;
                 }
                 self.waiting.pop_front();
@@ -218,7 +218,7 @@ fn checksums_are_left_open_only_as_negotiated() {
         let csum = features == feature::CSUM;
         let partial = Some(PartialChecksum { start: 34, offset: 6 });
         let plain = (60, Meta::default());
-        let want = if csum { vec![(60, Meta { partial }), plain] } else { vec![plain] };
+        let want = if csum { vec![(60, Meta { partial, ..Meta::default() }), plain] } else { vec![plain] };
         assert_eq!(*seen.lock().unwrap(), want);
         let guest = features == feature::GUEST_CSUM;
         assert_eq!(head[..10], if guest { [1, 0, 0, 0, 0, 0, 34, 0, 16, 0] } else { [0; 10] });

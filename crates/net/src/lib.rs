@@ -11,4 +11,4 @@ mod port;
 
 pub use link::{Link, SharedBackend};
 pub use mac::{MacAddr, ParseMacError};
-pub use port::{Backend, MAX_FRAME, Meta, PartialChecksum, Port, Wake};
+pub use port::{Backend, MAX_FRAME, Meta, Offloads, PartialChecksum, Port, SegmentKind, Segments, Wake};

@@ -5,15 +5,35 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// The longest frame that either side may hand over, in bytes: an Ethernet header with one VLAN tag and the largest
-/// IP packet.
+/// IP packet. A frame that stands for several is no longer.
 pub const MAX_FRAME: usize = 18 + 65535;
 
-/// What is known of a frame besides its bytes.
+bitflags::bitflags! {
+    /// Work on frames that a receiver takes over from the sender.
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+    pub struct Offloads: u8 {
+        /// Frames with a [`PartialChecksum`].
+        const CHECKSUM = 1;
+        /// Segments of TCP over IPv4, [`SegmentKind::Tcp4`]. This and the next two go with `CHECKSUM` only.
+        const TSO4 = 1 << 1;
+        /// Segments of TCP over IPv6, [`SegmentKind::Tcp6`].
+        const TSO6 = 1 << 2;
+        /// Datagrams of UDP over either, [`SegmentKind::Udp`].
+        const USO = 1 << 3;
+    }
+}
+
+/// What is known of a frame besides its bytes. Whoever makes one keeps to [`Meta::check`]; the device has checked what
+/// comes from a guest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Meta {
     /// The transport checksum is not finished; see [`PartialChecksum`]. The frame has not been on a real wire: a
     /// receiver that only wants the payload may take the checksum as right.
     pub partial: Option<PartialChecksum>,
+    /// The frame stands for several: it is cut before it goes onto a real wire.
+    pub segments: Option<Segments>,
+    /// Somebody has verified the transport checksum, so the receiver need not.
+    pub verified: bool,
 }
 
 /// A checksum which its sender left to whoever puts the frame on a real wire: the field holds the sum of the
@@ -24,6 +44,72 @@ pub struct PartialChecksum {
     pub start: u16,
     /// Where the field is, in bytes from `start`.
     pub offset: u16,
+}
+
+/// How a frame is cut into several (virtio 1.3, 5.1.6: `gso_type` and `gso_size`). Its transport header begins where
+/// its [`PartialChecksum`] does, which it has always. Lengths in its IP and UDP headers are those of the whole frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segments {
+    /// By the rules of which protocol.
+    pub kind: SegmentKind,
+    /// Payload in each segment but the last, in bytes, not zero: a header and this fit the packet size of the wire.
+    pub size: u16,
+}
+
+/// What is cut into segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SegmentKind {
+    /// TCP over IPv4: sequence numbers go on, FIN and PSH are the last segment's.
+    Tcp4,
+    /// TCP over IPv6.
+    Tcp6,
+    /// UDP over IPv4 or IPv6: each segment is a datagram.
+    Udp,
+}
+
+impl SegmentKind {
+    /// The offload that takes this kind.
+    #[must_use]
+    pub fn offload(self) -> Offloads {
+        match self {
+            Self::Tcp4 => Offloads::TSO4,
+            Self::Tcp6 => Offloads::TSO6,
+            Self::Udp => Offloads::USO,
+        }
+    }
+}
+
+impl Meta {
+    /// Whether this can be said of `frame`: checksum field and headers are inside, a frame that is cut has a partial
+    /// checksum at the place of its protocol.
+    #[must_use]
+    pub fn check(&self, frame: &[u8]) -> bool {
+        let Some(partial) = self.partial else { return self.segments.is_none() };
+        let inside = usize::from(partial.start) + usize::from(partial.offset) + 2 <= frame.len();
+        inside && (self.segments.is_none() || self.header_len(frame).is_some())
+    }
+
+    /// The bytes of all headers before the payload of a frame with [`segments`](Self::segments); `None` when it has
+    /// none, or its headers are not what its kind needs.
+    #[must_use]
+    pub fn header_len(&self, frame: &[u8]) -> Option<usize> {
+        let (partial, segments) = (self.partial?, self.segments?);
+        let start = usize::from(partial.start);
+        let (len, field) = match segments.kind {
+            SegmentKind::Tcp4 | SegmentKind::Tcp6 => (usize::from(frame.get(start + 12)? >> 4) * 4, 16),
+            SegmentKind::Udp => (8, 6),
+        };
+        let least = if field == 16 { 20 } else { 8 };
+        let right = segments.size > 0 && partial.offset == field && len >= least && start + len <= frame.len();
+        right.then_some(start + len)
+    }
+
+    /// What a receiver has to take to be handed this.
+    #[must_use]
+    pub fn needs(&self) -> Offloads {
+        let checksum = if self.partial.is_some() { Offloads::CHECKSUM } else { Offloads::empty() };
+        checksum | self.segments.map_or(Offloads::empty(), |segments| segments.kind.offload())
+    }
 }
 
 /// The device's side: frames that the guest sent, room for frames to it.
@@ -38,8 +124,13 @@ pub trait Port: Send {
     /// the next wake. A frame that can never be delivered is dropped, which is `true`.
     fn push(&mut self, frame: &[u8], meta: Meta) -> bool;
 
-    /// Whether [`push`](Self::push) takes frames with a partial checksum. Constant while the network runs.
-    fn takes_partial(&self) -> bool;
+    /// What [`push`](Self::push) takes. Constant while the network runs.
+    fn offloads(&self) -> Offloads;
+
+    /// The network has lost or found its other end: the guest sees it as the carrier of its card.
+    fn set_carrier(&mut self, up: bool) {
+        let _ = up;
+    }
 
     /// Ends a batch of `pull` and `push`: tells the guest about what was done.
     fn flush(&mut self);
@@ -54,8 +145,8 @@ pub trait Backend: Send {
     /// What makes [`run`](Self::run) look at its port and at `stop` again. The same for all runs.
     fn wake(&self) -> Wake;
 
-    /// Whether frames with a partial checksum may be handed to it. Constant.
-    fn takes_partial(&self) -> bool;
+    /// What it takes over for the guest. Constant.
+    fn offloads(&self) -> Offloads;
 
     /// The largest IP packet that it carries, in bytes, 68 to 65535. Constant.
     fn mtu(&self) -> u16;

@@ -30,7 +30,7 @@ pub use config::Config;
 use config::Refused;
 pub use dhcp::{Lease, Leases};
 
-use crate::{Backend, MacAddr, Meta, Port, Wake};
+use crate::{Backend, MacAddr, Meta, Offloads, Port, Wake};
 use datagram::Datagrams;
 use dns::Resolvers;
 use fragments::Fragments;
@@ -283,8 +283,8 @@ impl Backend for Nat {
         })
     }
 
-    fn takes_partial(&self) -> bool {
-        true
+    fn offloads(&self) -> Offloads {
+        Offloads::CHECKSUM
     }
 
     fn mtu(&self) -> u16 {

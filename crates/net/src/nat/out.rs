@@ -10,7 +10,7 @@ use smoltcp::wire::{
     Ipv4Packet, Ipv4Repr, UDP_HEADER_LEN, UdpPacket, checksum,
 };
 
-use crate::{MAX_FRAME, MacAddr, Meta, PartialChecksum, Port};
+use crate::{MAX_FRAME, MacAddr, Meta, Offloads, PartialChecksum, Port};
 
 /// How many frames wait when the guest gives no room. TCP and datagram flows stop at the first; the rest is for
 /// short answers (ARP, DHCP, ICMP, RST), which are dropped beyond.
@@ -35,7 +35,7 @@ impl Outbox {
 
     /// The way to the guest through `port`.
     pub(super) fn to<'a>(&'a mut self, port: &'a mut dyn Port) -> Out<'a> {
-        Out { partial: port.takes_partial(), outbox: self, port }
+        Out { partial: port.offloads().contains(Offloads::CHECKSUM), outbox: self, port }
     }
 }
 
@@ -164,7 +164,7 @@ impl Out<'_> {
             IpProtocol::Udp => {
                 self.partial &= whole;
                 let meta = self.finish(IPV4 + len, 6);
-                self.partial = self.port.takes_partial();
+                self.partial = self.port.offloads().contains(Offloads::CHECKSUM);
                 meta
             }
             _ => Meta::default(),
@@ -216,7 +216,7 @@ impl Out<'_> {
         if self.partial {
             transport[field..field + 2].copy_from_slice(&pseudo.to_be_bytes());
             let partial = PartialChecksum { start: (ETHERNET + IPV4) as u16, offset: field as u16 };
-            return Meta { partial: Some(partial) };
+            return Meta { partial: Some(partial), ..Meta::default() };
         }
         let mut sum = !checksum::combine(&[pseudo, checksum::data(transport)]);
         if sum == 0 && protocol == IpProtocol::Udp {

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant as Clock};
 
 use net::nat::{Config, Nat};
-use net::{Meta, Port};
+use net::{Meta, Offloads, Port};
 use smoltcp::iface::{Config as InterfaceConfig, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::{AnySocket, tcp};
@@ -57,8 +57,8 @@ impl Port for Cable {
         true
     }
 
-    fn takes_partial(&self) -> bool {
-        self.partial
+    fn offloads(&self) -> Offloads {
+        if self.partial { Offloads::CHECKSUM } else { Offloads::empty() }
     }
 
     fn flush(&mut self) {}

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use net::nat::{Config, Nat};
-use net::{Backend, Link, MacAddr, Meta, Port};
+use net::{Backend, Link, MacAddr, Meta, Offloads, Port};
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::socket::{dhcpv4, icmp};
 use smoltcp::wire::{
@@ -209,8 +209,8 @@ impl Port for Mailbox {
         true
     }
 
-    fn takes_partial(&self) -> bool {
-        false
+    fn offloads(&self) -> Offloads {
+        Offloads::empty()
     }
 
     fn flush(&mut self) {}

@@ -3,7 +3,7 @@
 mod rings;
 pub mod spec;
 
-use ::net::{Link, MacAddr, SharedBackend, Wake};
+use ::net::{Link, MacAddr, Offloads, SharedBackend, Wake};
 use parking_lot::Mutex;
 
 use super::spec::device_type;
@@ -33,7 +33,7 @@ impl Net {
     pub fn new(mac: MacAddr, network: SharedBackend) -> Self {
         let (wake, mtu, partial) = {
             let network = network.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            (network.wake(), network.mtu(), network.takes_partial())
+            (network.wake(), network.mtu(), network.offloads().contains(Offloads::CHECKSUM))
         };
         let mut features = feature::MAC | feature::STATUS | feature::MTU | feature::MRG_RXBUF | feature::GUEST_CSUM;
         if partial {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 
-use ::net::{MAX_FRAME, Meta, PartialChecksum, Port};
+use ::net::{MAX_FRAME, Meta, Offloads, PartialChecksum, Port};
 
 use super::spec::{feature, header};
 use crate::virtio::{Chain, Malformed, Virtqueue};
@@ -58,7 +58,8 @@ impl Rings {
         let field = |at: usize| u16::from_le_bytes([head[at], head[at + 1]]);
         let (start, offset) = (field(header::CSUM_START), field(header::CSUM_OFFSET));
         let inside = usize::from(start) + usize::from(offset) + 2 <= len;
-        (inside && self.has(feature::CSUM)).then_some(Meta { partial: Some(PartialChecksum { start, offset }) })
+        (inside && self.has(feature::CSUM))
+            .then_some(Meta { partial: Some(PartialChecksum { start, offset }), ..Meta::default() })
     }
 
     /// Takes receive buffers until a packet of `len` bytes, header and all, fits. `Some(false)`: there are too few;
@@ -148,8 +149,8 @@ impl Port for Rings {
         true
     }
 
-    fn takes_partial(&self) -> bool {
-        self.has(feature::GUEST_CSUM)
+    fn offloads(&self) -> Offloads {
+        if self.has(feature::GUEST_CSUM) { Offloads::CHECKSUM } else { Offloads::empty() }
     }
 
     fn flush(&mut self) {
