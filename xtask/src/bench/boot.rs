@@ -1,13 +1,12 @@
 //! How long a kernel takes from the start of the emulator's process to its power-off, against QEMU.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::Serialize;
 
+use super::emulator::{Board, Choice, Emulator};
 use super::machine::Machine;
 use super::run::{Sample, Spread, measure};
 use crate::debian::cpio::Archive;
@@ -25,22 +24,8 @@ pub(crate) struct Options {
     /// Another Debian suite's kernel
     #[arg(long)]
     suite: Option<String>,
-    /// The russet to measure, instead of one built now
-    #[arg(long)]
-    russet: Option<PathBuf>,
-    /// What russet does with hot code: off, on or stress
-    #[arg(long, default_value = "on")]
-    jit: String,
-    /// Only this emulator
-    #[arg(long, value_enum)]
-    only: Option<Emulator>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Emulator {
-    Russet,
-    Qemu,
+    #[command(flatten)]
+    choice: Choice,
 }
 
 /// The command lines, with their names.
@@ -48,8 +33,6 @@ const COMMAND_LINES: [(&str, &str); 2] = [
     ("as given", "console=ttyAMA0 panic=-1"),
     ("+ nokaslr cryptomgr.notests", "console=ttyAMA0 panic=-1 nokaslr cryptomgr.notests"),
 ];
-
-const MEMORY_MIB: &str = "512";
 
 /// What the guest's /init says before it powers off.
 const PROOF: &str = "bench: init reached";
@@ -87,23 +70,21 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let initrd = folder.path().join("initrd");
     fs::write(&initrd, powering_off(&fs::read(&guest.initrd)?))?;
-    let russet = match &options.russet {
-        Some(path) => path.clone(),
-        None if options.only == Some(Emulator::Qemu) => PathBuf::new(),
-        None => build()?,
-    };
-    let wants = |emulator| options.only.is_none_or(|only| only == emulator);
+    let emulators = options.choice.prepare()?;
     let mut results = Vec::new();
     for (name, command_line) in COMMAND_LINES {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for run in 1..=options.runs {
             shell::say(&format!("{name}: run {run} of {}", options.runs));
             // In turn, so that both see the same weather.
-            if wants(Emulator::Russet) {
-                ours.push(once(russet_command(&russet, &guest.kernel, &initrd, command_line, &options.jit), "russet")?);
-            }
-            if wants(Emulator::Qemu) {
-                theirs.push(once(qemu_command(&guest.kernel, &initrd, command_line), "qemu-system-aarch64")?);
+            for &emulator in &emulators.wanted {
+                let board = Board::new(&guest.kernel, &initrd, command_line);
+                let sample = measure(&mut emulators.command(emulator, &board), PROOF, LIMIT);
+                let (sample, _) = sample.with_context(|| format!("{} did not boot the guest", emulator.name()))?;
+                match emulator {
+                    Emulator::Russet => ours.push(sample),
+                    Emulator::Qemu => theirs.push(sample),
+                }
             }
         }
         let (ours, theirs) = (figures(&ours), figures(&theirs));
@@ -120,36 +101,6 @@ fn powering_off(initrd: &[u8]) -> Vec<u8> {
     let init = format!("#!/bin/busybox sh\n/bin/busybox echo '{PROOF}'\n/bin/busybox poweroff -f\n");
     archive.file("init", 0o755, init.as_bytes());
     [initrd, &archive.finish()].concat()
-}
-
-fn build() -> Result<PathBuf> {
-    shell::run(shell::cargo().args(["build", "--release", "--package", "russet"]))?;
-    Ok(shell::target().join("release/russet"))
-}
-
-/// The machine that QEMU's options below describe: one CPU, a PL011 on standard output, nothing else.
-fn russet_command(russet: &Path, kernel: &Path, initrd: &Path, command_line: &str, jit: &str) -> Command {
-    let (kernel, initrd) = (kernel.display(), initrd.display());
-    let loader = format!("linux,kernel=\"{kernel}\",initrd=\"{initrd}\",cmdline=\"{command_line}\"");
-    let mut command = Command::new(russet);
-    command.args(["run", "--engine", "soft", "--jit", jit, "--bootloader", &loader]);
-    command.args(["--cpus", "1", "--memory", MEMORY_MIB, "--device", "pl011,stdio"]);
-    command
-}
-
-fn qemu_command(kernel: &Path, initrd: &Path, command_line: &str) -> Command {
-    let mut command = Command::new("qemu-system-aarch64");
-    // No network card of QEMU's own choice: its boot ROM is in a package of its own.
-    command.args(["-M", "virt,gic-version=3", "-cpu", "cortex-a57", "-m", MEMORY_MIB, "-nographic", "-nic", "none"]);
-    command.args(["-append", command_line, "-kernel"]).arg(kernel).arg("-initrd").arg(initrd);
-    command
-}
-
-fn once(mut command: Command, name: &str) -> Result<Sample> {
-    if name.starts_with("qemu") && !shell::has(name) {
-        bail!("{name} is missing: apt-get install qemu-system-arm");
-    }
-    measure(&mut command, PROOF, LIMIT).with_context(|| format!("{name} did not boot the guest"))
 }
 
 fn figures(samples: &[Sample]) -> Option<Figures> {

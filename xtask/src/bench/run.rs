@@ -1,12 +1,14 @@
 //! One run of an emulator, and the statistics of many.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wait4::Wait4;
+
+use super::work::MARK;
 
 /// What one run took.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -19,8 +21,18 @@ pub(crate) struct Sample {
     pub(crate) rss: f64,
 }
 
+/// A line of a run's output, and when it came.
+#[derive(Debug, Clone)]
+pub(crate) struct Said {
+    pub(crate) text: String,
+    /// Since the start of the process, in seconds.
+    pub(crate) at: f64,
+    /// CPU time that the process had taken, in seconds; only of lines that begin as `work::MARK`.
+    pub(crate) cpu: f64,
+}
+
 /// The middle one, and the extremes.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
     pub(crate) min: f64,
@@ -40,10 +52,10 @@ impl Spread {
 
 /// Runs `command` to its end. It has to succeed within `limit`, and its output has to contain `proof`, which the
 /// guest says when it has done what is measured.
-pub(crate) fn measure(command: &mut Command, proof: &str, limit: Duration) -> Result<Sample> {
+pub(crate) fn measure(command: &mut Command, proof: &str, limit: Duration) -> Result<(Sample, Vec<Said>)> {
     let start = Instant::now();
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let stdout = collect(child.stdout.take().context("no standard output")?);
+    let stdout = listen(child.stdout.take().context("no standard output")?, child.id(), start);
     let stderr = collect(child.stderr.take().context("no standard error")?);
     let pid = child.id().to_string();
     // `wait4` blocks, so that somebody else has to end a run that hangs.
@@ -57,7 +69,9 @@ pub(crate) fn measure(command: &mut Command, proof: &str, limit: Duration) -> Re
     drop(done);
     let late = watchdog.join().unwrap_or(false);
     let end = end?;
-    let output = stdout.join().unwrap_or_default() + &stderr.join().unwrap_or_default();
+    let said = stdout.join().unwrap_or_default();
+    let output: String = said.iter().map(|s| format!("{}\n", s.text)).collect();
+    let output = output + &stderr.join().unwrap_or_default();
     let tail = || output.lines().rev().take(15).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n");
     if late {
         bail!("killed after {} s; its last words:\n{}", limit.as_secs(), tail());
@@ -69,7 +83,30 @@ pub(crate) fn measure(command: &mut Command, proof: &str, limit: Duration) -> Re
         bail!("the guest did not say {proof:?}; its last words:\n{}", tail());
     }
     let cpu = (end.rusage.utime + end.rusage.stime).as_secs_f64();
-    Ok(Sample { wall, cpu, rss: end.rusage.maxrss as f64 / (1 << 20) as f64 })
+    Ok((Sample { wall, cpu, rss: end.rusage.maxrss as f64 / (1 << 20) as f64 }, said))
+}
+
+/// The lines that process `pid` says, until it closes its end.
+fn listen(from: impl Read + Send + 'static, pid: u32, start: Instant) -> std::thread::JoinHandle<Vec<Said>> {
+    std::thread::spawn(move || {
+        let (mut from, mut said, mut line) = (BufReader::new(from), Vec::new(), Vec::new());
+        while from.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+            let at = start.elapsed().as_secs_f64();
+            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+            let cpu = if text.contains(MARK) { cpu_time(pid) } else { 0.0 };
+            said.push(Said { text, at, cpu });
+            line.clear();
+        }
+        said
+    })
+}
+
+/// What the threads of process `pid` have run, in seconds (Linux `Documentation/scheduler/sched-stats.rst`).
+fn cpu_time(pid: u32) -> f64 {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let stat = threads.filter_map(|t| std::fs::read_to_string(t.path().join("schedstat")).ok());
+    let nanoseconds = stat.filter_map(|s| s.split_whitespace().next()?.parse::<u64>().ok());
+    nanoseconds.sum::<u64>() as f64 / 1e9
 }
 
 fn collect(mut from: impl Read + Send + 'static) -> std::thread::JoinHandle<String> {
@@ -86,7 +123,7 @@ mod tests {
     use super::*;
 
     fn shell(script: &str, limit: u64) -> Result<Sample> {
-        measure(Command::new("sh").args(["-c", script]), "here", Duration::from_millis(limit))
+        Ok(measure(Command::new("sh").args(["-c", script]), "here", Duration::from_millis(limit))?.0)
     }
 
     #[test]

@@ -1,0 +1,136 @@
+//! The two emulators that are compared, and the same machine on each of them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::shell;
+
+/// Ours or the one to compare with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Emulator {
+    /// `russet run --engine soft`
+    Russet,
+    /// `qemu-system-aarch64`, TCG
+    Qemu,
+}
+
+impl Emulator {
+    /// The order in which they take turns.
+    pub(crate) const BOTH: [Self; 2] = [Self::Russet, Self::Qemu];
+
+    /// The command's name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Russet => "russet",
+            Self::Qemu => "qemu-system-aarch64",
+        }
+    }
+}
+
+/// Which russet is measured, and how it runs.
+#[derive(clap::Args)]
+pub(crate) struct Choice {
+    /// The russet to measure, instead of one built now
+    #[arg(long)]
+    russet: Option<PathBuf>,
+    /// What russet does with hot code: off, on or stress
+    #[arg(long, default_value = "on")]
+    jit: String,
+    /// Only this emulator
+    #[arg(long, value_enum)]
+    emulator: Option<Emulator>,
+}
+
+impl Choice {
+    /// Makes both emulators ready.
+    pub(crate) fn prepare(&self) -> Result<Emulators> {
+        let wanted: Vec<Emulator> = match self.emulator {
+            Some(only) => vec![only],
+            None => Emulator::BOTH.to_vec(),
+        };
+        if wanted.contains(&Emulator::Qemu) && !shell::has(Emulator::Qemu.name()) {
+            bail!("{} is missing: apt-get install qemu-system-arm", Emulator::Qemu.name());
+        }
+        let russet = match &self.russet {
+            Some(path) => path.clone(),
+            None if !wanted.contains(&Emulator::Russet) => PathBuf::new(),
+            None => build()?,
+        };
+        Ok(Emulators { wanted, russet, jit: self.jit.clone() })
+    }
+}
+
+fn build() -> Result<PathBuf> {
+    shell::run(shell::cargo().args(["build", "--release", "--package", "russet"]))?;
+    Ok(shell::target().join("release/russet"))
+}
+
+/// A machine: a PL011 on standard output, perhaps a disk, and nothing else.
+pub(crate) struct Board<'a> {
+    pub(crate) kernel: &'a Path,
+    pub(crate) initrd: &'a Path,
+    pub(crate) command_line: &'a str,
+    pub(crate) cpus: u32,
+    pub(crate) memory_mib: u32,
+    /// A raw image, attached read-only.
+    pub(crate) disk: Option<&'a Path>,
+}
+
+impl<'a> Board<'a> {
+    /// One CPU, 512 MiB, no disk.
+    pub(crate) fn new(kernel: &'a Path, initrd: &'a Path, command_line: &'a str) -> Self {
+        Self { kernel, initrd, command_line, cpus: 1, memory_mib: 512, disk: None }
+    }
+}
+
+/// What takes turns.
+pub(crate) struct Emulators {
+    pub(crate) wanted: Vec<Emulator>,
+    russet: PathBuf,
+    jit: String,
+}
+
+impl Emulators {
+    /// Runs `board` on `emulator`.
+    pub(crate) fn command(&self, emulator: Emulator, board: &Board<'_>) -> Command {
+        match emulator {
+            Emulator::Russet => self.russet(board),
+            Emulator::Qemu => qemu(board),
+        }
+    }
+
+    fn russet(&self, board: &Board<'_>) -> Command {
+        let (kernel, initrd, line) = (board.kernel.display(), board.initrd.display(), board.command_line);
+        let loader = format!("linux,kernel=\"{kernel}\",initrd=\"{initrd}\",cmdline=\"{line}\"");
+        let mut command = Command::new(&self.russet);
+        command.args(["run", "--engine", "soft", "--jit", &self.jit, "--bootloader", &loader]);
+        command.args(["--cpus", &board.cpus.to_string(), "--memory", &board.memory_mib.to_string()]);
+        command.args(["--device", "pl011,stdio"]);
+        if let Some(disk) = board.disk {
+            command.args(["--device", &format!("virtio-blk,path=\"{}\",readonly", disk.display())]);
+        }
+        command
+    }
+}
+
+fn qemu(board: &Board<'_>) -> Command {
+    let mut command = Command::new(Emulator::Qemu.name());
+    let (cpus, memory) = (board.cpus.to_string(), board.memory_mib.to_string());
+    // No network card of QEMU's own choice: its boot ROM is in a package of its own.
+    command.args(["-M", "virt,gic-version=3", "-cpu", "cortex-a57", "-m", &memory, "-nographic", "-nic", "none"]);
+    if board.cpus > 1 {
+        command.args(["-accel", "tcg,thread=multi", "-smp", &cpus]);
+    }
+    if let Some(disk) = board.disk {
+        // A comma in a value is written twice.
+        let file = disk.display().to_string().replace(',', ",,");
+        command.args(["-drive", &format!("file={file},if=none,id=disk,format=raw,readonly=on")]);
+        command.args(["-device", "virtio-blk-pci,drive=disk"]);
+    }
+    command.args(["-append", board.command_line, "-kernel"]).arg(board.kernel).arg("-initrd").arg(board.initrd);
+    command
+}
