@@ -34,7 +34,7 @@ fuzz_target!(|ops: Vec<Op>| {
     for op in ops {
         match op {
             Op::Near(access) => access.make(guest.bus(), guest.config(8, 0), 0x100),
-            Op::Configuration(access) => access.make(guest.bus(), layout.ecam, spec::ECAM_BUS),
+            Op::Configuration(access) => access.make(guest.bus(), layout.ecam, spec::ECAM_BUS * u64::from(layout.buses)),
             // The lower bits of what the fuzzer is likely to put into a BAR.
             Op::Memory32(access) => access.make(guest.bus(), layout.memory32.base, layout.memory32.size),
             Op::Memory64(access) => access.make(guest.bus(), layout.memory64.base, layout.memory64.size),

@@ -23,11 +23,11 @@ impl MmioDevice for Registers {
 #[derive(Default)]
 struct Hooks(Mutex<Vec<Vec<u8>>>);
 impl FunctionHooks for Hooks {
-    fn read_live(&self, _: &[u8], data: &mut [u8]) {
+    fn read_live(&self, _: &[u8], _: u16, data: &mut [u8]) {
         data.fill(0x77);
     }
-    fn write_live(&self, capability: &[u8], data: &[u8]) {
-        self.0.lock().push([capability, data].concat());
+    fn write_live(&self, capability: &[u8], _: u16, data: &[u8]) {
+        self.0.lock().push([&capability[..20], data].concat());
     }
     fn reset(&self) {
         self.0.lock().push(b"reset".to_vec());
@@ -323,7 +323,7 @@ fn the_device_tree_describes_the_bridge() {
     };
     assert!(blob.windows(13).any(|w| w == b"pcie@3f000000"));
     assert!(blob.windows(22).any(|w| w == b"pci-host-ecam-generic\0"));
-    assert!(has(&[0, 0x3f00_0000, 0, 0x10_0000]), "reg");
+    assert!(has(&[0, 0x3f00_0000, 0, 0x100_0000]), "reg");
     assert!(has(&[0x0200_0000, 0, 0x1000_0000, 0, 0x1000_0000, 0, 0x1000_0000]), "the window of 32 bits");
     assert!(has(&[0x0300_0000, 0x80, 0, 0x80, 0, 1, 0]), "the window of 64 bits");
     assert!(has(&[0, 7, 0, 0x1_0000]), "msi-map");

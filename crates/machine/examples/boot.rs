@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         cpus: cpus.parse()?,
         memory: mib.parse::<u64>()? << 20,
         boot,
-        virtio: Vec::new(),
+        pci: Vec::new(),
         serial: Some(port),
         reclaim: None,
     };

@@ -7,12 +7,10 @@ use std::sync::Arc;
 use devices::bus::{Bus, MmioDevice};
 use devices::gic::{self, CpuConfig, Gic};
 use devices::irq::MsiSink;
-use devices::pci::{self, HostBridge};
+use devices::pci::{self, HostBridge, PciDevice};
 use devices::pl031::Pl031;
 use devices::pl061::Pl061;
-use devices::virtio::VirtioDevice;
 use devices::virtio::console::PortBackend;
-use devices::virtio::pci::VirtioPci;
 use hv::{BootState, GuestMemory, VcpuEnv};
 use vm_memory::{Bytes, GuestAddress};
 
@@ -36,8 +34,8 @@ pub struct Parts {
     pub memory: u64,
     /// What is booted.
     pub boot: LinuxBoot,
-    /// The virtio devices, in the order of their PCI slots.
-    pub virtio: Vec<Arc<dyn VirtioDevice>>,
+    /// The PCI devices, in the order of their slots.
+    pub pci: Vec<Arc<dyn PciDevice>>,
     /// What the serial port (`ttyAMA0`) is connected to.
     pub serial: Option<Arc<dyn PortBackend>>,
     /// What gives memory back to the host, if one of the devices does.
@@ -66,8 +64,6 @@ pub(crate) struct Board {
     gpio: Arc<Pl061>,
     bridge: Arc<HostBridge>,
     bus: Arc<Bus>,
-    /// In their slots. The bridge has them, too.
-    _functions: Vec<Arc<VirtioPci>>,
     serial: Serial,
     reclaim: Option<Arc<Reclaim>>,
 }
@@ -95,12 +91,9 @@ impl Board {
         put(&bus, "GPIO controller", layout::PL061, gpio.clone())?;
         let pci_error = |e: pci::PciError| Error::Device { device: "PCI host bridge", reason: e.to_string() };
         let bridge = HostBridge::new(pci_layout(), &bus, gic.clone() as Arc<dyn MsiSink>).map_err(pci_error)?;
-        let functions = parts
-            .virtio
-            .iter()
-            .map(|device| Ok(VirtioPci::plug(bridge.free_slot()?, device.clone(), memory.clone())))
-            .collect::<Result<_, _>>()
-            .map_err(pci_error)?;
+        for device in &parts.pci {
+            device.clone().plug(bridge.free_slot().map_err(pci_error)?, memory.clone());
+        }
 
         let devices = Devices { gic: &gic, bridge: &bridge, serial: &serial.port, clock: &clock, gpio: &gpio };
         let tree = place_tree(parts, &memory, kernel.end, &devices)?;
@@ -114,7 +107,6 @@ impl Board {
             gpio,
             bridge,
             bus,
-            _functions: functions,
             serial,
             reclaim: parts.reclaim.clone(),
         })
@@ -126,7 +118,7 @@ impl Board {
     }
 }
 
-/// Stops the devices, whose threads touch guest memory; no vCPU runs any more. The virtio devices are as they were
+/// Stops the devices, whose threads touch guest memory; no vCPU runs any more. The PCI devices are as they were
 /// made, for the next board.
 impl Drop for Board {
     fn drop(&mut self) {
@@ -169,6 +161,7 @@ fn pci_layout() -> pci::Layout {
     let window = |range: Range| pci::Window { base: range.base, size: range.size };
     pci::Layout {
         ecam: layout::PCI_ECAM.base,
+        buses: layout::PCI_BUSES,
         memory32: window(layout::PCI_MEMORY32),
         memory64: window(layout::PCI_MEMORY64),
         ports: Some(window(layout::PCI_PORTS)),

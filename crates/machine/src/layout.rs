@@ -12,7 +12,7 @@
 //! | `00_0903_0000` | 4 KiB   | PL061 GPIO: power button                          | SPI 7      |
 //! | `00_1000_0000` | 752 MiB | PCI memory below 4 GiB                            |            |
 //! | `00_3eff_0000` | 64 KiB  | PCI ports                                         |            |
-//! | `00_3f00_0000` | 16 MiB  | PCI configuration (ECAM), one bus used            |            |
+//! | `00_3f00_0000` | 16 MiB  | PCI configuration (ECAM), 16 buses                |            |
 //! | `00_4000_0000` |         | RAM                                               |            |
 //! | `80_0000_0000` | 512 GiB | PCI memory above 4 GiB                            |            |
 //!
@@ -50,6 +50,8 @@ pub const PCI_MEMORY32: Range = range(0x1000_0000, 0x2eff_0000);
 pub const PCI_PORTS: Range = range(0x3eff_0000, 0x1_0000);
 /// PCI configuration space.
 pub const PCI_ECAM: Range = range(0x3f00_0000, 0x0100_0000);
+/// PCI bus numbers, a mebibyte of configuration space each.
+pub const PCI_BUSES: u8 = (PCI_ECAM.size >> 20) as u8;
 /// PCI memory above 4 GiB.
 pub const PCI_MEMORY64: Range = range(0x80_0000_0000, 0x80_0000_0000);
 /// Where RAM begins.

@@ -49,6 +49,7 @@ impl Guest {
         let interrupts = Arc::new(Interrupts::default());
         let layout = Layout {
             ecam: Self::ECAM,
+            buses: 16,
             memory32: Window { base: 0x1000_0000, size: 0x1000_0000 },
             memory64: Window { base: Self::BARS, size: 1 << 32 },
             ports: None,

@@ -35,7 +35,7 @@ pub(crate) fn machine(config: &config::Machine) -> Result<Opened, Error> {
         cpus: config.cpus,
         memory,
         boot,
-        virtio: opened.virtio,
+        pci: opened.pci,
         serial: opened.serial,
         reclaim: opened.reclaim,
     };

@@ -27,8 +27,8 @@ impl HostBridge {
         fdt.property_string("device_type", "pci")?;
         fdt.property_u32("#address-cells", 3)?;
         fdt.property_u32("#size-cells", 2)?;
-        fdt.property_array_u64("reg", &[layout.ecam, spec::ECAM_BUS])?;
-        fdt.property_array_u32("bus-range", &[0, 0])?;
+        fdt.property_array_u64("reg", &[layout.ecam, spec::ECAM_BUS * u64::from(layout.buses)])?;
+        fdt.property_array_u32("bus-range", &[0, u32::from(layout.buses.saturating_sub(1))])?;
         fdt.property_u32("linux,pci-domain", 0)?;
         fdt.property_array_u32("ranges", &ranges)?;
         // Requester IDs are device IDs of the controller, one to one.

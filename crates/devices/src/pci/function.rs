@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
+use super::bus::PciBus;
 use super::{ConfigSpace, Msix, Slot, Window, spec};
 use crate::bus::{Bus, MmioDevice};
 
@@ -36,14 +37,14 @@ pub enum BarKind {
 
 /// What a function does beyond its registers. Called on vCPU threads with no lock held.
 pub trait FunctionHooks: Send + Sync {
-    /// Reads of the live range of configuration space ([`FunctionBuilder::live`]). `capability` is the content of
-    /// the capability that the range is in.
-    fn read_live(&self, capability: &[u8], data: &mut [u8]) {
-        let _ = (capability, data);
+    /// Reads of the live range of configuration space ([`FunctionBuilder::live`]), `at` bytes from the beginning of
+    /// the capability that the range is in, whose content is `capability`. `data` has come from there.
+    fn read_live(&self, capability: &[u8], at: u16, data: &mut [u8]) {
+        let _ = (capability, at, data);
     }
     /// Writes to the live range, after configuration space has taken them.
-    fn write_live(&self, capability: &[u8], data: &[u8]) {
-        let _ = (capability, data);
+    fn write_live(&self, capability: &[u8], at: u16, data: &[u8]) {
+        let _ = (capability, at, data);
     }
     /// The machine is reset. May wait for the device's work to end.
     fn reset(&self) {}
@@ -69,23 +70,47 @@ pub struct FunctionBuilder {
     bars: Vec<Bar>,
     msix: Option<(Arc<Msix>, u16)>,
     live: Option<(Range<u16>, u16)>,
+    below: Option<Arc<PciBus>>,
 }
 
 impl FunctionBuilder {
     /// A function for `slot` with neither BARs nor capabilities.
     #[must_use]
     pub fn new(slot: Slot, id: Identity) -> Self {
+        let mut builder = Self::with_header(slot, id);
+        builder.space.define(spec::SUBSYSTEM_VENDOR_ID, &id.subsystem_vendor.to_le_bytes(), &[]);
+        builder.space.define(spec::SUBSYSTEM_ID, &id.subsystem.to_le_bytes(), &[]);
+        builder
+    }
+
+    /// A bridge to the bus `below`: a type 1 header with windows for memory and none for ports. The windows are the
+    /// guest's notes: BARs behind the bridge are where they are told to be.
+    pub(super) fn bridge(slot: Slot, id: Identity, below: Arc<PciBus>) -> Self {
+        let mut builder = Self::with_header(slot, id);
+        let space = &mut builder.space;
+        space.define(spec::HEADER_TYPE, &[spec::HEADER_BRIDGE], &[]);
+        space.define(spec::PRIMARY_BUS, &[0; 3], &[0xff; 3]);
+        let limits = [0xf0, 0xff, 0xf0, 0xff];
+        space.define(spec::MEMORY_BASE, &[0; 4], &limits);
+        let wide = spec::PREFETCHABLE_64;
+        space.define(spec::PREFETCHABLE_BASE, &[wide, 0, wide, 0], &limits);
+        space.define(spec::PREFETCHABLE_UPPER, &[0; 8], &[0xff; 8]);
+        space.define(spec::BRIDGE_CONTROL, &[0; 2], &spec::SECONDARY_BUS_RESET.to_le_bytes());
+        builder.slot.bridge().add_bus(below.clone());
+        builder.below = Some(below);
+        builder
+    }
+
+    fn with_header(slot: Slot, id: Identity) -> Self {
         let mut space = ConfigSpace::default();
         let class = id.class << 8 | u32::from(id.revision);
         space.define(spec::VENDOR_ID, &id.vendor.to_le_bytes(), &[]);
         space.define(spec::DEVICE_ID, &id.device.to_le_bytes(), &[]);
         space.define(spec::REVISION, &class.to_le_bytes(), &[]);
-        space.define(spec::SUBSYSTEM_VENDOR_ID, &id.subsystem_vendor.to_le_bytes(), &[]);
-        space.define(spec::SUBSYSTEM_ID, &id.subsystem.to_le_bytes(), &[]);
         let command = spec::COMMAND_MEMORY | spec::COMMAND_MASTER | spec::COMMAND_INTX_DISABLE;
         space.define(spec::COMMAND, &[0, 0], &command.to_le_bytes());
         space.define(spec::INTERRUPT_LINE, &[0], &[0xff]);
-        Self { slot, space, bars: Vec::new(), msix: None, live: None }
+        Self { slot, space, bars: Vec::new(), msix: None, live: None, below: None }
     }
 
     /// Adds BAR `index` of `size` bytes (a power of two of at least 16; small ones become 4 KiB, so that a page holds
@@ -133,7 +158,7 @@ impl FunctionBuilder {
     /// Adds MSI-X with `vectors` vectors, with table and pending bits in 64-bit BAR `index`.
     #[must_use]
     pub fn msix(mut self, vectors: u16, index: usize) -> (Self, Arc<Msix>) {
-        let msix = Arc::new(Msix::new(vectors, self.slot.device_id(), self.slot.msi()));
+        let msix = Arc::new(Msix::new(vectors, self.slot.requester(), self.slot.msi()));
         let mut body = [0; 10];
         body[..2].copy_from_slice(&(msix.vectors() - 1).to_le_bytes());
         body[2..6].copy_from_slice(&(index as u32).to_le_bytes());
@@ -145,12 +170,16 @@ impl FunctionBuilder {
     }
 
     /// Puts the function into its slot: the guest sees it from now on.
-    pub fn plug(self, hooks: Arc<dyn FunctionHooks>) -> Arc<Function> {
-        let Self { slot, space, bars, msix, live } = self;
+    pub fn plug(mut self, hooks: Arc<dyn FunctionHooks>) -> Arc<Function> {
+        if self.slot.is_behind_port() {
+            // What ends a link is an Express endpoint (PCI Express Base, 7.5.3).
+            self.space.add_capability(spec::CAP_EXPRESS, &spec::express::endpoint(), &[]);
+        }
+        let Self { slot, space, bars, msix, live, below } = self;
         let state = State { initial: space.clone(), space, placed: vec![None; bars.len()] };
         let (bus, windows) = (slot.bus(), slot.windows());
         let state = Mutex::new(state);
-        let function = Arc::new(Function { bars, msix, live, hooks, bus, windows, state });
+        let function = Arc::new(Function { bars, msix, live, below, hooks, bus, windows, state });
         slot.fill(function.clone());
         function
     }
@@ -164,6 +193,8 @@ pub struct Function {
     bars: Vec<Bar>,
     msix: Option<(Arc<Msix>, u16)>,
     live: Option<(Range<u16>, u16)>,
+    /// The bus behind it, if it is a bridge.
+    below: Option<Arc<PciBus>>,
     hooks: Arc<dyn FunctionHooks>,
     bus: Weak<Bus>,
     windows: [Window; 2],
@@ -181,33 +212,38 @@ struct State {
 impl Function {
     /// Reads configuration space.
     pub fn read_config(&self, offset: u16, data: &mut [u8]) {
-        let space = {
+        let (content, at) = {
             let state = self.state.lock();
             state.space.read(offset, data);
             match self.live_at(offset, data.len()) {
-                Some(at) => live_content(&state.space, at),
+                Some(at) => (live_content(&state.space, at), offset - at),
                 None => return,
             }
         };
-        self.hooks.read_live(&space, data);
+        self.hooks.read_live(&content, at, data);
     }
 
     /// Writes configuration space, and does what follows from it.
     pub fn write_config(&self, offset: u16, data: &[u8]) {
-        let (control, live) = {
+        let (control, live, below) = {
             let mut state = self.state.lock();
             let before = self.msix_control(&state.space);
+            let held = resets_below(&state.space);
             state.space.write(offset, data);
             self.place(&mut state);
+            self.number_below(&state.space);
             let control = self.msix_control(&state.space);
-            let live = self.live_at(offset, data.len()).map(|at| live_content(&state.space, at));
-            (control.filter(|_| control != before), live)
+            let live = self.live_at(offset, data.len()).map(|at| (live_content(&state.space, at), offset - at));
+            (control.filter(|_| control != before), live, !held && resets_below(&state.space))
         };
         if let (Some((msix, _)), Some(control)) = (&self.msix, control) {
             msix.set_control(control);
         }
-        if let Some(capability) = live {
-            self.hooks.write_live(&capability, data);
+        if let Some(bus) = self.below.as_ref().filter(|_| below) {
+            bus.functions().iter().for_each(|function| function.reset());
+        }
+        if let Some((capability, at)) = live {
+            self.hooks.write_live(&capability, at, data);
         }
     }
 
@@ -217,6 +253,7 @@ impl Function {
             let mut state = self.state.lock();
             state.space = state.initial.clone();
             self.place(&mut state);
+            self.number_below(&state.space);
         }
         if let Some((msix, _)) = &self.msix {
             msix.reset();
@@ -229,6 +266,13 @@ impl Function {
         let State { initial, space, .. } = &mut *self.state.lock();
         for space in [initial, space] {
             space.define(spec::HEADER_TYPE, &[spec::HEADER_MULTIFUNCTION], &[]);
+        }
+    }
+
+    /// The guest numbers the bus behind a bridge in the bridge.
+    fn number_below(&self, space: &ConfigSpace) {
+        if let Some(below) = &self.below {
+            below.set_number((space.u16(spec::PRIMARY_BUS) >> 8) as u8);
         }
     }
 
@@ -273,9 +317,14 @@ impl Function {
     }
 }
 
+/// Whether a bridge holds what is behind it in reset. In other functions the register is another, which is zero.
+fn resets_below(space: &ConfigSpace) -> bool {
+    space.u16(spec::BRIDGE_CONTROL) & spec::SECONDARY_BUS_RESET != 0
+}
+
 /// The bytes of the live capability and what follows it.
-fn live_content(space: &ConfigSpace, at: u16) -> [u8; 20] {
-    let mut content = [0; 20];
+fn live_content(space: &ConfigSpace, at: u16) -> [u8; 64] {
+    let mut content = [0; 64];
     space.read(at, &mut content);
     content
 }

@@ -1,10 +1,11 @@
-//! The host bridge: configuration space of bus 0 by ECAM (PCI Express Base Specification, 7.2.2), and its windows.
+//! The host bridge: configuration space by ECAM (PCI Express Base Specification, 7.2.2), and its windows.
 
 use std::sync::{Arc, Weak};
 
 use parking_lot::RwLock;
 
-use super::{Function, FunctionBuilder, FunctionHooks, Identity, spec};
+use super::bus::PciBus;
+use super::{Function, FunctionBuilder, FunctionHooks, Identity, Requester, spec};
 use crate::bus::{Bus, BusError, MmioDevice};
 use crate::irq::MsiSink;
 
@@ -28,8 +29,10 @@ impl Window {
 /// Where the board puts the host bridge. PCI addresses are the guest-physical ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
-    /// Start of the ECAM window, [`spec::ECAM_BUS`] bytes long.
+    /// Start of the ECAM window, [`spec::ECAM_BUS`] bytes for each bus.
     pub ecam: u64,
+    /// How many bus numbers there are, from 0: one for the root bus and one for each root port at least.
+    pub buses: u8,
     /// For BARs below 4 GiB.
     pub memory32: Window,
     /// For 64-bit BARs.
@@ -59,18 +62,21 @@ pub enum PciError {
 
 /// The host bridge, with itself as function 00.0.
 ///
-/// Fixed: its layout. Glue: bus and message sink, for its functions. State: which functions there are.
+/// Fixed: its layout. Glue: bus and message sink, for its functions. State: the buses and which functions they have.
 pub struct HostBridge {
     layout: Layout,
     bus: Weak<Bus>,
     msi: Arc<dyn MsiSink>,
-    functions: RwLock<Vec<Option<Arc<Function>>>>,
+    root: Arc<PciBus>,
+    /// The buses behind root ports.
+    below: RwLock<Vec<Arc<PciBus>>>,
     myself: Weak<HostBridge>,
 }
 
 /// A place for a function. It is taken when a [`FunctionBuilder`] plugs its function.
 pub struct Slot {
     bridge: Arc<HostBridge>,
+    bus: Arc<PciBus>,
     devfn: u8,
 }
 
@@ -79,16 +85,17 @@ struct Passive;
 impl FunctionHooks for Passive {}
 
 impl HostBridge {
-    /// The bridge, put on `bus`. Messages of its functions go to `msi` with device:function as requester ID.
+    /// The bridge, put on `bus`. Messages of its functions go to `msi` with bus:device:function as requester ID.
     pub fn new(layout: Layout, bus: &Arc<Bus>, msi: Arc<dyn MsiSink>) -> Result<Arc<Self>, PciError> {
         let bridge = Arc::new_cyclic(|myself| Self {
             layout,
             bus: Arc::downgrade(bus),
             msi,
-            functions: RwLock::new(vec![None; 256]),
+            root: Arc::new(PciBus::root()),
+            below: RwLock::default(),
             myself: myself.clone(),
         });
-        bus.insert(layout.ecam, spec::ECAM_BUS, bridge.clone())?;
+        bus.insert(layout.ecam, spec::ECAM_BUS * u64::from(layout.buses.max(1)), bridge.clone())?;
         // "QEMU PCIe Host bridge" in the registry of PCI IDs: a bridge that no driver wants to configure.
         let id = Identity {
             vendor: 0x1b36,
@@ -113,10 +120,10 @@ impl HostBridge {
         let error = PciError::Slot { device, function };
         let bridge = self.myself.upgrade().filter(|_| device < 32 && function < 8).ok_or(error)?;
         let devfn = device << 3 | function;
-        if self.functions.read()[usize::from(devfn)].is_some() {
+        if self.root.function(devfn).is_some() {
             return Err(PciError::Slot { device, function });
         }
-        Ok(Slot { bridge, devfn })
+        Ok(Slot { bridge, bus: self.root.clone(), devfn })
     }
 
     /// The lowest device number that is free.
@@ -126,24 +133,53 @@ impl HostBridge {
 
     /// Puts all functions back to power-on. The vCPUs stand still.
     pub fn reset(&self) {
-        let all: Vec<_> = self.functions.read().iter().flatten().cloned().collect();
-        for function in all {
-            function.reset();
+        let below = self.below.read().clone();
+        for bus in below.iter().chain([&self.root]) {
+            bus.functions().iter().for_each(|function| function.reset());
         }
     }
 
+    /// Makes `bus` one that configuration requests can reach.
+    pub(super) fn add_bus(&self, bus: Arc<PciBus>) {
+        self.below.write().push(bus);
+    }
+
+    /// The place of the device on a bus behind a root port, which has no other.
+    pub(super) fn slot_below(&self, bus: &Arc<PciBus>) -> Option<Slot> {
+        Some(Slot { bridge: self.myself.upgrade()?, bus: bus.clone(), devfn: 0 })
+    }
+
     fn function(&self, offset: u64) -> (Option<Arc<Function>>, u16) {
-        let devfn = (offset / spec::ECAM_FUNCTION) as usize;
-        let function = self.functions.read().get(devfn).cloned().flatten();
+        let (bus, devfn) = ((offset / spec::ECAM_BUS) as u8, (offset / spec::ECAM_FUNCTION) as u8);
+        let function = match bus {
+            0 => self.root.function(devfn),
+            // A bus that has not been given a number yet has that of the root bus, and is not reached.
+            _ => self.below.read().iter().find(|below| below.number() == bus).and_then(|below| below.function(devfn)),
+        };
         (function, (offset % spec::ECAM_FUNCTION) as u16)
     }
 }
 
 impl Slot {
-    /// The requester ID: bus, device and function in 16 bits.
+    /// The requester ID that the function has now: bus, device and function in 16 bits.
     #[must_use]
     pub fn device_id(&self) -> u32 {
-        u32::from(self.devfn)
+        self.requester().id()
+    }
+
+    /// Who writes the messages of the function that is put here.
+    pub(super) fn requester(&self) -> Requester {
+        Requester::new(&self.bus, self.devfn)
+    }
+
+    /// Whether it is behind a root port, and not on the root bus.
+    pub(super) fn is_behind_port(&self) -> bool {
+        !Arc::ptr_eq(&self.bus, &self.bridge.root)
+    }
+
+    /// The bridge that it belongs to.
+    pub(super) fn bridge(&self) -> &Arc<HostBridge> {
+        &self.bridge
     }
 
     pub(super) fn msi(&self) -> Arc<dyn MsiSink> {
@@ -159,15 +195,7 @@ impl Slot {
     }
 
     pub(super) fn fill(self, function: Arc<Function>) {
-        let mut functions = self.bridge.functions.write();
-        functions[usize::from(self.devfn)] = Some(function);
-        // A guest looks for functions 1 to 7 only where function 0 says that there are some (PCI 3.0, 6.2.1).
-        let first = usize::from(self.devfn & !7);
-        if let Some(zero) =
-            functions[first].clone().filter(|_| functions[first + 1..first + 8].iter().any(Option::is_some))
-        {
-            zero.set_multifunction();
-        }
+        self.bus.put(self.devfn, function);
     }
 }
 

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::spec;
+use super::{Requester, spec};
 use crate::bus::MmioDevice;
 use crate::irq::{Msi, MsiSink};
 
 /// The MSI-X of a function.
 ///
-/// Fixed: the number of vectors, the requester ID and where messages go.
+/// Fixed: the number of vectors, the requester and where messages go.
 /// State: the table, the pending bits, and the function's enable and mask bits.
 pub struct Msix {
-    device_id: u32,
+    requester: Requester,
     sink: Arc<dyn MsiSink>,
     vectors: u16,
     state: Mutex<State>,
@@ -48,11 +48,11 @@ impl Entry {
 }
 
 impl Msix {
-    /// `vectors` (1 to 2048) vectors, all masked, of the function with requester ID `device_id`.
-    pub(super) fn new(vectors: u16, device_id: u32, sink: Arc<dyn MsiSink>) -> Self {
+    /// `vectors` (1 to 2048) vectors, all masked, of the function `requester`.
+    pub(super) fn new(vectors: u16, requester: Requester, sink: Arc<dyn MsiSink>) -> Self {
         let vectors = vectors.clamp(1, 2048);
         let entries = vec![Entry::RESET; usize::from(vectors)];
-        Self { device_id, sink, vectors, state: Mutex::new(State { entries, enabled: false, masked: false }) }
+        Self { requester, sink, vectors, state: Mutex::new(State { entries, enabled: false, masked: false }) }
     }
 
     /// How many vectors there are.
@@ -109,7 +109,7 @@ impl Msix {
         }
         entry.pending = false;
         let [low, high, data, _] = entry.words;
-        Some(Msi { address: u64::from(high) << 32 | u64::from(low), data, device_id: self.device_id })
+        Some(Msi { address: u64::from(high) << 32 | u64::from(low), data, device_id: self.requester.id() })
     }
 
     fn send(&self, messages: impl IntoIterator<Item = Msi>) {

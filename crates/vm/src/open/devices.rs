@@ -11,7 +11,7 @@ use config::{
     Caching, DiskAttachment, ImageFormat, Network, NetworkAttachment, SerialAttachment, SerialDevice, Storage,
     StorageDevice, Sync,
 };
-use devices::virtio::VirtioDevice;
+use devices::pci::PciDevice;
 use devices::virtio::balloon::Balloon;
 use devices::virtio::block::Block;
 use devices::virtio::console::{Console as ConsoleDevice, PipeEnd, Port, PortBackend, pipe};
@@ -31,7 +31,7 @@ const DISK_QUEUES: u32 = 4;
 #[derive(Default)]
 pub(super) struct Devices {
     /// In the order of their PCI slots: consoles, disks, network interfaces, the rest.
-    pub(super) virtio: Vec<Arc<dyn VirtioDevice>>,
+    pub(super) pci: Vec<Arc<dyn PciDevice>>,
     pub(super) serial: Option<Arc<dyn PortBackend>>,
     pub(super) consoles: Vec<Console>,
     pub(super) terminal: Option<Arc<ConsoleDevice>>,
@@ -48,18 +48,18 @@ pub(super) fn open(config: &config::Machine) -> Result<Devices, Error> {
     let queues = config.cpus.clamp(1, DISK_QUEUES) as u16;
     for (index, storage) in config.storage.iter().enumerate() {
         let disk = disk(&format!("storage[{index}]"), storage)?;
-        devices.virtio.push(Arc::new(Block::new(disk, queues, storage.device_id.as_deref())));
+        devices.pci.push(Arc::new(Block::new(disk, queues, storage.device_id.as_deref())));
     }
     let mut macs = config.network.iter().filter_map(|n| n.mac).map(|mac| mac.0).collect();
     for (index, network) in config.network.iter().enumerate() {
-        devices.virtio.push(Arc::new(interface(&format!("network[{index}]"), network, &mut macs)?));
+        devices.pci.push(Arc::new(interface(&format!("network[{index}]"), network, &mut macs)?));
     }
     if config.entropy.is_some() {
-        devices.virtio.push(Arc::new(Entropy::new(random("entropy")?)));
+        devices.pci.push(Arc::new(Entropy::new(random("entropy")?)));
     }
     if config.balloon.is_some() {
         let reclaim = Arc::new(Reclaim::new());
-        devices.virtio.push(Arc::new(Balloon::new(reclaim.clone())));
+        devices.pci.push(Arc::new(Balloon::new(reclaim.clone())));
         devices.reclaim = Some(reclaim);
     }
     Ok(devices)
@@ -128,7 +128,7 @@ fn consoles(config: &config::Machine, devices: &mut Devices) -> Result<(), Error
         return Err(Error::unsupported("serial", "a machine has at most 32 virtio consoles and ports"));
     }
     let console = Arc::new(ConsoleDevice::new(ports));
-    devices.virtio.push(console.clone());
+    devices.pci.push(console.clone());
     devices.terminal = Some(console);
     Ok(())
 }

@@ -17,7 +17,7 @@ use super::{Activation, VirtioDevice, Virtqueue};
 use crate::GuestMemory;
 use crate::bus::MmioDevice;
 use crate::pci::spec::CAP_VENDOR;
-use crate::pci::{BarKind, FunctionBuilder, FunctionHooks, Identity, Slot};
+use crate::pci::{BarKind, FunctionBuilder, FunctionHooks, Identity, PciDevice, Slot};
 
 /// A virtio device in a PCI slot.
 ///
@@ -305,8 +305,15 @@ impl MmioDevice for VirtioPci {
     }
 }
 
+/// Every virtio device can be in a PCI slot.
+impl<D: VirtioDevice + 'static> PciDevice for D {
+    fn plug(self: Arc<Self>, slot: Slot, memory: GuestMemory) {
+        VirtioPci::plug(slot, self, memory);
+    }
+}
+
 impl FunctionHooks for VirtioPci {
-    fn read_live(&self, capability: &[u8], data: &mut [u8]) {
+    fn read_live(&self, capability: &[u8], _: u16, data: &mut [u8]) {
         if let Some((offset, length)) = access_window(capability) {
             let mut word = [0; 4];
             MmioDevice::read(self, offset, &mut word[..length]);
@@ -315,7 +322,7 @@ impl FunctionHooks for VirtioPci {
         }
     }
 
-    fn write_live(&self, capability: &[u8], data: &[u8]) {
+    fn write_live(&self, capability: &[u8], _: u16, data: &[u8]) {
         if let Some((offset, length)) = access_window(capability) {
             MmioDevice::write(self, offset, &data[..length.min(data.len())]);
         }
