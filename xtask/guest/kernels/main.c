@@ -4,32 +4,12 @@
  *
  * As the first process of a guest it powers the machine off at the end. */
 #include "kernels.h"
-#include "linux.h"
+#include "../linux/linux.h"
 
 static const struct kernel *const all[] = {
     &sum, &copy, &crc, &heapsort, &sha256, &mpi, &fib, &vm, &list, &bytes,
     &matmul, &matmulf, &nbody, &fft, &fftf, &memcopy, &strlength,
 };
-
-static void write_number(uint64_t value, unsigned base)
-{
-    char digits[24];
-    char *at = digits + sizeof digits;
-    *--at = 0;
-    do {
-        *--at = "0123456789abcdef"[value % base];
-        value /= base;
-    } while (value);
-    write_text(at);
-}
-
-static void field(const char *name, uint64_t value, unsigned base)
-{
-    write_text(" ");
-    write_text(name);
-    write_text(base == 16 ? "=0x" : "=");
-    write_number(value, base);
-}
 
 /* Whether it asks for a kernel. Linux hands down options that it does not know itself. */
 static int is_request(const char *text)
@@ -69,14 +49,14 @@ static void time_kernel(const struct kernel *kernel, uint32_t repeats)
     uint64_t took_ticks = ticks() - from_ticks, took = nanoseconds() - from;
     write_text("bench: done ");
     write_text(kernel->name);
-    field("repeats", repeats, 10);
-    field("checksum", checksum, 16);
-    field("ns", took, 10);
-    field("ticks", took_ticks, 10);
+    write_field("repeats", repeats, 10);
+    write_field("checksum", checksum, 16);
+    write_field("ns", took, 10);
+    write_field("ticks", took_ticks, 10);
     write_text("\n");
 }
 
-__attribute__((used)) _Noreturn void start(uint64_t *stack)
+_Noreturn void start(uint64_t *stack)
 {
     uint64_t count = stack[0];
     char **arguments = (char **)(stack + 1);

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::emulator::Emulator;
 use super::machine::Machine;
 use super::run::Spread;
+use super::turns::Turn;
 use super::work::Work;
+use crate::shell;
 
 /// Everything that was measured in one go.
 #[derive(Debug, Serialize, Deserialize)]
@@ -56,10 +58,16 @@ pub(crate) struct Figures {
     pub(crate) cpu_s: Spread,
 }
 
-/// What one boot of a guest on an emulator gave.
-pub(crate) struct Turn {
-    pub(crate) emulator: Emulator,
-    pub(crate) works: Vec<Work>,
+impl Report {
+    /// Of what was measured on this machine now.
+    pub(crate) fn of(kernel: String, runs: u32, groups: Vec<Group>) -> Self {
+        Self { machine: Machine::this(), kernel, runs, groups }
+    }
+
+    /// Writes it to standard output.
+    pub(crate) fn print(&self, json: bool) -> Result<()> {
+        shell::print(&if json { serde_json::to_string_pretty(self)? } else { table(self) })
+    }
 }
 
 impl Figures {
@@ -108,7 +116,7 @@ pub(crate) fn geometric_mean(values: impl Iterator<Item = f64>) -> Option<f64> {
 }
 
 /// The report as text.
-pub(crate) fn table(report: &Report) -> String {
+fn table(report: &Report) -> String {
     let mut text = format!("{}\nkernel {}, {} runs each\n", report.machine.describe(), report.kernel, report.runs);
     for group in &report.groups {
         text += &format!("\n{:12} {:>22} {:>22}", group.name, "russet s", "QEMU s");

@@ -3,28 +3,21 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 
-use super::compare::{Group, Line, Report, Turn, table};
-use super::emulator::{Board, Choice, Emulators};
-use super::machine::Machine;
+use super::compare::{Group, Line, Report};
+use super::emulator::{Board, Emulators};
 use super::program;
-use super::run::measure;
-use super::work::{END, works};
+use super::turns::{Measuring, take};
 use crate::debian::{Guest, cpio::Archive};
 use crate::{guest, shell};
 
 /// How to measure.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Only these kernels or groups, such as crc,fib or fp
-    #[arg(long, value_delimiter = ',')]
-    only: Vec<String>,
-    /// Boots of each emulator; each runs all kernels
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    runs: u32,
+    #[command(flatten)]
+    measuring: Measuring,
     /// How much longer each kernel works than usual
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
@@ -34,8 +27,6 @@ pub(crate) struct Options {
     /// Only compile the program, and say where it is: `qemu-aarch64 PROGRAM crc:10`
     #[arg(long)]
     compile: bool,
-    #[command(flatten)]
-    choice: Choice,
 }
 
 /// Kernels that one geometric mean sums up.
@@ -88,9 +79,6 @@ const PROGRAM: &str = "kernels";
 /// Nothing of the kernel's own in the way: the boot is not what is measured.
 const COMMAND_LINE: &str = "console=ttyAMA0 panic=-1 quiet nokaslr cryptomgr.notests --";
 
-/// Longer than any run takes that is worth measuring.
-const LIMIT: Duration = Duration::from_secs(900);
-
 /// A kernel and how often it repeats its work.
 type Job = (&'static str, u32);
 
@@ -100,54 +88,34 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         fs::create_dir_all(&folder)?;
         return shell::print(&program::compile(PROGRAM, &folder)?.display().to_string());
     }
-    let sets = chosen(options)?;
     let guest = guest::debian(None, false)?;
-    let emulators = options.choice.prepare()?;
-    let turns = turns(&sets, &guest, &emulators, options.runs)?;
+    let emulators = options.measuring.choice.prepare()?;
+    let groups = groups(&guest, &emulators, &options.measuring, options.scale)?;
+    Report::of(guest.release, options.measuring.runs, groups).print(options.json)
+}
+
+/// Measures all that is wanted, each kernel with `scale` times its usual repeats.
+pub(crate) fn groups(guest: &Guest, emulators: &Emulators, measuring: &Measuring, scale: f64) -> Result<Vec<Group>> {
+    let names = SETS.iter().flat_map(|s| s.kernels.iter().map(|(kernel, _)| *kernel));
+    measuring.check(&names.chain(SETS.iter().map(|s| s.name)).collect::<Vec<_>>())?;
+    let jobs = |set: &'static Set| {
+        let wanted = set.kernels.iter().filter(|(kernel, _)| measuring.wants(set.name, kernel));
+        wanted.map(|&(kernel, repeats)| (kernel, ((f64::from(repeats) * scale) as u32).max(1))).collect()
+    };
+    let sets: Vec<(&Set, Vec<Job>)> = SETS.iter().map(|set| (set, jobs(set))).collect();
+    let arguments: Vec<String> = sets.iter().flat_map(|(_, jobs)| jobs).map(|(k, n)| format!("{k}:{n}")).collect();
+    let command_line = format!("{COMMAND_LINE} {}", arguments.join(" "));
+    let folder = tempfile::tempdir()?;
+    let initrd = initrd(&folder)?;
+    let board = Board::new(&guest.kernel, &initrd, &command_line);
+    let wanted: Vec<&str> = sets.iter().flat_map(|(_, jobs)| jobs).map(|(kernel, _)| *kernel).collect();
+    let turns = take(PROGRAM, &wanted, &board, emulators, measuring.runs)?;
     let mut groups = Vec::new();
-    for (set, jobs) in &sets {
+    for (set, jobs) in sets.iter().filter(|(_, jobs)| !jobs.is_empty()) {
         let lines = jobs.iter().map(|(name, _)| Line::of(&turns, name, None)).collect::<Result<_>>()?;
         groups.push(Group::of(set.name, lines, Some(set.target), set.floor));
     }
-    let report = Report { machine: Machine::this(), kernel: guest.release, runs: options.runs, groups };
-    shell::print(&if options.json { serde_json::to_string_pretty(&report)? } else { table(&report) })
-}
-
-/// What is wanted of each set.
-fn chosen(options: &Options) -> Result<Vec<(&'static Set, Vec<Job>)>> {
-    let known = |name: &str| SETS.iter().any(|s| s.name == name || s.kernels.iter().any(|(k, _)| *k == name));
-    if let Some(unknown) = options.only.iter().find(|o| !known(o)) {
-        let names: Vec<&str> = SETS.iter().flat_map(|s| s.kernels.iter().map(|(k, _)| *k)).collect();
-        bail!("--only {unknown}: there is no such kernel; there are {} and the groups integer, fp", names.join(", "));
-    }
-    let wanted =
-        |set: &Set, kernel: &str| options.only.is_empty() || options.only.iter().any(|o| *o == set.name || o == kernel);
-    let scaled = |repeats: u32| ((f64::from(repeats) * options.scale) as u32).max(1);
-    let jobs = |set: &'static Set| {
-        let jobs = set.kernels.iter().filter(|(kernel, _)| wanted(set, kernel));
-        jobs.map(|&(kernel, repeats)| (kernel, scaled(repeats))).collect::<Vec<_>>()
-    };
-    Ok(SETS.iter().map(|set| (set, jobs(set))).filter(|(_, jobs)| !jobs.is_empty()).collect())
-}
-
-fn turns(sets: &[(&Set, Vec<Job>)], guest: &Guest, emulators: &Emulators, runs: u32) -> Result<Vec<Turn>> {
-    let folder = tempfile::tempdir()?;
-    let initrd = initrd(&folder)?;
-    let jobs: Vec<String> = sets.iter().flat_map(|(_, jobs)| jobs).map(|(k, n)| format!("{k}:{n}")).collect();
-    let command_line = format!("{COMMAND_LINE} {}", jobs.join(" "));
-    let mut turns = Vec::new();
-    for run in 1..=runs {
-        shell::say(&format!("kernels: run {run} of {runs}"));
-        // In turn, so that both see the same weather.
-        for &emulator in &emulators.wanted {
-            let board = Board::new(&guest.kernel, &initrd, &command_line);
-            let measured = measure(&mut emulators.command(emulator, &board), END, LIMIT);
-            let works = measured.and_then(|(_, said)| works(&said));
-            let works = works.with_context(|| format!("{} did not run the kernels", emulator.name()))?;
-            turns.push(Turn { emulator, works });
-        }
-    }
-    Ok(turns)
+    Ok(groups)
 }
 
 /// An initial RAM disk in which the program is /init.
@@ -165,7 +133,10 @@ fn initrd(folder: &tempfile::TempDir) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use std::process::Command;
+    use std::time::Duration;
 
+    use super::super::run::measure;
+    use super::super::work::{END, Work, works};
     use super::*;
 
     #[test]
@@ -183,7 +154,7 @@ mod tests {
         assert_eq!(one.iter().map(|w| w.name.as_str()).collect::<Vec<_>>(), names);
         // The CRC-32 and the SHA-256 state depend on each repeat; so does what the others say.
         for (a, b) in one.iter().zip(&two) {
-            let checksum = |w: &super::super::work::Work| w.result.split_once("checksum=").unwrap().1.to_owned();
+            let checksum = |w: &Work| w.result.split_once("checksum=").unwrap().1.to_owned();
             // A copy of a copy is the same copy.
             assert!(checksum(a) != checksum(b) || a.name == "copy" || a.name == "memcpy", "{}", a.name);
         }

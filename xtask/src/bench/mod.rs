@@ -7,6 +7,8 @@ mod kernels;
 mod machine;
 mod program;
 mod run;
+mod turns;
+mod userland;
 mod work;
 
 use anyhow::Result;
@@ -19,11 +21,17 @@ pub(crate) enum Bench {
     Boot(boot::Options),
     /// Loops of integer and floating-point code in a guest: russet and qemu-system-aarch64 in turn
     Kernels(kernels::Options),
+    /// gzip, sha256sum, awk, python3 and starts of processes in a Debian guest: russet and qemu-system-aarch64 in turn
+    Userland(userland::Options),
+    /// Four CPUs busy in a Debian guest: russet and qemu-system-aarch64 in turn
+    Smp(userland::Options),
 }
 
 pub(crate) fn run(bench: &Bench) -> Result<()> {
     match bench {
         Bench::Boot(options) => boot::run(options),
         Bench::Kernels(options) => kernels::run(options),
+        Bench::Userland(options) => userland::run(options, &userland::USERLAND),
+        Bench::Smp(options) => userland::run(options, &userland::SMP),
     }
 }

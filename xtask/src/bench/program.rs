@@ -30,25 +30,31 @@ const FLAGS: [&str; 14] = [
 const VECTORS: [&str; 2] = ["-ftree-vectorize", "-fvect-cost-model=dynamic"];
 const LINK: [&str; 4] = ["-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none"];
 
-/// Compiles `xtask/guest/NAME` to the file NAME in `folder`.
+/// Compiles `xtask/guest/NAME`, with what all programs share, to the file NAME in `folder`.
 ///
 /// What is in a folder named `fp` may become vectors; other code is of plain instructions.
 pub(crate) fn compile(name: &str, folder: &Path) -> Result<PathBuf> {
     if !shell::has(COMPILER) {
         bail!("{COMPILER} is missing: apt-get install gcc-aarch64-linux-gnu");
     }
-    let sources = sources(&shell::workspace().join("xtask/guest").join(name))?;
-    let mut objects = Vec::new();
-    for source in &sources {
-        let object = folder.join(format!("{name}-{}.o", objects.len()));
+    let objects = tempfile::tempdir()?;
+    let mut link = Command::new(COMPILER);
+    link.args(LINK);
+    for (number, source) in [sources(&guest(name))?, sources(&guest("linux"))?].concat().iter().enumerate() {
+        let object = objects.path().join(format!("{number}.o"));
         let vectors: &[&str] = if source.parent().is_some_and(|p| p.ends_with("fp")) { &VECTORS } else { &[] };
         let mut command = Command::new(COMPILER);
         output(command.args(FLAGS).args(vectors).arg("-c").arg(source).arg("-o").arg(&object))?;
-        objects.push(object);
+        link.arg(object);
     }
     let program = folder.join(name);
-    output(Command::new(COMPILER).args(LINK).args(&objects).arg("-o").arg(&program))?;
+    output(link.arg("-o").arg(&program))?;
     Ok(program)
+}
+
+/// The folder of what is called `name` for the guest.
+pub(crate) fn guest(name: &str) -> PathBuf {
+    shell::workspace().join("xtask/guest").join(name)
 }
 
 /// Fails with what the compiler says.
