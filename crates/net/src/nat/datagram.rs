@@ -1,20 +1,26 @@
-//! UDP and ping flows: each is one connected socket of the host, closed when it was idle for long.
+//! UDP and ping flows: each is a socket of the host that talks to one peer, or one peer of a forwarded port. A flow
+//! that was idle for long is closed.
 
+use std::collections::HashMap;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use mio::net::UdpSocket;
 use mio::{Interest, Token};
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType, ipproto};
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{Icmpv4DstUnreachable, Icmpv4Packet, IpProtocol, Ipv4Packet, Ipv4Repr, UdpPacket};
+use smoltcp::wire::UdpPacket;
 
+use super::forward::guest_view;
+use super::icmp::{self, Unreachable};
+use super::packet::Packet;
+use super::relay::{DNS, Relay};
 use super::table::{Key, Kind, Table};
-use super::{Refused, Turn, icmp};
+use super::{Leases, Turn, names, quote, sys};
 use crate::MacAddr;
 
-/// The port of DNS.
-const DNS: u16 = 53;
 /// How long a flow may be idle: UDP (RFC 4787, REQ-5 wants two minutes or more), DNS queries, pings.
 const UDP_IDLE: Duration = Duration::from_secs(180);
 const DNS_IDLE: Duration = Duration::from_secs(20);
@@ -23,65 +29,68 @@ const PING_IDLE: Duration = Duration::from_secs(30);
 const SWEEP: Duration = Duration::from_secs(5);
 /// How many datagrams one flow may receive before the next one has its turn.
 const BUDGET: usize = 64;
-/// A name server that is silent so long is given up when the guest asks again.
-const DNS_SILENCE: Duration = Duration::from_secs(1);
-/// DNS queries that are kept to be asked again elsewhere, and their length in bytes. Resolvers ask for both kinds of
-/// address at once.
-const MAX_QUERIES: usize = 4;
-const MAX_QUERY: usize = 1024;
 
 /// All UDP and ping flows of a network.
 pub(super) struct Datagrams {
     table: Table<Flow>,
+    /// The flows of forwarded ports, by port and who sends there.
+    clients: HashMap<Client, Token>,
     next_token: usize,
     sweep: Option<Instant>,
 }
 
+/// Somebody who sends to a forwarded port.
+type Client = (Token, SocketAddr);
+
 struct Flow {
     key: Key,
     mac: MacAddr,
-    socket: UdpSocket,
+    socket: Arc<UdpSocket>,
     used: Instant,
     queued: bool,
+    /// Datagrams are sent whole or not at all; `None`: as the host likes.
+    whole: Option<bool>,
     relay: Option<Relay>,
-}
-
-/// DNS queries on their way through the name servers.
-struct Relay {
-    servers: Vec<SocketAddr>,
-    at: usize,
-    /// What was asked since the last answer, and since when.
-    queries: Vec<Vec<u8>>,
-    asked: Instant,
+    client: Option<Client>,
 }
 
 impl Datagrams {
     /// No flows. Their tokens are odd.
     pub(super) fn new() -> Self {
-        Self { table: Table::new(), next_token: 1, sweep: None }
+        Self { table: Table::new(), clients: HashMap::new(), next_token: 1, sweep: None }
     }
 
     /// Takes a UDP packet of the guest.
-    pub(super) fn udp(&mut self, mac: MacAddr, ip: &Ipv4Packet<&[u8]>, partial: bool, turn: &mut Turn<'_>) {
-        let Ok(udp) = UdpPacket::new_checked(ip.payload()) else { return };
-        let (source, target) = (ip.src_addr(), ip.dst_addr());
-        let checked = partial || udp.checksum() == 0 || udp.verify_checksum(&source.into(), &target.into());
+    pub(super) fn udp(&mut self, mac: MacAddr, packet: &Packet<'_>, leases: &Leases, turn: &mut Turn<'_>) {
+        let Ok(udp) = UdpPacket::new_checked(packet.payload) else { return };
+        let unchecked = udp.checksum() == 0 && packet.source.is_ipv4();
+        let checked = packet.partial || unchecked || udp.verify_checksum(&packet.source.into(), &packet.target.into());
         if !checked || udp.src_port() == 0 || udp.dst_port() == 0 {
             return;
         }
-        let guest = (source, udp.src_port()).into();
-        let key = Key { kind: Kind::Udp, guest, peer: (target, udp.dst_port()).into() };
-        self.send(key, mac, ip, udp.payload(), turn);
+        let (guest, peer) = ((packet.source, udp.src_port()).into(), (packet.target, udp.dst_port()).into());
+        let payload = udp.payload();
+        if is_relay(peer, turn)
+            && let Some(answer) = names::answer(payload, turn.config, leases)
+        {
+            let sent = turn.out.udp(mac, peer, guest, |bytes| {
+                bytes[..answer.len()].copy_from_slice(&answer);
+                Ok(answer.len())
+            });
+            debug_assert!(sent.is_ok());
+            return;
+        }
+        self.send(Key { kind: Kind::Udp, guest, peer }, mac, packet, payload, turn);
     }
 
     /// Takes an ICMP packet of the guest to elsewhere: pings go on, the rest has no way.
-    pub(super) fn ping(&mut self, mac: MacAddr, ip: &Ipv4Packet<&[u8]>, turn: &mut Turn<'_>) {
-        let Some((ident, message)) = icmp::echo_request(ip) else { return };
-        let key = Key { kind: Kind::Ping, guest: (ip.src_addr(), ident).into(), peer: (ip.dst_addr(), 0).into() };
-        self.send(key, mac, ip, message, turn);
+    pub(super) fn ping(&mut self, mac: MacAddr, packet: &Packet<'_>, turn: &mut Turn<'_>) {
+        let Some(ident) = icmp::echo_request(packet) else { return };
+        let key = Key { kind: Kind::Ping, guest: (packet.source, ident).into(), peer: (packet.target, 0).into() };
+        self.send(key, mac, packet, packet.payload, turn);
     }
 
-    fn send(&mut self, key: Key, mac: MacAddr, ip: &Ipv4Packet<&[u8]>, payload: &[u8], turn: &mut Turn<'_>) {
+    fn send(&mut self, key: Key, mac: MacAddr, packet: &Packet<'_>, payload: &[u8], turn: &mut Turn<'_>) {
         let token = match self.table.find(&key) {
             Some(token) => Ok(token),
             None => self.open(key, mac, turn),
@@ -89,55 +98,129 @@ impl Datagrams {
         let sent = token.and_then(|token| {
             let Some(flow) = self.table.get(token) else { return Ok(()) };
             (flow.mac, flow.used) = (mac, turn.now);
-            flow.send(payload, turn.now)
+            flow.send_as(packet.whole);
+            let mut pieces = payload.chunks(packet.segment.unwrap_or(usize::MAX)).peekable();
+            if pieces.peek().is_none() {
+                return flow.send(payload, turn);
+            }
+            pieces.try_for_each(|piece| flow.send(piece, turn))
         });
         let Err(error) = sent else { return };
         let reason = match error.kind() {
-            ErrorKind::ConnectionRefused => Icmpv4DstUnreachable::PortUnreachable,
-            ErrorKind::HostUnreachable => Icmpv4DstUnreachable::HostUnreachable,
-            ErrorKind::NetworkUnreachable => Icmpv4DstUnreachable::NetUnreachable,
-            ErrorKind::PermissionDenied => Icmpv4DstUnreachable::CommProhibited,
+            ErrorKind::ConnectionRefused => Unreachable::Port,
+            ErrorKind::HostUnreachable => Unreachable::Host,
+            ErrorKind::NetworkUnreachable | ErrorKind::AddrNotAvailable | ErrorKind::Unsupported => Unreachable::Net,
+            ErrorKind::PermissionDenied => Unreachable::Prohibited,
+            _ if Errno::from_io_error(&error) == Some(Errno::MSGSIZE) => {
+                let flow = self.table.find(&key).and_then(|token| self.table.get(token));
+                let mtu = flow.and_then(|flow| sys::path_mtu(&flow.socket, key.peer.is_ipv6()));
+                match mtu.filter(|mtu| usize::from(*mtu) < packet.bytes.len()) {
+                    Some(mtu) => Unreachable::TooBig(mtu),
+                    None => return,
+                }
+            }
             // A full socket loses datagrams, as any full wire does.
             _ => return tracing::debug!(%error, "a datagram of the guest was not sent"),
         };
-        turn.out.unreachable(mac, turn.config.gateway, ip.as_ref(), reason);
+        icmp::unreachable(turn.config, mac, packet, reason, &mut turn.out);
     }
 
     fn open(&mut self, key: Key, mac: MacAddr, turn: &mut Turn<'_>) -> io::Result<Token> {
-        let gateway = IpAddr::V4(turn.config.gateway);
-        let relay = (key.kind == Kind::Udp && key.peer.port() == DNS && key.peer.ip() == gateway).then(|| {
-            let servers = turn.resolvers.list(turn.now).to_vec();
-            Relay { servers, at: 0, queries: Vec::new(), asked: turn.now }
-        });
+        let relay = (key.kind == Kind::Udp && is_relay(key.peer, turn))
+            .then(|| Relay::new(turn.resolvers.list(turn.now), turn.now));
         let target = match &relay {
-            Some(relay) => *relay.servers.first().ok_or(ErrorKind::ConnectionRefused)?,
-            None => turn.config.route(key.peer).map_err(|refused| match refused {
-                Refused::Closed => ErrorKind::ConnectionRefused,
-                Refused::Nobody => ErrorKind::HostUnreachable,
-                Refused::Prohibited => ErrorKind::PermissionDenied,
-            })?,
+            Some(relay) => relay.server().ok_or(ErrorKind::ConnectionRefused)?,
+            None => turn.config.route(key.peer)?,
         };
-        if self.table.len() >= turn.config.max_datagram {
-            let oldest = self.table.iter().min_by_key(|(_, flow)| flow.used).map(|(token, _)| token);
-            oldest.and_then(|token| self.table.remove(token));
-        }
+        self.make_room(turn);
         let mut socket = match key.kind {
-            Kind::Ping => ping_socket().map_err(|error| {
+            Kind::Ping => ping_socket(target).map_err(|error| {
                 // An answer "prohibited" would be wrong in the guest's log: say nothing, as a fire wall does.
                 tracing::debug!(%error, "no unprivileged ping on this host, see net.ipv4.ping_group_range");
                 io::Error::other(error)
             })?,
-            _ => connected(target)?,
+            _ => bound(target)?,
         };
-        if key.kind == Kind::Ping {
-            socket.connect(target)?;
-        }
-        self.next_token += 2;
-        let token = Token(self.next_token);
+        socket.connect(target)?;
+        let token = self.token();
         turn.registry.register(&mut socket, token, Interest::READABLE)?;
-        self.table.insert(token, key, Flow { key, mac, socket, used: turn.now, queued: false, relay });
+        let socket = Arc::new(socket);
+        let flow = Flow { key, mac, socket, used: turn.now, queued: false, whole: None, relay, client: None };
+        self.table.insert(token, key, flow);
         self.sweep.get_or_insert(turn.now + SWEEP);
         Ok(token)
+    }
+
+    /// Carries a datagram that `from` has sent to a forwarded port, `listener` with its `socket`, to `guest`.
+    pub(super) fn dial(
+        &mut self,
+        (listener, socket): (Token, &Arc<UdpSocket>),
+        from: SocketAddr,
+        (mac, guest): (MacAddr, SocketAddr),
+        payload: &[u8],
+        turn: &mut Turn<'_>,
+    ) {
+        let client = (listener, from);
+        let key = |peer| Key { kind: Kind::Udp, guest, peer };
+        let known = self.clients.get(&client).copied();
+        let token = match known.filter(|token| self.table.get(*token).is_some_and(|flow| flow.key.guest == guest)) {
+            Some(token) => token,
+            None => {
+                let free = |peer| self.table.find(&key(peer)).is_none();
+                let Some(peer) = guest_view(turn.config.gateway.into(), Some(from.port()), free) else { return };
+                self.make_room(turn);
+                let token = self.token();
+                let socket = socket.clone();
+                let flow = Flow {
+                    key: key(peer),
+                    mac,
+                    socket,
+                    used: turn.now,
+                    queued: false,
+                    whole: None,
+                    relay: None,
+                    client: Some(client),
+                };
+                self.table.insert(token, key(peer), flow);
+                self.clients.insert(client, token);
+                self.sweep.get_or_insert(turn.now + SWEEP);
+                token
+            }
+        };
+        let Some(flow) = self.table.get(token) else { return };
+        (flow.mac, flow.used) = (mac, turn.now);
+        let sent = turn.out.udp(mac, flow.key.peer, guest, |bytes| {
+            let bytes = bytes.get_mut(..payload.len()).ok_or(ErrorKind::InvalidData)?;
+            bytes.copy_from_slice(payload);
+            Ok(payload.len())
+        });
+        if let Err(error) = sent {
+            tracing::debug!(%error, "a forwarded datagram is too long");
+        }
+    }
+
+    fn make_room(&mut self, turn: &Turn<'_>) {
+        if self.table.len() >= turn.config.max_datagram {
+            let oldest = self.table.iter().min_by_key(|(_, flow)| flow.used).map(|(token, _)| token);
+            oldest.into_iter().for_each(|token| self.remove(token));
+        }
+    }
+
+    fn remove(&mut self, token: Token) {
+        if let Some(client) = self.table.remove(token).and_then(|flow| flow.client) {
+            self.clients.remove(&client);
+        }
+    }
+
+    /// Forgets who has sent to a forwarded port that is gone.
+    pub(super) fn forget(&mut self, listener: Token) {
+        let gone: Vec<_> = self.clients.iter().filter(|((l, _), _)| *l == listener).map(|(_, t)| *t).collect();
+        gone.into_iter().for_each(|token| self.remove(token));
+    }
+
+    fn token(&mut self) -> Token {
+        self.next_token += 2;
+        Token(self.next_token)
     }
 
     /// The flow's socket has something.
@@ -175,9 +258,7 @@ impl Datagrams {
             return;
         }
         let idle: Vec<_> = self.table.iter().filter(|(_, f)| f.used + f.patience() <= now).map(|(t, _)| t).collect();
-        for token in idle {
-            self.table.remove(token);
-        }
+        idle.into_iter().for_each(|token| self.remove(token));
         self.sweep = (self.table.len() > 0).then_some(now + SWEEP);
     }
 
@@ -192,6 +273,10 @@ impl Datagrams {
     }
 }
 
+fn is_relay(peer: SocketAddr, turn: &Turn<'_>) -> bool {
+    peer.port() == DNS && turn.config.is_gateway(peer.ip())
+}
+
 impl Flow {
     fn patience(&self) -> Duration {
         match (&self.relay, self.key.kind) {
@@ -201,21 +286,26 @@ impl Flow {
         }
     }
 
-    fn send(&mut self, payload: &[u8], now: Instant) -> io::Result<()> {
+    /// From now on datagrams are sent whole, or cut up where need be, as the guest's are.
+    fn send_as(&mut self, whole: bool) {
+        if self.client.is_none() && self.relay.is_none() && self.whole.replace(whole) != Some(whole) {
+            sys::send_whole(&self.socket, self.key.peer.is_ipv6(), whole);
+        }
+    }
+
+    fn send(&mut self, payload: &[u8], turn: &mut Turn<'_>) -> io::Result<()> {
+        if let Some((_, client)) = self.client {
+            return self.socket.send_to(payload, client).map(drop);
+        }
         if let Some(relay) = &mut self.relay {
-            if relay.queries.is_empty() {
-                relay.asked = now;
-            } else if relay.asked + DNS_SILENCE <= now {
-                relay.asked = now;
-                relay.queries.clear();
-                relay.next_server(&self.socket)?;
-            }
-            if relay.queries.len() < MAX_QUERIES && payload.len() <= MAX_QUERY {
-                relay.queries.push(payload.to_vec());
-            }
+            let servers = turn.resolvers.list(turn.now);
+            relay.ask(payload, servers, &self.socket, turn.now)?;
         }
         // The first error may be the answer to an earlier datagram.
-        self.socket.send(payload).or_else(|_| self.socket.send(payload)).map(|_| ())
+        match self.socket.send(payload) {
+            Err(error) if Errno::from_io_error(&error) != Some(Errno::MSGSIZE) => self.socket.send(payload).map(drop),
+            result => result.map(drop),
+        }
     }
 
     /// Receives datagrams; whether there may be more.
@@ -236,20 +326,17 @@ impl Flow {
     }
 
     fn receive_one(&mut self, turn: &mut Turn<'_>) -> io::Result<()> {
-        let (IpAddr::V4(guest), IpAddr::V4(peer)) = (self.key.guest.ip(), self.key.peer.ip()) else {
-            return Err(ErrorKind::Unsupported.into());
-        };
+        let (guest, peer) = (self.key.guest, self.key.peer);
         let (socket, mac) = (&self.socket, self.mac);
         match self.key.kind {
-            Kind::Ping => turn.out.icmp(mac, peer, guest, |bytes| {
+            Kind::Ping => turn.out.icmp(mac, peer.ip(), guest.ip(), |bytes| {
                 let len = socket.recv(bytes)?;
-                echo_reply(&mut bytes[..len], self.key.guest.port())
+                echo_reply(&mut bytes[..len], guest.port(), guest.is_ipv4())
             }),
             _ => {
-                let (from, to) = ((peer, self.key.peer.port()), (guest, self.key.guest.port()));
-                turn.out.udp(mac, from, to, |bytes| socket.recv(bytes))?;
+                turn.out.udp(mac, peer, guest, |bytes| socket.recv(bytes))?;
                 if let Some(relay) = &mut self.relay {
-                    relay.queries.clear();
+                    relay.answered();
                 }
                 Ok(())
             }
@@ -258,90 +345,64 @@ impl Flow {
 
     /// The peer's host answered with an ICMP error: ask the next name server, or pass it on.
     fn refused(&mut self, kind: ErrorKind, turn: &mut Turn<'_>) {
-        if let Some(relay) = &mut self.relay
-            && !relay.queries.is_empty()
-            && relay.at + 1 < relay.servers.len()
-        {
-            let asked = relay.next_server(&self.socket);
-            let mut queries = relay.queries.iter();
-            if let Err(error) = asked.and_then(|()| queries.try_for_each(|query| self.socket.send(query).map(drop))) {
-                tracing::debug!(%error, "the next name server cannot be asked");
-            }
+        if self.relay.as_mut().is_some_and(|relay| relay.ask_another(&self.socket)) {
             return;
         }
         let reason = match kind {
-            ErrorKind::ConnectionRefused => Icmpv4DstUnreachable::PortUnreachable,
-            ErrorKind::HostUnreachable => Icmpv4DstUnreachable::HostUnreachable,
-            ErrorKind::NetworkUnreachable => Icmpv4DstUnreachable::NetUnreachable,
+            ErrorKind::ConnectionRefused => Unreachable::Port,
+            ErrorKind::HostUnreachable => Unreachable::Host,
+            ErrorKind::NetworkUnreachable => Unreachable::Net,
             _ => return,
         };
-        let (IpAddr::V4(guest), IpAddr::V4(peer)) = (self.key.guest.ip(), self.key.peer.ip()) else { return };
         if self.key.kind == Kind::Udp {
             // The guest finds its socket by the addresses and ports of the packet that failed; the rest is lost.
-            let packet = udp_header((guest, self.key.guest.port()), (peer, self.key.peer.port()));
-            turn.out.unreachable(self.mac, turn.config.gateway, &packet, reason);
+            let bytes = quote::udp(self.key.guest, self.key.peer);
+            if let Some(packet) = Packet::parse(&bytes, true) {
+                icmp::unreachable(turn.config, self.mac, &packet, reason, &mut turn.out);
+            }
         }
     }
 }
 
-impl Relay {
-    fn next_server(&mut self, socket: &UdpSocket) -> io::Result<()> {
-        self.at = (self.at + 1) % self.servers.len();
-        socket.connect(self.servers[self.at])
-    }
-}
-
-/// A UDP socket of the host that talks to `target` only.
-fn connected(target: SocketAddr) -> io::Result<UdpSocket> {
+/// A UDP socket of the host for talking to `target`.
+fn bound(target: SocketAddr) -> io::Result<UdpSocket> {
     let any: IpAddr = if target.is_ipv4() { [0, 0, 0, 0].into() } else { [0u16; 8].into() };
-    let socket = UdpSocket::bind((any, 0).into())?;
-    socket.connect(target)?;
-    Ok(socket)
+    UdpSocket::bind((any, 0).into())
 }
 
 /// A ping socket (Linux `net.ipv4.ping_group_range`; macOS has them for everybody). The kernel chooses the
 /// identifier and lets only echo requests out.
-fn ping_socket() -> io::Result<UdpSocket> {
-    let socket = rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, Some(ipproto::ICMP))?;
+fn ping_socket(target: SocketAddr) -> io::Result<UdpSocket> {
+    let (family, protocol) = match target {
+        SocketAddr::V4(_) => (AddressFamily::INET, ipproto::ICMP),
+        SocketAddr::V6(_) => (AddressFamily::INET6, ipproto::ICMPV6),
+    };
+    let socket = rustix::net::socket(family, SocketType::DGRAM, Some(protocol))?;
     let socket = std::net::UdpSocket::from(socket);
     socket.set_nonblocking(true)?;
     Ok(UdpSocket::from_std(socket))
 }
 
 /// Makes what a ping socket received the reply to the guest's `ident`; gives its length.
-fn echo_reply(bytes: &mut [u8], ident: u16) -> io::Result<usize> {
-    // Some hosts leave the IP header before it.
+fn echo_reply(bytes: &mut [u8], ident: u16, v4: bool) -> io::Result<usize> {
+    // Some hosts leave the IPv4 header before it.
     let header = match bytes.first() {
-        Some(first) if first >> 4 == 4 => usize::from(first & 15) * 4,
+        Some(first) if v4 && first >> 4 == 4 => usize::from(first & 15) * 4,
         _ => 0,
     };
-    if header > bytes.len() {
+    if header + 8 > bytes.len() {
         return Err(ErrorKind::InvalidData.into());
     }
     bytes.copy_within(header.., 0);
     let len = bytes.len() - header;
-    let mut message = Icmpv4Packet::new_checked(&mut bytes[..len]).map_err(|_| ErrorKind::InvalidData)?;
-    message.set_echo_ident(ident);
-    message.fill_checksum();
+    icmp::become_reply(&mut bytes[..len], ident, v4);
     Ok(len)
-}
-
-fn udp_header((guest, guest_port): (Ipv4Addr, u16), (peer, peer_port): (Ipv4Addr, u16)) -> Vec<u8> {
-    let payload_len = smoltcp::wire::UDP_HEADER_LEN;
-    let ip = Ipv4Repr { src_addr: guest, dst_addr: peer, next_header: IpProtocol::Udp, payload_len, hop_limit: 64 };
-    let mut bytes = vec![0; ip.buffer_len() + payload_len];
-    let mut packet = Ipv4Packet::new_unchecked(&mut bytes[..]);
-    ip.emit(&mut packet, &smoltcp::phy::ChecksumCapabilities::default());
-    let mut udp = UdpPacket::new_unchecked(packet.payload_mut());
-    udp.set_src_port(guest_port);
-    udp.set_dst_port(peer_port);
-    udp.set_len(payload_len as u16);
-    bytes
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use smoltcp::wire::Icmpv4Packet;
 
     #[test]
     fn a_ping_comes_back_under_the_guests_identifier() {
@@ -351,13 +412,13 @@ mod tests {
         header[0] = 0x45;
         for before in [&[][..], &header] {
             let mut bytes = [before, &message].concat();
-            let len = echo_reply(&mut bytes, 0xabcd).unwrap();
+            let len = echo_reply(&mut bytes, 0xabcd, true).unwrap();
             let reply = Icmpv4Packet::new_checked(&bytes[..len]).unwrap();
             assert!(reply.verify_checksum());
             assert_eq!((reply.echo_ident(), reply.echo_seq_no(), reply.data()), (0xabcd, 1, &b"hi"[..]));
         }
         for short in [&[][..], &[0; 3], &[0x4f; 8]] {
-            assert!(echo_reply(&mut short.to_vec(), 1).is_err());
+            assert!(echo_reply(&mut short.to_vec(), 1, true).is_err());
         }
     }
 }

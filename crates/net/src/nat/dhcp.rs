@@ -2,7 +2,7 @@
 //! that it asks, the first card gets the first address after the gateway's, and nothing that the guest remembers
 //! from elsewhere changes that.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use smoltcp::wire::{
@@ -10,8 +10,8 @@ use smoltcp::wire::{
     EthernetAddress,
 };
 
-use super::Config;
 use super::out::Out;
+use super::{Config, names};
 use crate::MacAddr;
 
 /// How long a lease is good, in seconds: a day, since nobody else wants the address.
@@ -30,6 +30,8 @@ mod option {
     pub(super) const SUBNET_MASK: u8 = 1;
     pub(super) const ROUTER: u8 = 3;
     pub(super) const NAME_SERVER: u8 = 6;
+    pub(super) const HOST_NAME: u8 = 12;
+    pub(super) const DOMAIN_NAME: u8 = 15;
     pub(super) const MTU: u8 = 26;
     pub(super) const BROADCAST: u8 = 28;
     pub(super) const REQUESTED: u8 = 50;
@@ -40,7 +42,7 @@ mod option {
 }
 
 /// An address that was given to a card of the guest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     /// The card.
     pub mac: MacAddr,
@@ -48,6 +50,10 @@ pub struct Lease {
     pub address: Ipv4Addr,
     /// Whether the card has taken it: it was acknowledged, not just offered.
     pub bound: bool,
+    /// What its machine is called, as the configuration or the guest says.
+    pub name: Option<String>,
+    /// It is the machine's of the configuration, and never given to another.
+    pub reserved: bool,
 }
 
 /// The leases of a network as they are now, for whoever wants to look.
@@ -55,6 +61,32 @@ pub struct Lease {
 pub struct Leases(Arc<Mutex<Vec<Lease>>>);
 
 impl Leases {
+    /// The lease of the configuration's machine, if it names one.
+    pub(super) fn new(config: &Config) -> Self {
+        let leases = Self::default();
+        if let Some(machine) = &config.machine {
+            leases.offer(machine.mac, config);
+            leases.lock().iter_mut().for_each(|lease| {
+                lease.reserved = true;
+                lease.name = machine.name.clone();
+            });
+        }
+        leases
+    }
+
+    /// Where forwards lead: the card of the configuration's machine, or the first that has taken an address.
+    pub(super) fn machine(&self) -> Option<(MacAddr, Ipv4Addr)> {
+        let leases = self.lock();
+        let machine = leases.iter().find(|l| l.reserved).or_else(|| leases.iter().find(|l| l.bound));
+        machine.map(|lease| (lease.mac, lease.address))
+    }
+
+    /// The address that is the machine's of the configuration, whether it has taken it or not.
+    #[must_use]
+    pub fn reserved(&self) -> Option<Ipv4Addr> {
+        self.lock().iter().find(|l| l.reserved).map(|l| l.address)
+    }
+
     /// All leases, the one that was used longest ago first.
     #[must_use]
     pub fn list(&self) -> Vec<Lease> {
@@ -76,8 +108,9 @@ impl Leases {
         let mut leases = self.lock();
         if let Some(at) = leases.iter().position(|l| l.mac == mac) {
             let lease = leases.remove(at);
+            let address = lease.address;
             leases.push(lease);
-            return Some(lease.address);
+            return Some(address);
         }
         let free = |leases: &[Lease]| {
             let candidates = (1..=MAX_LEASES as u32).map(|n| Ipv4Addr::from_bits(config.gateway.to_bits() + n));
@@ -86,11 +119,27 @@ impl Leases {
             hosts.find(|a| leases.iter().all(|l| l.address != *a))
         };
         if leases.len() >= MAX_LEASES || free(&leases).is_none() {
-            leases.remove(0);
+            let oldest = leases.iter().position(|lease| !lease.reserved)?;
+            leases.remove(oldest);
         }
         let address = free(&leases)?;
-        leases.push(Lease { mac, address, bound: false });
+        leases.push(Lease { mac, address, bound: false, name: None, reserved: false });
         Some(address)
+    }
+
+    /// Calls the machine of a card `name`, unless it or another is called something already.
+    fn call(&self, mac: MacAddr, name: &str) {
+        let mut leases = self.lock();
+        if leases.iter().any(|lease| lease.mac != mac && lease.name.as_deref() == Some(name)) {
+            return;
+        }
+        if let Some(lease) = leases.iter_mut().find(|l| l.mac == mac && !(l.reserved && l.name.is_some())) {
+            lease.name = Some(name.to_owned());
+        }
+    }
+
+    fn name(&self, mac: MacAddr) -> Option<String> {
+        self.lock().iter().find(|l| l.mac == mac)?.name.clone()
     }
 
     fn bind(&self, mac: MacAddr, bound: bool) {
@@ -109,6 +158,7 @@ struct Request<'a> {
     requested: Option<Ipv4Addr>,
     server: Option<Ipv4Addr>,
     client: Option<&'a [u8]>,
+    name: Option<String>,
     broadcast: bool,
 }
 
@@ -129,6 +179,7 @@ fn parse<'a>(packet: &'a DhcpPacket<&'a [u8]>) -> Option<Request<'a>> {
         requested: None,
         server: None,
         client: None,
+        name: None,
         broadcast: packet.flags().contains(DhcpFlags::BROADCAST),
     };
     for DhcpOption { kind, data } in packet.options() {
@@ -138,6 +189,7 @@ fn parse<'a>(packet: &'a DhcpPacket<&'a [u8]>) -> Option<Request<'a>> {
             option::REQUESTED => request.requested = address(),
             option::SERVER => request.server = address(),
             option::CLIENT => request.client = Some(data),
+            option::HOST_NAME => request.name = names::machine_name(data),
             _ => {}
         }
     }
@@ -154,7 +206,7 @@ pub(super) fn input(leases: &Leases, config: &Config, payload: &[u8], out: &mut 
     let message = match request.message {
         Message::Discover => Message::Offer,
         Message::Request => Message::Ack,
-        Message::Inform => return reply(config, &request, Message::Ack, None, out),
+        Message::Inform => return reply(leases, config, &request, Message::Ack, None, out),
         Message::Release => return leases.bind(request.mac, false),
         _ => return,
     };
@@ -162,14 +214,24 @@ pub(super) fn input(leases: &Leases, config: &Config, payload: &[u8], out: &mut 
     if message == Message::Ack {
         let wanted = request.requested.unwrap_or(request.current);
         if wanted != address {
-            return reply(config, &request, Message::Nak, None, out);
+            return reply(leases, config, &request, Message::Nak, None, out);
         }
         leases.bind(request.mac, true);
+        if let Some(name) = &request.name {
+            leases.call(request.mac, name);
+        }
     }
-    reply(config, &request, message, Some(address), out);
+    reply(leases, config, &request, message, Some(address), out);
 }
 
-fn reply(config: &Config, request: &Request<'_>, message: Message, address: Option<Ipv4Addr>, out: &mut Out<'_>) {
+fn reply(
+    leases: &Leases,
+    config: &Config,
+    request: &Request<'_>,
+    message: Message,
+    address: Option<Ipv4Addr>,
+    out: &mut Out<'_>,
+) {
     // RFC 2131, 4.1: where the answer goes.
     let everyone = (MacAddr([0xff; 6]), Ipv4Addr::BROADCAST);
     let (mac, target) = match address {
@@ -178,10 +240,13 @@ fn reply(config: &Config, request: &Request<'_>, message: Message, address: Opti
         Some(address) if !request.broadcast => (request.mac, address),
         _ => everyone,
     };
-    let sent = out.udp(mac, (config.gateway, DHCP_SERVER_PORT), (target, DHCP_CLIENT_PORT), |bytes| {
+    let name = leases.name(request.mac);
+    let source = (IpAddr::V4(config.gateway), DHCP_SERVER_PORT).into();
+    let sent = out.udp(mac, source, (IpAddr::V4(target), DHCP_CLIENT_PORT).into(), |bytes| {
         let bytes = &mut bytes[..MAX_MESSAGE];
         bytes.fill(0);
-        let end = emit(config, request, message, address, bytes).map_err(|_| std::io::ErrorKind::InvalidData)?;
+        let end = emit(config, request, message, address, name.as_deref(), bytes)
+            .map_err(|_| std::io::ErrorKind::InvalidData)?;
         Ok(end.max(MIN_MESSAGE))
     });
     if sent.is_err() {
@@ -195,6 +260,7 @@ fn emit(
     request: &Request<'_>,
     message: Message,
     address: Option<Ipv4Addr>,
+    name: Option<&str>,
     bytes: &mut [u8],
 ) -> Result<usize, smoltcp::wire::Error> {
     let mut packet = DhcpPacket::new_unchecked(&mut *bytes);
@@ -230,7 +296,11 @@ fn emit(
         add(option::BROADCAST, &config.broadcast().octets())?;
         add(option::ROUTER, &gateway)?;
         add(option::NAME_SERVER, &gateway)?;
+        add(option::DOMAIN_NAME, names::DOMAIN.as_bytes())?;
         add(option::MTU, &config.mtu.to_be_bytes())?;
+        if let Some(name) = name {
+            add(option::HOST_NAME, name.as_bytes())?;
+        }
     }
     options.end()?;
     Ok(length + 1)

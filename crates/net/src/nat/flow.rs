@@ -5,17 +5,19 @@
 //! many connections there are.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::Shutdown;
+use std::net::SocketAddr;
 
-use mio::net::TcpStream;
 use smoltcp::iface::{Config as InterfaceConfig, Interface, PollResult, SocketHandle, SocketSet};
 use smoltcp::phy::{Checksum, ChecksumCapabilities, Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{HardwareAddress, IpCidr, IpListenEndpoint, Ipv4Packet, TcpPacket};
+use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr, IpListenEndpoint, TcpPacket};
 
 use super::Turn;
+use super::mss;
 use super::out::Out;
+use super::packet::Packet;
+use super::stream::Stream;
 use super::tcp::refuse;
 use crate::MacAddr;
 
@@ -23,12 +25,15 @@ use crate::MacAddr;
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// ...and one that does not answer so long has lost it.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// A guest that does not answer a connection to it so long is not there.
+const DIAL_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The size of each of a connection's two buffers, in bytes, when there are `open` connections: with 4096 of them
 /// they have at most 328 MiB together, and memory is only used as data comes.
 fn buffer_size(open: usize) -> usize {
     match open {
-        0..=32 => 512 << 10,
+        0..=8 => 1 << 20,
+        9..=32 => 512 << 10,
         33..=256 => 128 << 10,
         _ => 32 << 10,
     }
@@ -37,7 +42,7 @@ fn buffer_size(open: usize) -> usize {
 /// A connection.
 pub(super) struct Flow {
     mac: MacAddr,
-    stream: TcpStream,
+    stream: Stream,
     readable: bool,
     writable: bool,
     seed: u64,
@@ -55,6 +60,11 @@ struct Open {
     interface: Interface,
     sockets: SocketSet<'static>,
     handle: SocketHandle,
+    v6: bool,
+    /// The guest's maximum segment size, once it has told it.
+    mss: usize,
+    /// We call the guest, and it has not answered yet.
+    dialling: bool,
     /// The host's side has no more data to read.
     host_done: bool,
     /// The guest's side has no more data, and the host's has been told so.
@@ -64,9 +74,23 @@ struct Open {
 }
 
 impl Flow {
-    /// A connection that the host has begun with `stream`, for the guest's `syn`, an IPv4 packet.
-    pub(super) fn new(mac: MacAddr, stream: TcpStream, syn: Vec<u8>, seed: u64) -> Self {
+    /// A connection that the host has begun with `stream`, for the guest's `syn`, an IP packet.
+    pub(super) fn outward(mac: MacAddr, stream: Stream, syn: Vec<u8>, seed: u64) -> Self {
         Self { mac, stream, readable: false, writable: false, seed, stage: Stage::Connecting(syn) }
+    }
+
+    /// A connection of somebody at the host, `stream`, that becomes one from `gateway` to `guest`, with `open`
+    /// connections in all.
+    pub(super) fn inward(
+        mac: MacAddr,
+        stream: Stream,
+        (gateway, guest): (SocketAddr, SocketAddr),
+        (seed, open): (u64, usize),
+        turn: &mut Turn<'_>,
+    ) -> Option<Self> {
+        stream.tune();
+        let open = Open::dial(gateway, guest, seed, buffer_size(open), turn)?;
+        Some(Self { mac, stream, readable: true, writable: true, seed, stage: Stage::Open(Box::new(open)) })
     }
 
     /// The host's socket became ready.
@@ -76,12 +100,21 @@ impl Flow {
     }
 
     /// Takes a segment of the guest.
-    pub(super) fn input(&mut self, mac: MacAddr, ip: &Ipv4Packet<&[u8]>, tcp: &TcpPacket<&[u8]>, turn: &mut Turn<'_>) {
+    pub(super) fn input(&mut self, mac: MacAddr, packet: &Packet<'_>, tcp: &TcpPacket<&[u8]>, turn: &mut Turn<'_>) {
         self.mac = mac;
         match &mut self.stage {
             Stage::Connecting(_) if tcp.rst() => self.stage = Stage::Gone,
-            Stage::Open(open) => open.input(self.mac, ip.as_ref(), turn),
+            Stage::Open(open) => open.input(self.mac, packet, tcp.syn(), turn),
             _ => {}
+        }
+    }
+
+    /// The guest's network says that it takes no such connection.
+    pub(super) fn refused(&mut self) {
+        if let Stage::Open(open) = &mut self.stage
+            && open.dialling
+        {
+            open.socket().abort();
         }
     }
 
@@ -91,12 +124,8 @@ impl Flow {
             if !self.writable {
                 return true;
             }
-            let failed = match self.stream.take_error() {
-                Ok(failed) => failed.or_else(|| self.stream.peer_addr().err()),
-                Err(error) => Some(error),
-            };
-            let Ok(packet) = Ipv4Packet::new_checked(&syn[..]) else { return false };
-            match failed {
+            let Some(packet) = Packet::parse(syn, true) else { return false };
+            match self.stream.failure() {
                 Some(error) if error.kind() == ErrorKind::NotConnected => {
                     self.writable = false;
                     return true;
@@ -107,11 +136,9 @@ impl Flow {
                 }
                 None => {}
             }
-            // Both only cost speed when they fail.
-            let _ = self.stream.set_nodelay(true);
-            let _ = rustix::net::sockopt::set_socket_keepalive(&self.stream, true);
-            let Some(mut opened) = Open::new(&packet, self.seed, buffer_size(open), turn) else { return false };
-            opened.input(self.mac, packet.as_ref(), turn);
+            self.stream.tune();
+            let Some(mut opened) = Open::answer(&packet, self.seed, buffer_size(open), turn) else { return false };
+            opened.input(self.mac, &packet, true, turn);
             self.stage = Stage::Open(Box::new(opened));
         }
         let Stage::Open(open) = &mut self.stage else { return false };
@@ -120,7 +147,7 @@ impl Flow {
         open.transmit(self.mac, turn);
         if open.broken() {
             // The peer shall see a reset too.
-            let _ = rustix::net::sockopt::set_socket_linger(&self.stream, Some(std::time::Duration::ZERO));
+            self.stream.reset_when_dropped();
             return false;
         }
         !open.finished()
@@ -136,13 +163,16 @@ impl Flow {
 }
 
 impl Open {
-    fn new(syn: &Ipv4Packet<&[u8]>, seed: u64, size: usize, turn: &mut Turn<'_>) -> Option<Self> {
+    /// The gateway's side of a connection, as `ours`, with a socket that does nothing yet.
+    fn new(ours: IpAddress, seed: u64, size: usize, turn: &mut Turn<'_>) -> (Interface, Socket<'static>) {
         let mut config = InterfaceConfig::new(HardwareAddress::Ip);
         config.random_seed = seed;
-        let mut interface = Interface::new(config, &mut Wire::new(MacAddr([0; 6]), None, &mut turn.out), turn.now);
+        let v6 = matches!(ours, IpAddress::Ipv6(_));
+        let mut wire = Wire { mac: MacAddr([0; 6]), mss: 0, v6, packet: None, out: &mut turn.out };
+        let mut interface = Interface::new(config, &mut wire, turn.now);
         // The address that the guest called is ours here, and everything is next to it.
         interface.update_ip_addrs(|all| {
-            let pushed = all.push(IpCidr::new(syn.dst_addr().into(), 0));
+            let pushed = all.push(IpCidr::new(ours, 0));
             debug_assert!(pushed.is_ok());
         });
         let buffer = || SocketBuffer::new(vec![0; size]);
@@ -150,30 +180,76 @@ impl Open {
         socket.set_nagle_enabled(false);
         socket.set_ack_delay(None);
         socket.set_keep_alive(Some(KEEP_ALIVE));
-        socket.set_timeout(Some(PATIENCE));
-        let port = TcpPacket::new_checked(syn.payload()).ok()?.dst_port();
-        socket.listen(IpListenEndpoint { addr: Some(syn.dst_addr().into()), port }).ok()?;
+        (interface, socket)
+    }
+
+    fn with(interface: Interface, socket: Socket<'static>, v6: bool, dialling: bool) -> Self {
         let mut sockets = SocketSet::new(Vec::with_capacity(1));
         let handle = sockets.add(socket);
-        Some(Self { interface, sockets, handle, host_done: false, guest_done: false, guest_finished: false })
+        Self {
+            interface,
+            sockets,
+            handle,
+            v6,
+            mss: mss::DEFAULT,
+            dialling,
+            host_done: false,
+            guest_done: false,
+            guest_finished: false,
+        }
+    }
+
+    /// A connection that the guest's `syn` begins.
+    fn answer(syn: &Packet<'_>, seed: u64, size: usize, turn: &mut Turn<'_>) -> Option<Self> {
+        let (interface, mut socket) = Self::new(syn.target.into(), seed, size, turn);
+        socket.set_timeout(Some(PATIENCE));
+        let port = TcpPacket::new_checked(syn.payload).ok()?.dst_port();
+        socket.listen(IpListenEndpoint { addr: Some(syn.target.into()), port }).ok()?;
+        Some(Self::with(interface, socket, syn.target.is_ipv6(), false))
+    }
+
+    /// A connection to the guest.
+    fn dial(gateway: SocketAddr, guest: SocketAddr, seed: u64, size: usize, turn: &mut Turn<'_>) -> Option<Self> {
+        let (mut interface, mut socket) = Self::new(gateway.ip().into(), seed, size, turn);
+        socket.set_timeout(Some(DIAL_PATIENCE));
+        socket.connect(interface.context(), guest, gateway).ok()?;
+        Some(Self::with(interface, socket, guest.is_ipv6(), true))
     }
 
     fn socket(&mut self) -> &mut Socket<'static> {
         self.sockets.get_mut(self.handle)
     }
 
-    fn input(&mut self, mac: MacAddr, packet: &[u8], turn: &mut Turn<'_>) {
-        let mut wire = Wire::new(mac, Some(packet), &mut turn.out);
+    /// Takes a segment of the guest; `syn`: it tells its segment size.
+    fn input(&mut self, mac: MacAddr, packet: &Packet<'_>, syn: bool, turn: &mut Turn<'_>) {
+        let mut bytes = packet.bare();
+        if syn {
+            // Our TCP is to make segments as large as the card takes; the card cuts them to the guest's size.
+            let largest = turn.out.largest(self.v6);
+            let header = packet.header_len();
+            let link = turn.out.mtu() - header - super::out::TCP;
+            if let Some(told) = bytes.to_mut().get_mut(header..).and_then(|tcp| mss::replace(tcp, largest - header)) {
+                self.mss = told.clamp(mss::LEAST, link);
+                if largest == turn.out.mtu() {
+                    bytes.to_mut().get_mut(header..).and_then(|tcp| mss::replace(tcp, self.mss));
+                }
+            }
+        }
+        let mut wire = Wire { mac, mss: self.mss, v6: self.v6, packet: Some(&bytes), out: &mut turn.out };
         self.interface.poll_ingress_single(turn.now, &mut wire, &mut self.sockets);
+        if self.dialling && self.socket().state() == State::Established {
+            self.dialling = false;
+            self.socket().set_timeout(Some(PATIENCE));
+        }
     }
 
     fn transmit(&mut self, mac: MacAddr, turn: &mut Turn<'_>) {
-        let mut wire = Wire::new(mac, None, &mut turn.out);
+        let mut wire = Wire { mac, mss: self.mss, v6: self.v6, packet: None, out: &mut turn.out };
         while self.interface.poll_egress(turn.now, &mut wire, &mut self.sockets) != PollResult::None {}
     }
 
     /// Writes what the guest has sent.
-    fn guest_to_host(&mut self, stream: &mut TcpStream, writable: &mut bool) {
+    fn guest_to_host(&mut self, stream: &mut Stream, writable: &mut bool) {
         let handle = self.handle;
         let socket = self.sockets.get_mut::<Socket<'_>>(handle);
         while *writable && socket.can_recv() {
@@ -191,14 +267,14 @@ impl Open {
             matches!(socket.state(), State::CloseWait | State::LastAck | State::Closing | State::TimeWait);
         if self.guest_finished && !self.guest_done && socket.recv_queue() == 0 {
             self.guest_done = true;
-            if stream.shutdown(Shutdown::Write).is_err() {
+            if stream.finish().is_err() {
                 socket.abort();
             }
         }
     }
 
     /// Reads what the guest is to get.
-    fn host_to_guest(&mut self, stream: &mut TcpStream, readable: &mut bool) {
+    fn host_to_guest(&mut self, stream: &mut Stream, readable: &mut bool) {
         let handle = self.handle;
         let socket = self.sockets.get_mut::<Socket<'_>>(handle);
         while *readable && !self.host_done && socket.can_send() {
@@ -236,14 +312,10 @@ impl Open {
 /// The wire of one connection: at most one packet in, any number out as long as there is room.
 struct Wire<'a, 'o> {
     mac: MacAddr,
+    mss: usize,
+    v6: bool,
     packet: Option<&'a [u8]>,
     out: &'a mut Out<'o>,
-}
-
-impl<'a, 'o> Wire<'a, 'o> {
-    fn new(mac: MacAddr, packet: Option<&'a [u8]>, out: &'a mut Out<'o>) -> Self {
-        Self { mac, packet, out }
-    }
 }
 
 impl<'o> Device for Wire<'_, 'o> {
@@ -258,17 +330,17 @@ impl<'o> Device for Wire<'_, 'o> {
 
     fn receive(&mut self, _: Instant) -> Option<(Received<'_>, Transmit<'_, 'o>)> {
         let packet = self.packet.take()?;
-        Some((Received(packet), Transmit { mac: self.mac, out: self.out }))
+        Some((Received(packet), Transmit { mac: self.mac, mss: self.mss, out: self.out }))
     }
 
     fn transmit(&mut self, _: Instant) -> Option<Transmit<'_, 'o>> {
-        (!self.out.blocked()).then_some(Transmit { mac: self.mac, out: self.out })
+        (!self.out.blocked()).then_some(Transmit { mac: self.mac, mss: self.mss, out: self.out })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ip;
-        capabilities.max_transmission_unit = self.out.mtu();
+        capabilities.max_transmission_unit = self.out.largest(self.v6);
         // What comes in was checked already; TCP's checksum on the way out is `Out`'s, where it may be left partial.
         capabilities.checksum = ChecksumCapabilities::ignored();
         capabilities.checksum.ipv4 = Checksum::Tx;
@@ -286,11 +358,17 @@ impl RxToken for Received<'_> {
 
 struct Transmit<'t, 'o> {
     mac: MacAddr,
+    mss: usize,
     out: &'t mut Out<'o>,
 }
 
 impl TxToken for Transmit<'_, '_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        self.out.tcp_packet(self.mac, len, f)
+        let mtu = self.out.mtu();
+        self.out.tcp_packet(self.mac, self.mss, len, |packet| {
+            let result = f(packet);
+            mss::limit(packet, mtu);
+            result
+        })
     }
 }

@@ -1,12 +1,13 @@
-//! Puts the fragments of the guest's IPv4 packets together again (RFC 791, 3.2), within strict bounds.
+//! Puts the fragments of the guest's packets together again (RFC 791, 3.2; RFC 8200, 4.5), within strict bounds.
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{IpProtocol, Ipv4Packet};
+use smoltcp::wire::{IpProtocol, Ipv4Packet, Ipv6Packet};
 
-use super::out::IPV4;
+use super::out::{IPV4, IPV6};
+use super::packet::{Fragment, Packet};
 
 /// How many packets may be in pieces at once; with 64 KiB each this bounds the memory to 1 MiB.
 const PACKETS: usize = 16;
@@ -17,10 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
-    source: Ipv4Addr,
-    target: Ipv4Addr,
+    source: IpAddr,
+    target: IpAddr,
     protocol: IpProtocol,
-    ident: u16,
+    ident: u32,
 }
 
 struct Pieces {
@@ -29,7 +30,9 @@ struct Pieces {
     pieces: Vec<(usize, Vec<u8>)>,
     /// The length of the whole payload, once the last piece is here.
     total: Option<usize>,
-    header: [u8; IPV4],
+    /// The header without options or extensions.
+    header: Vec<u8>,
+    protocol: IpProtocol,
 }
 
 /// Packets in pieces.
@@ -41,10 +44,11 @@ pub(super) struct Fragments {
 impl Fragments {
     /// Takes a fragment; gives the packet, without options, if it was the last that was missing. Pieces that
     /// overlap, which only attackers send, spoil the packet.
-    pub(super) fn add(&mut self, ip: &Ipv4Packet<&[u8]>, now: Instant) -> Option<Vec<u8>> {
+    pub(super) fn add(&mut self, packet: &Packet<'_>, now: Instant) -> Option<Vec<u8>> {
+        let fragment = packet.fragment?;
         self.packets.retain(|_, p| p.until > now);
-        let (source, target) = (ip.src_addr(), ip.dst_addr());
-        let key = Key { source, target, protocol: ip.next_header(), ident: ip.ident() };
+        let Packet { source, target, protocol, .. } = *packet;
+        let key = Key { source, target, protocol, ident: fragment.ident };
         if !self.packets.contains_key(&key) && self.packets.len() >= PACKETS {
             let oldest = *self.packets.iter().min_by_key(|(_, p)| p.until)?.0;
             self.packets.remove(&oldest);
@@ -53,9 +57,10 @@ impl Fragments {
             until: now + PATIENCE,
             pieces: Vec::new(),
             total: None,
-            header: ip.as_ref()[..IPV4].try_into().expect("the length was checked"),
+            header: packet.bytes[..packet.header_len()].to_vec(),
+            protocol,
         });
-        match entry.add(ip) {
+        match entry.add(fragment, packet.payload) {
             Some(false) => None,
             Some(true) => self.packets.remove(&key).map(Pieces::join),
             None => {
@@ -68,14 +73,14 @@ impl Fragments {
 
 impl Pieces {
     /// Whether the packet is complete; `None`: it is spoilt.
-    fn add(&mut self, ip: &Ipv4Packet<&[u8]>) -> Option<bool> {
-        let (start, bytes) = (usize::from(ip.frag_offset()), ip.payload());
+    fn add(&mut self, fragment: Fragment, bytes: &[u8]) -> Option<bool> {
+        let start = fragment.offset;
         let end = start + bytes.len();
-        let whole = bytes.len().is_multiple_of(8) || !ip.more_frags();
-        if bytes.is_empty() || !whole || end > 65535 - IPV4 || self.pieces.len() >= PIECES {
+        let whole = bytes.len().is_multiple_of(8) || !fragment.more;
+        if bytes.is_empty() || !whole || end > 65535 - self.header.len() || self.pieces.len() >= PIECES {
             return None;
         }
-        if !ip.more_frags() && self.total.replace(end).is_some_and(|total| total != end) {
+        if !fragment.more && self.total.replace(end).is_some_and(|total| total != end) {
             return None;
         }
         let at = self.pieces.partition_point(|(offset, _)| *offset < start);
@@ -94,12 +99,19 @@ impl Pieces {
     }
 
     fn join(self) -> Vec<u8> {
-        let mut packet = self.header.to_vec();
+        let mut packet = self.header;
+        let v6 = packet.len() == IPV6;
         packet.extend(self.pieces.iter().flat_map(|(_, bytes)| bytes));
-        let len = packet.len() as u16;
+        let len = packet.len();
+        if v6 {
+            let mut ip = Ipv6Packet::new_unchecked(&mut packet[..]);
+            ip.set_payload_len((len - IPV6) as u16);
+            ip.set_next_header(self.protocol);
+            return packet;
+        }
         let mut ip = Ipv4Packet::new_unchecked(&mut packet[..]);
         ip.set_header_len(IPV4 as u8);
-        ip.set_total_len(len);
+        ip.set_total_len(len as u16);
         ip.set_more_frags(false);
         ip.set_frag_offset(0);
         ip.fill_checksum();
@@ -120,12 +132,14 @@ mod tests {
         ip.set_ident(ident);
         ip.set_more_frags(more);
         ip.set_frag_offset(offset);
+        ip.fill_checksum();
         ip.payload_mut().copy_from_slice(payload);
         bytes
     }
 
     fn add(f: &mut Fragments, now: u64, bytes: &[u8]) -> Option<Vec<u8>> {
-        f.add(&Ipv4Packet::new_checked(bytes).unwrap(), Instant::from_secs(now as i64)).map(|p| p[IPV4..].to_vec())
+        let packet = Packet::v4(bytes, false).unwrap();
+        f.add(&packet, Instant::from_secs(now as i64)).map(|p| p[IPV4..].to_vec())
     }
 
     #[test]

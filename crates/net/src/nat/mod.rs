@@ -1,40 +1,58 @@
-//! A user-mode router with network address translation: IPv4 by way of the host's own sockets, without privileges.
+//! A user-mode router with network address translation: IPv4 and IPv6 by way of the host's own sockets, without
+//! privileges.
 //!
-//! The guest's frames end here. ARP, DHCP and pings to the gateway are answered (`dhcp`, `icmp`); a TCP connection
-//! becomes a connection of the host (`tcp`, `flow`), UDP and pings become sockets of the host (`datagram`); DNS
-//! queries to the gateway go to the host's name servers (`dns`). One thread does all of it and sleeps when there is
+//! The guest's frames end here. ARP, neighbour discovery, DHCP and pings to the gateway are answered (`ndp`, `dhcp`,
+//! `icmp`); a TCP connection becomes a connection of the host (`tcp`, `flow`), UDP and pings become sockets of the
+//! host (`datagram`); DNS queries to the gateway are answered (`names`) or go to the host's name servers (`relay`).
+//! Ports of the host lead to the guest (`forward`, `listeners`). One thread does all of it and sleeps when there is
 //! nothing to do.
 
 mod config;
 mod datagram;
 mod dhcp;
-mod dns;
+mod egress;
 mod flow;
+mod forward;
 mod fragments;
 mod icmp;
+mod listeners;
+mod mss;
+mod names;
+mod ndp;
 mod out;
+mod packet;
+mod quote;
+mod relay;
+mod resolvers;
+mod stream;
+mod subnet;
+mod sys;
 mod table;
 mod tcp;
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mio::{Events, Poll, Registry, Token, Waker};
 use smoltcp::time::Instant;
-use smoltcp::wire::{DHCP_SERVER_PORT, EthernetFrame, EthernetProtocol, IpProtocol, Ipv4Packet, UdpPacket};
+use smoltcp::wire::{DHCP_SERVER_PORT, EthernetFrame, EthernetProtocol, IpProtocol, UdpPacket};
 
-pub use config::Config;
-use config::Refused;
+pub use config::{Card, Config};
 pub use dhcp::{Lease, Leases};
+pub use egress::{Destination, Egress, ParseDestinationError};
+pub use forward::{Control, Forward, ForwardError, HostEnd, MAX_FORWARDS};
 
-use crate::{Backend, MacAddr, Meta, Offloads, Port, Wake};
+use crate::{Backend, MacAddr, Meta, Offloads, Port, SegmentKind, Wake};
 use datagram::Datagrams;
-use dns::Resolvers;
 use fragments::Fragments;
+use listeners::Listeners;
+use ndp::Advertiser;
 use out::{Out, Outbox};
+use packet::Packet;
+use resolvers::Resolvers;
 use tcp::Tcp;
 
 /// The waker's token; flows have others.
@@ -55,8 +73,11 @@ pub struct Nat {
     leases: Leases,
     resolvers: Resolvers,
     fragments: Fragments,
+    advertiser: Advertiser,
     tcp: Tcp,
     datagrams: Datagrams,
+    control: Control,
+    listeners: Listeners,
 }
 
 /// How many flows a network has, of each sort.
@@ -72,6 +93,19 @@ pub struct Flows {
 struct Bell {
     waker: Waker,
     rung: AtomicBool,
+}
+
+impl Bell {
+    fn wake(self: &Arc<Self>) -> Wake {
+        let bell = self.clone();
+        Wake::new(move || {
+            if !bell.rung.swap(true, Ordering::SeqCst)
+                && let Err(error) = bell.waker.wake()
+            {
+                tracing::error!(%error, "the network cannot be woken");
+            }
+        })
+    }
 }
 
 /// What every part of the router works with during one turn.
@@ -111,27 +145,35 @@ impl Clock {
 }
 
 impl Nat {
-    /// A router as `config` says, with no thread yet. An error when the configuration has
-    /// [problems](Config::problems), or the host no descriptors left.
+    /// A router as `config` says, with no thread yet; its forwarded ports are open already. An error when the
+    /// configuration has [problems](Config::problems), the host does not give a port, or has no descriptors left.
     pub fn new(config: Config) -> io::Result<Self> {
         if let Some((field, problem)) = config.problems().into_iter().next() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("network: {field}: {problem}")));
         }
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKE)?;
+        let bell = Arc::new(Bell { waker, rung: AtomicBool::new(false) });
+        let control = Control::new(bell.wake());
+        for forward in &config.forwards {
+            control.add(forward).map_err(|error| io::Error::other(format!("network: {error}")))?;
+        }
         Ok(Self {
             poll,
-            events: Events::with_capacity(256),
-            bell: Arc::new(Bell { waker, rung: AtomicBool::new(false) }),
+            events: Events::with_capacity(1024),
+            bell,
             clock: Clock::default(),
             seeds: RandomState::new(),
             frame: Vec::new(),
             outbox: Outbox::new(config.gateway_mac, config.mtu),
-            leases: Leases::default(),
+            leases: Leases::new(&config),
             resolvers: Resolvers::new(config.resolvers.clone()),
             fragments: Fragments::default(),
+            advertiser: Advertiser::default(),
             tcp: Tcp::new(),
             datagrams: Datagrams::new(),
+            listeners: Listeners::new(control.clone()),
+            control,
             config,
         })
     }
@@ -140,6 +182,12 @@ impl Nat {
     #[must_use]
     pub fn leases(&self) -> Leases {
         self.leases.clone()
+    }
+
+    /// What adds and removes forwards while the network runs.
+    #[must_use]
+    pub fn control(&self) -> Control {
+        self.control.clone()
     }
 
     /// How many flows there are.
@@ -152,7 +200,8 @@ impl Nat {
     /// timer has run out or it is [woken](Backend::wake). `true`: there is more to do, do not wait before the next.
     pub fn turn(&mut self, port: &mut dyn Port, wait: bool) -> io::Result<bool> {
         let now = self.clock.now();
-        let deadline = [self.tcp.deadline(), self.datagrams.deadline()].into_iter().flatten().min();
+        let deadlines = [self.tcp.deadline(), self.datagrams.deadline(), self.advertiser.deadline()];
+        let deadline = deadlines.into_iter().flatten().min();
         let timeout = match (wait, deadline) {
             (false, _) => Some(std::time::Duration::ZERO),
             (true, Some(at)) => Some(std::time::Duration::from(at.max(now) - now)),
@@ -166,6 +215,7 @@ impl Nat {
             match event.token() {
                 // Cleared before the port is looked at, so that a wake from now on is not lost.
                 WAKE => self.bell.rung.store(false, Ordering::SeqCst),
+                token if token.0 >= listeners::FIRST_TOKEN => self.listeners.event(token),
                 token if token.0 % 2 == 0 => self.tcp.event(token, event.is_readable(), event.is_writable()),
                 token => self.datagrams.event(token),
             }
@@ -188,9 +238,12 @@ impl Nat {
         turn.out.drain();
         self.tcp.expire(now);
         self.datagrams.expire(now);
+        self.advertiser.expire(&self.config, now, &mut turn.out);
+        self.listeners.hear(&mut self.datagrams, &turn);
         let mut inside = Inside {
             leases: &self.leases,
             fragments: &mut self.fragments,
+            advertiser: &mut self.advertiser,
             tcp: &mut self.tcp,
             datagrams: &mut self.datagrams,
         };
@@ -200,12 +253,13 @@ impl Nat {
             inside.frame(&frame, meta, &mut turn);
             more = n == BATCH;
         }
+        self.listeners.serve(&self.leases, &mut self.tcp, &mut self.datagrams, &mut turn);
         self.tcp.serve(&mut turn);
         self.datagrams.serve(&mut turn);
         turn.out.port().flush();
         let blocked = turn.out.blocked();
         self.frame = frame;
-        more || (!blocked && (self.tcp.busy() || self.datagrams.busy()))
+        more || (!blocked && (self.tcp.busy() || self.datagrams.busy() || self.listeners.busy()))
     }
 }
 
@@ -213,6 +267,7 @@ impl Nat {
 struct Inside<'a> {
     leases: &'a Leases,
     fragments: &'a mut Fragments,
+    advertiser: &'a mut Advertiser,
     tcp: &'a mut Tcp,
     datagrams: &'a mut Datagrams,
 }
@@ -224,67 +279,81 @@ impl Inside<'_> {
         if !from.is_unicast() || from == turn.config.gateway_mac || (to.is_unicast() && to != turn.config.gateway_mac) {
             return;
         }
-        match frame.ethertype() {
-            EthernetProtocol::Arp => icmp::arp(turn.config, from, frame.payload(), &mut turn.out),
-            EthernetProtocol::Ipv4 => {
-                let Ok(ip) = Ipv4Packet::new_checked(frame.payload()) else { return };
-                if ip.version() != 4 || !ip.verify_checksum() {
-                    return;
-                }
-                if !ip.more_frags() && ip.frag_offset() == 0 {
-                    self.packet(from, &ip, meta.partial.is_some(), turn);
-                } else if let Some(whole) = self.fragments.add(&ip, turn.now)
-                    && let Ok(ip) = Ipv4Packet::new_checked(&whole[..])
-                {
-                    self.packet(from, &ip, false, turn);
-                }
+        let good = meta.partial.is_some() || meta.verified;
+        let packet = match frame.ethertype() {
+            EthernetProtocol::Arp => return icmp::arp(turn.config, from, frame.payload(), &mut turn.out),
+            EthernetProtocol::Ipv4 => Packet::v4(frame.payload(), good),
+            EthernetProtocol::Ipv6 if turn.config.prefix6.is_some() => Packet::v6(frame.payload(), good),
+            _ => None,
+        };
+        let Some(mut packet) = packet else { return };
+        if packet.fragment.is_some() {
+            if let Some(whole) = self.fragments.add(&packet, turn.now)
+                && let Some(packet) = Packet::parse(&whole, false)
+                && packet.fragment.is_none()
+            {
+                // Whoever cuts up its packets has nothing against that.
+                self.packet(from, &Packet { whole: false, ..packet }, turn);
             }
-            _ => {}
+            return;
         }
+        let datagrams = meta.segments.filter(|segments| segments.kind == SegmentKind::Udp);
+        packet.segment = datagrams.map(|segments| usize::from(segments.size.max(1)));
+        self.packet(from, &packet, turn);
     }
 
-    fn packet(&mut self, from: MacAddr, ip: &Ipv4Packet<&[u8]>, partial: bool, turn: &mut Turn<'_>) {
-        let (source, target, config) = (ip.src_addr(), ip.dst_addr(), turn.config);
-        if ip.next_header() == IpProtocol::Udp
-            && (target == config.gateway || target == Ipv4Addr::BROADCAST || target == config.broadcast())
-            && let Ok(udp) = UdpPacket::new_checked(ip.payload())
+    fn packet(&mut self, from: MacAddr, packet: &Packet<'_>, turn: &mut Turn<'_>) {
+        let (target, config) = (packet.target, turn.config);
+        if packet.protocol == IpProtocol::Udp
+            && (target == config.gateway || is_broadcast(target, config))
+            && let Ok(udp) = UdpPacket::new_checked(packet.payload)
             && udp.dst_port() == DHCP_SERVER_PORT
         {
-            let checked = partial || udp.checksum() == 0 || udp.verify_checksum(&source.into(), &target.into());
-            if checked {
+            let sum = || udp.checksum() == 0 || udp.verify_checksum(&packet.source.into(), &target.into());
+            if packet.partial || sum() {
                 dhcp::input(self.leases, config, udp.payload(), &mut turn.out);
             }
             return;
         }
-        // Groups and broadcasts have nobody else here to hear them, and get no errors (RFC 1122, 3.2.2).
-        let group = target.is_multicast() || target == Ipv4Addr::BROADCAST || target == config.broadcast();
-        if group || !config.is_host(source) || source == config.gateway {
+        if packet.protocol == IpProtocol::Icmpv6 && self.advertiser.input(config, from, packet, turn.now, &mut turn.out)
+        {
             return;
         }
-        match ip.next_header() {
-            IpProtocol::Tcp => self.tcp.input(from, ip, partial, turn),
-            IpProtocol::Udp => self.datagrams.udp(from, ip, partial, turn),
-            IpProtocol::Icmp if target != config.gateway => self.datagrams.ping(from, ip, turn),
-            IpProtocol::Icmp if icmp::echo_request(ip).is_some() => icmp::pong(config, from, ip, &mut turn.out),
+        // Groups and broadcasts have nobody else here to hear them, and get no errors (RFC 1122, 3.2.2).
+        if target.is_multicast() || is_broadcast(target, config) || !config.is_guest(packet.source) {
+            return;
+        }
+        match packet.protocol {
+            IpProtocol::Tcp => self.tcp.input(from, packet, turn),
+            IpProtocol::Udp => self.datagrams.udp(from, packet, self.leases, turn),
+            IpProtocol::Icmp | IpProtocol::Icmpv6 if target.is_ipv4() != (packet.protocol == IpProtocol::Icmp) => {}
+            IpProtocol::Icmp | IpProtocol::Icmpv6 if !config.is_gateway(target) => {
+                self.datagrams.ping(from, packet, turn);
+            }
+            IpProtocol::Icmp | IpProtocol::Icmpv6 => {
+                if icmp::echo_request(packet).is_some() {
+                    icmp::pong(from, packet, &mut turn.out);
+                } else if let Some((peer, guest)) = icmp::refused_segment(packet) {
+                    self.tcp.refused(peer, guest);
+                }
+            }
             _ => {}
         }
     }
 }
 
+/// Whether a packet to `target` is for everybody on the network.
+fn is_broadcast(target: IpAddr, config: &Config) -> bool {
+    target == Ipv4Addr::BROADCAST || target == config.broadcast()
+}
+
 impl Backend for Nat {
     fn wake(&self) -> Wake {
-        let bell = self.bell.clone();
-        Wake::new(move || {
-            if !bell.rung.swap(true, Ordering::SeqCst)
-                && let Err(error) = bell.waker.wake()
-            {
-                tracing::error!(%error, "the network cannot be woken");
-            }
-        })
+        self.bell.wake()
     }
 
     fn offloads(&self) -> Offloads {
-        Offloads::CHECKSUM
+        Offloads::all()
     }
 
     fn mtu(&self) -> u16 {

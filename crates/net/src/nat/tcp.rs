@@ -3,20 +3,22 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io::{self, ErrorKind};
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
 use mio::net::TcpStream;
 use mio::{Interest, Token};
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{
-    Icmpv4DstUnreachable, IpProtocol, Ipv4Packet, Ipv4Repr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
-};
+use smoltcp::wire::{TcpControl, TcpPacket, TcpRepr, TcpSeqNumber};
 
+use super::Turn;
 use super::flow::Flow;
+use super::forward::guest_view;
+use super::icmp::{self, Unreachable};
 use super::out::Out;
+use super::packet::Packet;
+use super::stream::Stream;
 use super::table::{Key, Kind, Table};
-use super::{Refused, Turn};
 use crate::MacAddr;
 
 /// The port of DNS.
@@ -45,53 +47,87 @@ impl Tcp {
         Self { table: Table::new(), timers: BinaryHeap::new(), next_token: 0 }
     }
 
-    /// Takes a segment of the guest, an IPv4 packet.
-    pub(super) fn input(&mut self, mac: MacAddr, ip: &Ipv4Packet<&[u8]>, partial: bool, turn: &mut Turn<'_>) {
-        let Ok(tcp) = TcpPacket::new_checked(ip.payload()) else { return };
-        let (source, target) = (ip.src_addr(), ip.dst_addr());
-        let checked = partial || tcp.verify_checksum(&source.into(), &target.into());
+    /// Takes a segment of the guest.
+    pub(super) fn input(&mut self, mac: MacAddr, packet: &Packet<'_>, turn: &mut Turn<'_>) {
+        let Ok(tcp) = TcpPacket::new_checked(packet.payload) else { return };
+        let checked = packet.partial || tcp.verify_checksum(&packet.source.into(), &packet.target.into());
         if !checked || tcp.src_port() == 0 || tcp.dst_port() == 0 {
             return;
         }
-        let (guest, peer) = ((source, tcp.src_port()).into(), (target, tcp.dst_port()).into());
-        let key = Key { kind: Kind::Tcp, guest, peer };
+        let guest = (packet.source, tcp.src_port()).into();
+        let key = Key { kind: Kind::Tcp, guest, peer: (packet.target, tcp.dst_port()).into() };
         if let Some(token) = self.table.find(&key) {
             let Some(entry) = self.table.get(token) else { return };
-            entry.flow.input(mac, ip, &tcp, turn);
+            entry.flow.input(mac, packet, &tcp, turn);
             self.queue(token);
         } else if tcp.rst() {
         } else if tcp.syn() && !tcp.ack() {
-            if let Err(error) = self.open(key, mac, ip, turn) {
-                refuse(mac, ip, &error, turn);
+            if let Err(error) = self.open(key, mac, packet, turn) {
+                refuse(mac, packet, &error, turn);
             }
         } else {
-            reset(mac, ip, &tcp, &mut turn.out);
+            reset(mac, packet, &tcp, &mut turn.out);
         }
     }
 
-    fn open(&mut self, key: Key, mac: MacAddr, ip: &Ipv4Packet<&[u8]>, turn: &mut Turn<'_>) -> io::Result<()> {
-        let syn = ip.as_ref().get(..usize::from(ip.total_len())).unwrap_or_default();
+    fn open(&mut self, key: Key, mac: MacAddr, packet: &Packet<'_>, turn: &mut Turn<'_>) -> io::Result<()> {
+        let syn = packet.bare();
         if syn.len() > MAX_SYN || self.table.len() >= turn.config.max_tcp {
             // Without an answer the guest tries again.
             tracing::debug!(connections = self.table.len(), "a SYN of the guest was dropped");
             return Ok(());
         }
-        let to_relay = key.peer.ip() == IpAddr::V4(turn.config.gateway) && key.peer.port() == DNS;
+        let to_relay = turn.config.is_gateway(key.peer.ip()) && key.peer.port() == DNS;
         let target = match to_relay {
             true => *turn.resolvers.list(turn.now).first().ok_or(ErrorKind::ConnectionRefused)?,
-            false => turn.config.route(key.peer).map_err(|refused| match refused {
-                Refused::Closed => ErrorKind::ConnectionRefused,
-                Refused::Nobody => ErrorKind::HostUnreachable,
-                Refused::Prohibited => ErrorKind::PermissionDenied,
-            })?,
+            false => turn.config.route(key.peer)?,
         };
-        let mut stream = TcpStream::connect(target)?;
-        self.next_token += 2;
-        let token = Token(self.next_token);
+        let mut stream = Stream::Tcp(TcpStream::connect(target)?);
+        let token = self.token();
         turn.registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        let flow = Flow::new(mac, stream, syn.to_vec(), turn.seed(token));
+        let flow = Flow::outward(mac, stream, syn.into_owned(), turn.seed(token));
         self.table.insert(token, key, Entry { flow, queued: false, timer: None });
         Ok(())
+    }
+
+    /// Whether another connection would be one too many.
+    pub(super) fn is_full(&self, turn: &Turn<'_>) -> bool {
+        self.table.len() >= turn.config.max_tcp
+    }
+
+    /// Makes `stream`, which somebody has opened from `port` of the host, a connection to `guest`. An error ends it.
+    pub(super) fn dial(
+        &mut self,
+        mut stream: Stream,
+        port: Option<u16>,
+        (mac, guest): (MacAddr, SocketAddr),
+        turn: &mut Turn<'_>,
+    ) -> io::Result<()> {
+        let key = |peer| Key { kind: Kind::Tcp, guest, peer };
+        let free = |peer| self.table.find(&key(peer)).is_none();
+        let peer = guest_view(turn.config.gateway.into(), port, free).ok_or(ErrorKind::AddrInUse)?;
+        let token = self.token();
+        turn.registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        let seed = (turn.seed(token), self.table.len());
+        let flow = Flow::inward(mac, stream, (peer, guest), seed, turn).ok_or(ErrorKind::InvalidInput)?;
+        self.table.insert(token, key(peer), Entry { flow, queued: false, timer: None });
+        self.queue(token);
+        Ok(())
+    }
+
+    /// The guest's network refuses a segment that went from `peer` to `guest`.
+    pub(super) fn refused(&mut self, peer: SocketAddr, guest: SocketAddr) {
+        if let Some(token) = self.table.find(&Key { kind: Kind::Tcp, guest, peer })
+            && let Some(entry) = self.table.get(token)
+        {
+            entry.flow.refused();
+            self.queue(token);
+        }
+    }
+
+    fn token(&mut self) -> Token {
+        self.next_token += 2;
+        Token(self.next_token)
     }
 
     /// The connection's socket has something.
@@ -165,24 +201,25 @@ impl Tcp {
     }
 }
 
-/// Tells the guest why its SYN, an IPv4 packet, made no connection.
-pub(super) fn refuse(mac: MacAddr, syn: &Ipv4Packet<&[u8]>, error: &io::Error, turn: &mut Turn<'_>) {
+/// Tells the guest why its SYN made no connection.
+pub(super) fn refuse(mac: MacAddr, syn: &Packet<'_>, error: &io::Error, turn: &mut Turn<'_>) {
     let reason = match error.kind() {
-        ErrorKind::HostUnreachable | ErrorKind::TimedOut => Icmpv4DstUnreachable::HostUnreachable,
-        ErrorKind::NetworkUnreachable => Icmpv4DstUnreachable::NetUnreachable,
-        ErrorKind::PermissionDenied => Icmpv4DstUnreachable::CommProhibited,
+        ErrorKind::HostUnreachable | ErrorKind::TimedOut => Unreachable::Host,
+        // A host without a way, or without the version of the protocol.
+        ErrorKind::NetworkUnreachable | ErrorKind::AddrNotAvailable | ErrorKind::Unsupported => Unreachable::Net,
+        ErrorKind::PermissionDenied => Unreachable::Prohibited,
         ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => {
-            let Ok(tcp) = TcpPacket::new_checked(syn.payload()) else { return };
+            let Ok(tcp) = TcpPacket::new_checked(syn.payload) else { return };
             return reset(mac, syn, &tcp, &mut turn.out);
         }
         // The host is short of something, descriptors or ports: the guest will try again.
         _ => return tracing::debug!(%error, "the host makes no connection now"),
     };
-    turn.out.unreachable(mac, turn.config.gateway, syn.as_ref(), reason);
+    icmp::unreachable(turn.config, mac, syn, reason, &mut turn.out);
 }
 
 /// Answers a segment of no connection (RFC 9293, 3.10.7.1).
-pub(super) fn reset(mac: MacAddr, ip: &Ipv4Packet<&[u8]>, tcp: &TcpPacket<&[u8]>, out: &mut Out<'_>) {
+fn reset(mac: MacAddr, packet: &Packet<'_>, tcp: &TcpPacket<&[u8]>, out: &mut Out<'_>) {
     let (seq_number, ack_number) = match tcp.ack() {
         true => (tcp.ack_number(), None),
         false => (TcpSeqNumber(0), Some(tcp.seq_number() + tcp.segment_len())),
@@ -201,18 +238,8 @@ pub(super) fn reset(mac: MacAddr, ip: &Ipv4Packet<&[u8]>, tcp: &TcpPacket<&[u8]>
         timestamp: None,
         payload: &[],
     };
-    let header = Ipv4Repr {
-        src_addr: ip.dst_addr(),
-        dst_addr: ip.src_addr(),
-        next_header: IpProtocol::Tcp,
-        payload_len: segment.buffer_len(),
-        hop_limit: 64,
-    };
-    out.tcp_packet(mac, header.buffer_len() + segment.buffer_len(), |bytes| {
-        let mut packet = Ipv4Packet::new_unchecked(bytes);
-        header.emit(&mut packet, &ChecksumCapabilities::default());
-        let (from, to) = (header.src_addr.into(), header.dst_addr.into());
-        let mut inner = TcpPacket::new_unchecked(packet.payload_mut());
-        segment.emit(&mut inner, &from, &to, &ChecksumCapabilities::ignored());
+    let (from, to) = (packet.target.into(), packet.source.into());
+    out.tcp_segment(mac, packet.target, packet.source, segment.buffer_len(), |bytes| {
+        segment.emit(&mut TcpPacket::new_unchecked(bytes), &from, &to, &ChecksumCapabilities::ignored());
     });
 }
