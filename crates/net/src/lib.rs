@@ -7,6 +7,7 @@
 mod link;
 mod mac;
 pub mod nat;
+pub mod offload;
 mod port;
 
 pub use link::{Link, SharedBackend};
