@@ -1,77 +1,25 @@
 //! The network card, driven by a guest: against a network that echoes, and against the real router.
 
-use std::collections::VecDeque;
-use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+mod control;
+mod echo;
+mod offload;
+mod pairs;
+
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ::net::nat::{Config, Nat};
-use ::net::{Backend, MacAddr, Meta, Offloads, PartialChecksum, Port, SharedBackend, Wake};
+use ::net::{Backend, MacAddr, Meta, PartialChecksum, SharedBackend};
 use devices::virtio::net::Net;
 use devices::virtio::net::spec::{config, feature, header, queue};
 use devices::virtio::spec::feature::{RING_EVENT_IDX, RING_INDIRECT_DESC};
+use echo::Echo;
 use testkit::contract::Subject;
 use testkit::{Driver, Guest, Used};
 
-const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 7]);
+pub(crate) const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 7]);
 
-/// A network that sends every frame back, in order, and asks for a partial checksum where the frame begins with 0xcc.
-struct Echo {
-    bell: Arc<(Mutex<bool>, Condvar)>,
-    waiting: VecDeque<Vec<u8>>,
-    seen: Arc<Mutex<Vec<(usize, Meta)>>>,
-}
-
-impl Echo {
-    fn new() -> Self {
-        Self { bell: Arc::default(), waiting: VecDeque::new(), seen: Arc::default() }
-    }
-}
-
-impl Backend for Echo {
-    fn wake(&self) -> Wake {
-        let bell = self.bell.clone();
-        Wake::new(move || {
-            *bell.0.lock().unwrap() = true;
-            bell.1.notify_one();
-        })
-    }
-
-    fn offloads(&self) -> Offloads {
-        Offloads::CHECKSUM
-    }
-
-    fn mtu(&self) -> u16 {
-        9000
-    }
-
-    fn run(&mut self, port: &mut dyn Port, stop: &AtomicBool) -> io::Result<()> {
-        let mut frame = Vec::new();
-        while !stop.load(Ordering::Acquire) {
-            while let Some(meta) = port.pull(&mut frame) {
-                self.seen.lock().unwrap().push((frame.len(), meta));
-                self.waiting.push_back(frame.clone());
-            }
-            while let Some(frame) = self.waiting.front() {
-                let partial = PartialChecksum { start: 34, offset: 16 };
-                let partial = (frame[0] == 0xcc && port.offloads().contains(Offloads::CHECKSUM)).then_some(partial);
-                if !port.push(frame, Meta { partial, ..Meta::default() }) {
-                    break;
-                }
-                self.waiting.pop_front();
-            }
-            port.flush();
-            if !port.arm() {
-                let rung = self.bell.0.lock().unwrap();
-                *self.bell.1.wait_while(rung, |rung| !*rung).unwrap() = false;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn card(backend: impl Backend + 'static) -> Arc<Net> {
+pub(crate) fn card(backend: impl Backend + 'static) -> Arc<Net> {
     let network: SharedBackend = Arc::new(Mutex::new(Box::new(backend)));
     Arc::new(Net::new(MAC, network))
 }
@@ -80,12 +28,12 @@ fn router() -> Nat {
     Nat::new(Config { outside: false, ..Config::default() }).unwrap()
 }
 
-fn packet(frame: &[u8]) -> Vec<u8> {
+pub(crate) fn packet(frame: &[u8]) -> Vec<u8> {
     [&[0; header::SIZE], frame].concat()
 }
 
 /// The frame in receive buffers of `used`, and their header.
-fn frame(used: &[Used]) -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn frame(used: &[Used]) -> (Vec<u8>, Vec<u8>) {
     let mut bytes: Vec<u8> = used.iter().flat_map(|u| u.data[..u.written as usize].to_vec()).collect();
     let frame = bytes.split_off(header::SIZE);
     (bytes, frame)
