@@ -164,7 +164,7 @@ impl Flow {
 
 impl Open {
     /// The gateway's side of a connection, as `ours`, with a socket that does nothing yet.
-    fn new(ours: IpAddress, seed: u64, size: usize, turn: &mut Turn<'_>) -> (Interface, Socket<'static>) {
+    fn parts(ours: IpAddress, seed: u64, size: usize, turn: &mut Turn<'_>) -> (Interface, Socket<'static>) {
         let mut config = InterfaceConfig::new(HardwareAddress::Ip);
         config.random_seed = seed;
         let v6 = matches!(ours, IpAddress::Ipv6(_));
@@ -201,7 +201,7 @@ impl Open {
 
     /// A connection that the guest's `syn` begins.
     fn answer(syn: &Packet<'_>, seed: u64, size: usize, turn: &mut Turn<'_>) -> Option<Self> {
-        let (interface, mut socket) = Self::new(syn.target.into(), seed, size, turn);
+        let (interface, mut socket) = Self::parts(syn.target.into(), seed, size, turn);
         socket.set_timeout(Some(PATIENCE));
         let port = TcpPacket::new_checked(syn.payload).ok()?.dst_port();
         socket.listen(IpListenEndpoint { addr: Some(syn.target.into()), port }).ok()?;
@@ -210,7 +210,7 @@ impl Open {
 
     /// A connection to the guest.
     fn dial(gateway: SocketAddr, guest: SocketAddr, seed: u64, size: usize, turn: &mut Turn<'_>) -> Option<Self> {
-        let (mut interface, mut socket) = Self::new(gateway.ip().into(), seed, size, turn);
+        let (mut interface, mut socket) = Self::parts(gateway.ip().into(), seed, size, turn);
         socket.set_timeout(Some(DIAL_PATIENCE));
         socket.connect(interface.context(), guest, gateway).ok()?;
         Some(Self::with(interface, socket, guest.is_ipv6(), true))

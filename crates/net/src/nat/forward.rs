@@ -250,7 +250,7 @@ mod tests {
         assert_ne!(forward, any);
         let error = control.add(&forward).unwrap_err().to_string();
         assert!(error.contains("something has it already"), "{error}");
-        assert_eq!(control.list(), [forward.clone()]);
+        assert_eq!(control.list(), std::slice::from_ref(&forward));
         control.remove(&forward.host).unwrap();
         assert!(matches!(control.remove(&forward.host), Err(ForwardError::Unknown(_))));
         assert_eq!(control.lock().news.len(), 2);

@@ -52,8 +52,8 @@ mod tests {
     use super::*;
 
     fn segment(options: &[u8]) -> Vec<u8> {
-        let mut bytes = vec![0; TCP];
-        bytes[12] = ((TCP + options.len()) / 4 << 4) as u8;
+        let mut bytes = [0; TCP];
+        bytes[12] = (((TCP + options.len()) / 4) << 4) as u8;
         bytes[FLAGS] = SYN;
         [&bytes[..], options].concat()
     }

@@ -127,8 +127,8 @@ impl Out<'_> {
         let header = if v6 { IPV6 } else { IPV4 };
         let tcp_header = usize::from(packet[header + 12] >> 4) * 4;
         let size = (mss + TCP).saturating_sub(tcp_header).max(1);
-        let segments = (len - header - tcp_header > size)
-            .then(|| Segments { kind: if v6 { SegmentKind::Tcp6 } else { SegmentKind::Tcp4 }, size: size as u16 });
+        let kind = if v6 { SegmentKind::Tcp6 } else { SegmentKind::Tcp4 };
+        let segments = (len - header - tcp_header > size).then_some(Segments { kind, size: size as u16 });
         self.ethernet(to, if v6 { EthernetProtocol::Ipv6 } else { EthernetProtocol::Ipv4 });
         let meta = self.finish(len, TCP_CHECKSUM, self.offloads.contains(Offloads::CHECKSUM));
         self.send(ETHERNET + len, Meta { segments, ..meta });

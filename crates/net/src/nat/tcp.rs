@@ -28,6 +28,9 @@ const MAX_SYN: usize = 120;
 /// Timers are not set closer than this, so that a timer that does nothing cannot keep the thread busy.
 const TICK: Duration = Duration::from_millis(1);
 
+/// How many timers may be out of use before they are cleared away.
+const SPARE_TIMERS: usize = 1024;
+
 /// All TCP connections of a network.
 pub(super) struct Tcp {
     table: Table<Entry>,
@@ -167,6 +170,15 @@ impl Tcp {
                 entry.timer = Some(at);
                 self.timers.push(Reverse((at, token)));
             }
+        }
+        self.tidy();
+    }
+
+    /// Forgets timers of connections that are gone, or that have another by now, when they are more than the rest.
+    fn tidy(&mut self) {
+        if self.timers.len() > 2 * self.table.len() + SPARE_TIMERS {
+            let set = self.table.iter().filter_map(|(token, entry)| Some(Reverse((entry.timer?, token))));
+            self.timers = set.collect();
         }
     }
 

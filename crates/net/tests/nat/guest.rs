@@ -1,11 +1,11 @@
 //! The guest's side of the wire: smoltcp's stack as the guest, and the router under test, in lock-step on one thread.
 
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant as Clock};
 
-use net::nat::{Config, Nat};
-use net::{Meta, Offloads, Port};
+use net::nat::{self, Config, Forward, HostEnd, Nat};
+use net::{MacAddr, Meta, Offloads, Port};
 use smoltcp::iface::{Config as InterfaceConfig, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::{AnySocket, tcp};
@@ -14,6 +14,8 @@ use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, IpEndpoint};
 
 pub(crate) const GUEST: Ipv4Addr = Ipv4Addr::new(192, 168, 64, 2);
 pub(crate) const GATEWAY: Ipv4Addr = Ipv4Addr::new(192, 168, 64, 1);
+pub(crate) const GUEST6: Ipv6Addr = Ipv6Addr::new(0xfd72, 0x7573, 0x7365, 0x7400, 0, 0, 0, 0x22);
+pub(crate) const GATEWAY6: Ipv6Addr = Ipv6Addr::new(0xfd72, 0x7573, 0x7365, 0x7400, 0, 0, 0, 1);
 pub(crate) const MAC: [u8; 6] = [2, 0, 0, 0, 0, 7];
 pub(crate) const GATEWAY_MAC: [u8; 6] = [0x02, 0x52, 0x55, 0x53, 0, 1];
 
@@ -26,7 +28,10 @@ pub(crate) struct Cable {
     pub(crate) room: usize,
     /// Every so-many-th frame to the guest is lost; zero: none.
     pub(crate) lose: usize,
-    pub(crate) partial: bool,
+    /// What the guest's card takes, and does.
+    pub(crate) offloads: Offloads,
+    /// How many frames to the guest stood for several.
+    pub(crate) cut: usize,
     pushed: usize,
     starved: bool,
 }
@@ -48,7 +53,8 @@ impl Port for Cable {
         }
         let mut frame = frame.to_vec();
         if let Some(partial) = meta.partial {
-            assert!(self.partial, "a partial checksum that nobody asked for");
+            assert!(self.offloads.contains(meta.needs()) && meta.check(&frame), "{meta:?} that nobody asked for");
+            self.cut += usize::from(meta.segments.is_some_and(|s| (536..=1460).contains(&s.size)));
             let (start, field) = (usize::from(partial.start), usize::from(partial.start + partial.offset));
             let sum = !smoltcp::wire::checksum::data(&frame[start..]);
             frame[field..field + 2].copy_from_slice(&sum.to_be_bytes());
@@ -58,7 +64,7 @@ impl Port for Cable {
     }
 
     fn offloads(&self) -> Offloads {
-        if self.partial { Offloads::CHECKSUM } else { Offloads::empty() }
+        self.offloads
     }
 
     fn flush(&mut self) {}
@@ -136,8 +142,12 @@ impl Guest {
         let mut setup = InterfaceConfig::new(HardwareAddress::Ethernet(EthernetAddress(MAC)));
         setup.random_seed = 42;
         let mut interface = Interface::new(setup, &mut Card(&mut cable), Instant::ZERO);
-        interface.update_ip_addrs(|all| all.push(IpCidr::new(GUEST.into(), 24)).unwrap());
+        interface.update_ip_addrs(|all| {
+            all.push(IpCidr::new(GUEST.into(), 24)).unwrap();
+            all.push(IpCidr::new(GUEST6.into(), 64)).unwrap();
+        });
         interface.routes_mut().add_default_ipv4_route(GATEWAY).unwrap();
+        interface.routes_mut().add_default_ipv6_route(GATEWAY6).unwrap();
         let sockets = SocketSet::new(Vec::new());
         let router = Nat::new(config).unwrap();
         Self { router, cable, interface, sockets, next_port: 40000, start: Clock::now() }
@@ -179,6 +189,15 @@ impl Guest {
 
     pub(crate) fn tcp(&mut self, handle: SocketHandle) -> &mut tcp::Socket<'static> {
         self.sockets.get_mut(handle)
+    }
+
+    /// A socket that waits for a connection to a port of the guest.
+    pub(crate) fn listen(&mut self, port: u16, size: usize) -> SocketHandle {
+        let buffer = || tcp::SocketBuffer::new(vec![0; size]);
+        let mut socket = tcp::Socket::new(buffer(), buffer());
+        socket.set_ack_delay(None);
+        socket.listen(port).unwrap();
+        self.sockets.add(socket)
     }
 
     /// Begins a connection to a port of the host, by the gateway's address.
@@ -231,6 +250,23 @@ impl Guest {
     pub(crate) fn idle(&mut self) {
         self.until("no flows are left", |g| (g.router.flows().tcp == 0).then_some(()));
     }
+}
+
+/// A forward of some port of the host's loopback.
+pub(crate) fn local(host: fn(SocketAddr) -> HostEnd, guest_port: u16) -> Forward {
+    Forward { host: host("127.0.0.1:0".parse().unwrap()), guest_port }
+}
+
+/// A guest whose card is known, with the given forwards; and where they are.
+pub(crate) fn forwarding(forwards: &[Forward]) -> (Guest, Vec<SocketAddr>) {
+    let machine = Some(nat::Card { mac: MacAddr(MAC), name: None });
+    let guest = Guest::with(Config { machine, forwards: forwards.to_vec(), ..Config::default() });
+    let address = |forward: Forward| match forward.host {
+        HostEnd::Tcp(address) | HostEnd::Udp(address) => Some(address),
+        HostEnd::Unix(_) => None,
+    };
+    let addresses = guest.router.control().list().into_iter().filter_map(address).collect();
+    (guest, addresses)
 }
 
 /// Bytes that look like nothing in particular, the same for the same seed.

@@ -5,6 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use net::Offloads;
 use net::nat::Config;
 use smoltcp::socket::tcp::State;
 use smoltcp::wire::{EthernetFrame, Icmpv4DstUnreachable, Icmpv4Message, Icmpv4Packet, IpProtocol, Ipv4Packet};
@@ -108,7 +109,7 @@ fn what_is_not_allowed_says_so() {
 }
 
 /// Moves `up` and `down` at the same time, with whatever the cable does to them.
-fn transfer(mut guest: Guest, up: usize, down: usize) {
+fn transfer(mut guest: Guest, up: usize, down: usize) -> Guest {
     let (sent, wanted) = (noise(1, up), noise(2, down));
     let answer = wanted.clone();
     let (address, server) = serve(move |mut s| {
@@ -142,6 +143,7 @@ fn transfer(mut guest: Guest, up: usize, down: usize) {
     guest.idle();
     assert!(server.join().unwrap() == sent, "what the guest sent arrived changed");
     assert!(got == wanted, "what the host sent arrived changed");
+    guest
 }
 
 #[test]
@@ -154,8 +156,16 @@ fn megabytes_arrive_as_they_were_sent() {
 #[test]
 fn partial_checksums_are_right() {
     let mut guest = Guest::new();
-    guest.cable.partial = true;
+    guest.cable.offloads = Offloads::CHECKSUM;
     transfer(guest, MEGA, MEGA);
+}
+
+#[test]
+fn what_the_card_cuts_up_is_sent_at_once() {
+    let mut guest = Guest::new();
+    guest.cable.offloads = Offloads::all();
+    let guest = transfer(guest, MEGA, 10 * MEGA);
+    assert!(guest.cable.cut > 50, "{}", guest.cable.cut);
 }
 
 #[test]

@@ -1,0 +1,183 @@
+//! Ports of the host that lead to the guest.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream, UdpSocket};
+use std::os::unix::net::UnixStream;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use net::nat::{Config, Forward, ForwardError, HostEnd};
+use smoltcp::iface::SocketHandle;
+use smoltcp::socket::tcp::State;
+use smoltcp::socket::udp;
+
+use super::guest::{GATEWAY, Guest, MAC, forwarding, local, noise};
+
+/// What a client does on its own thread.
+fn client<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    std::thread::spawn(run)
+}
+
+#[track_caller]
+fn established(guest: &mut Guest, socket: SocketHandle) {
+    guest.until("somebody calls", |g| (g.tcp(socket).state() == State::Established).then_some(()));
+}
+
+#[test]
+fn a_connection_arrives_and_both_ways_end_by_themselves() {
+    let (mut guest, at) = forwarding(&[local(HostEnd::Tcp, 22)]);
+    let socket = guest.listen(22, 1 << 16);
+    let (sent, wanted) = (noise(1, 300_000), noise(2, 200_000));
+    let (to_send, address) = (sent.clone(), at[0]);
+    let peer = client(move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(&to_send).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut got = Vec::new();
+        stream.read_to_end(&mut got).unwrap();
+        got
+    });
+    established(&mut guest, socket);
+    assert_eq!(guest.tcp(socket).remote_endpoint().unwrap().addr, GATEWAY.into());
+    assert!(guest.read_to_end(socket) == sent);
+    guest.write(socket, &wanted);
+    guest.tcp(socket).close();
+    guest.idle();
+    assert!(peer.join().unwrap() == wanted);
+}
+
+#[test]
+fn a_port_where_nobody_listens_resets_and_so_does_the_guest() {
+    let (mut guest, at) = forwarding(&[local(HostEnd::Tcp, 22)]);
+    let address = at[0];
+    let call = move || {
+        client(move || {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.read(&mut [0]).map_err(|e| e.kind())
+        })
+    };
+    let peer = call();
+    guest.until("the client knows", |_| peer.is_finished().then_some(()));
+    assert_eq!(peer.join().unwrap(), Err(ErrorKind::ConnectionReset));
+    let (socket, peer) = (guest.listen(22, 4096), call());
+    established(&mut guest, socket);
+    guest.tcp(socket).abort();
+    guest.until("the client knows", |_| peer.is_finished().then_some(()));
+    assert_eq!(peer.join().unwrap(), Err(ErrorKind::ConnectionReset));
+    guest.idle();
+}
+
+#[test]
+fn a_client_that_is_gone_ends_the_guests_connection() {
+    let (mut guest, at) = forwarding(&[local(HostEnd::Tcp, 22)]);
+    let socket = guest.listen(22, 4096);
+    let stream = TcpStream::connect(at[0]).unwrap();
+    established(&mut guest, socket);
+    // With data that it has not read, its end is a reset.
+    guest.write(socket, b"unread");
+    guest.until("it is there", |_| (stream.peek(&mut [0; 6]).unwrap_or(0) == 6).then_some(()));
+    drop(stream);
+    guest.until("the guest knows", |g| (g.tcp(socket).state() == State::Closed).then_some(()));
+    guest.idle();
+}
+
+#[test]
+fn datagrams_come_and_answers_go_to_who_asked() {
+    let (mut guest, at) = forwarding(&[local(HostEnd::Udp, 53)]);
+    let buffer = || udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; 8], vec![0; 8192]);
+    let mut socket = udp::Socket::new(buffer(), buffer());
+    socket.bind(53).unwrap();
+    let handle = guest.sockets.add(socket);
+    let clients: Vec<_> = (0..3).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+    for round in 0..2u8 {
+        for (n, client) in clients.iter().enumerate() {
+            client.send_to(&[n as u8, round], at[0]).unwrap();
+            let (bytes, from) = guest.until("it has come", |g| {
+                let socket = g.socket::<udp::Socket<'_>>(handle);
+                socket.recv().ok().map(|(bytes, from)| (bytes.to_vec(), from.endpoint))
+            });
+            assert_eq!((&bytes[..], from.addr), (&[n as u8, round][..], GATEWAY.into()));
+            guest.socket::<udp::Socket<'_>>(handle).send_slice(&[9, n as u8, round], from).unwrap();
+            client.set_nonblocking(true).unwrap();
+            let mut answer = [0; 10];
+            let (len, from) = guest.until("the answer has come", |_| client.recv_from(&mut answer).ok());
+            assert_eq!((&answer[..len], from), (&[9, n as u8, round][..], at[0]));
+        }
+    }
+    assert_eq!(guest.router.flows().datagram, 3);
+}
+
+#[test]
+fn a_unix_socket_leads_to_a_port() {
+    let folder = std::env::temp_dir().join(format!("russet-unix-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("ssh");
+    let (mut guest, _) = forwarding(&[Forward { host: HostEnd::Unix(path.clone()), guest_port: 22 }]);
+    let socket = guest.listen(22, 4096);
+    let mut stream = UnixStream::connect(&path).unwrap();
+    established(&mut guest, socket);
+    stream.write_all(b"hello").unwrap();
+    guest.until("it has come", |g| (g.tcp(socket).recv_queue() == 5).then_some(()));
+    guest.write(socket, b"to you");
+    guest.tcp(socket).close();
+    let peer = client(move || {
+        let mut got = Vec::new();
+        stream.read_to_end(&mut got).map(|_| got)
+    });
+    guest.until("all is said", |_| peer.is_finished().then_some(()));
+    assert_eq!(peer.join().unwrap().unwrap(), b"to you");
+    drop(guest);
+    assert!(!path.exists(), "the socket goes with the network");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn forwards_come_and_go_while_it_runs() {
+    let (mut guest, _) = forwarding(&[]);
+    let control = guest.router.control();
+    let Forward { host, .. } = control.add(&local(HostEnd::Tcp, 80)).unwrap();
+    let HostEnd::Tcp(address) = host else { panic!() };
+    let socket = guest.listen(80, 4096);
+    let stream = TcpStream::connect(address).unwrap();
+    established(&mut guest, socket);
+    let mut taken = Config { forwards: control.list(), ..Config::default() };
+    let error = net::nat::Nat::new(taken.clone()).err().expect("the port is taken").to_string();
+    assert!(error.contains("something has it already"), "{error}");
+    control.remove(&host).unwrap();
+    assert!(matches!(control.remove(&host), Err(ForwardError::Unknown(_))));
+    guest.step();
+    assert_eq!(TcpStream::connect(address).map_err(|e| e.kind()).err(), Some(ErrorKind::ConnectionRefused));
+    // What stands goes on, and the port is free.
+    guest.write(socket, b"still");
+    stream.set_nonblocking(true).unwrap();
+    guest.until("it has come", |_| (stream.peek(&mut [0; 5]).unwrap_or(0) == 5).then_some(()));
+    taken.forwards = vec![Forward { host, guest_port: 80 }];
+    assert!(net::nat::Nat::new(taken).is_ok());
+}
+
+#[test]
+fn a_guest_whose_fire_wall_refuses_is_like_a_closed_port() {
+    let (mut guest, at) = forwarding(&[local(HostEnd::Tcp, 22)]);
+    let mut stream = TcpStream::connect(at[0]).unwrap();
+    // The guest's own stack is silent here: its frames are taken from the wire.
+    while guest.cable.to_guest.is_empty() {
+        guest.router.turn(&mut guest.cable, true).unwrap();
+    }
+    let syn = guest.cable.to_guest.pop_front().unwrap();
+    let refusal = super::local::frame(
+        MAC,
+        super::guest::GATEWAY_MAC,
+        super::guest::GUEST,
+        GATEWAY,
+        smoltcp::wire::IpProtocol::Icmp,
+        36,
+        |bytes| {
+            bytes[..2].copy_from_slice(&[3, 3]);
+            bytes[8..].copy_from_slice(&syn[14..42]);
+            smoltcp::wire::Icmpv4Packet::new_unchecked(bytes).fill_checksum();
+        },
+    );
+    guest.inject(refusal);
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    assert_eq!(stream.read(&mut [0]).map_err(|e| e.kind()), Err(ErrorKind::ConnectionReset));
+}
