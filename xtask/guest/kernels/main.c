@@ -75,7 +75,10 @@ _Noreturn void start(uint64_t *stack)
     }
     write_text("bench: end\n");
     drain();
-    if (is_first_process())
+    if (is_first_process()) {
+        /* Whoever listens still wants to look at the emulator's process. */
+        sleep_milliseconds(200);
         power_off();
+    }
     leave(unknown);
 }

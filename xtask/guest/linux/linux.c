@@ -9,6 +9,7 @@ enum {
     READ = 63,
     WRITE = 64,
     EXIT = 93,
+    NANOSLEEP = 101,
     CLOCK_GETTIME = 113,
     REBOOT = 142,
     GETPID = 172,
@@ -110,6 +111,12 @@ uint64_t nanoseconds(void)
     int64_t now[2] = {0, 0};
     system_call(CLOCK_GETTIME, monotonic, (long)now, 0, 0);
     return (uint64_t)now[0] * 1000000000 + (uint64_t)now[1];
+}
+
+void sleep_milliseconds(uint64_t time)
+{
+    const int64_t wanted[2] = {(int64_t)(time / 1000), (int64_t)(time % 1000 * 1000000)};
+    system_call(NANOSLEEP, (long)wanted, 0, 0, 0);
 }
 
 uint64_t ticks(void)

@@ -29,6 +29,7 @@ uint64_t nanoseconds(void);
 /* The virtual counter. */
 uint64_t ticks(void);
 int is_first_process(void);
+void sleep_milliseconds(uint64_t time);
 _Noreturn void power_off(void);
 _Noreturn void leave(int status);
 

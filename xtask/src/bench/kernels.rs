@@ -88,6 +88,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         fs::create_dir_all(&folder)?;
         return shell::print(&program::compile(PROGRAM, &folder)?.display().to_string());
     }
+    let names = SETS.iter().flat_map(|s| s.kernels.iter().map(|(kernel, _)| *kernel));
+    options.measuring.check(&names.chain(SETS.iter().map(|s| s.name)).collect::<Vec<_>>())?;
     let guest = guest::debian(None, false)?;
     let emulators = options.measuring.choice.prepare()?;
     let groups = groups(&guest, &emulators, &options.measuring, options.scale)?;
@@ -96,13 +98,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// Measures all that is wanted, each kernel with `scale` times its usual repeats.
 pub(crate) fn groups(guest: &Guest, emulators: &Emulators, measuring: &Measuring, scale: f64) -> Result<Vec<Group>> {
-    let names = SETS.iter().flat_map(|s| s.kernels.iter().map(|(kernel, _)| *kernel));
-    measuring.check(&names.chain(SETS.iter().map(|s| s.name)).collect::<Vec<_>>())?;
     let jobs = |set: &'static Set| {
         let wanted = set.kernels.iter().filter(|(kernel, _)| measuring.wants(set.name, kernel));
         wanted.map(|&(kernel, repeats)| (kernel, ((f64::from(repeats) * scale) as u32).max(1))).collect()
     };
     let sets: Vec<(&Set, Vec<Job>)> = SETS.iter().map(|set| (set, jobs(set))).collect();
+    if sets.iter().all(|(_, jobs)| jobs.is_empty()) {
+        return Ok(Vec::new());
+    }
     let arguments: Vec<String> = sets.iter().flat_map(|(_, jobs)| jobs).map(|(k, n)| format!("{k}:{n}")).collect();
     let command_line = format!("{COMMAND_LINE} {}", arguments.join(" "));
     let folder = tempfile::tempdir()?;

@@ -9,13 +9,13 @@ use crate::shell;
 /// Where and what.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Machine {
-    cpu: String,
-    cores: usize,
+    pub(crate) cpu: String,
+    pub(crate) cores: usize,
     memory_mib: u64,
     kernel: String,
-    russet: String,
+    pub(crate) russet: String,
     rustc: String,
-    qemu: String,
+    pub(crate) qemu: String,
 }
 
 impl Machine {

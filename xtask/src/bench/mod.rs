@@ -2,9 +2,11 @@
 
 mod boot;
 mod compare;
+mod cpu;
 mod emulator;
 mod kernels;
 mod machine;
+mod picture;
 mod program;
 mod run;
 mod turns;
@@ -25,6 +27,8 @@ pub(crate) enum Bench {
     Userland(userland::Options),
     /// Four CPUs busy in a Debian guest: russet and qemu-system-aarch64 in turn
     Smp(userland::Options),
+    /// All of these: russet and qemu-system-aarch64 in turn; as a table, as JSON and as a picture
+    Cpu(cpu::Options),
 }
 
 pub(crate) fn run(bench: &Bench) -> Result<()> {
@@ -33,5 +37,6 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         Bench::Kernels(options) => kernels::run(options),
         Bench::Userland(options) => userland::run(options, &userland::USERLAND),
         Bench::Smp(options) => userland::run(options, &userland::SMP),
+        Bench::Cpu(options) => cpu::run(options),
     }
 }

@@ -51,25 +51,27 @@ const SUITE: &str = "bookworm";
 const COMMAND_LINE: &str = "console=ttyAMA0 panic=-1 quiet nokaslr cryptomgr.notests";
 
 pub(crate) fn run(options: &Options, set: &Set) -> Result<()> {
+    options.measuring.check(&set.works.iter().map(|(name, _)| *name).collect::<Vec<_>>())?;
     let guest = guest::debian(None, false)?;
     let emulators = options.measuring.choice.prepare()?;
     let group = group(set, &guest, &emulators, &options.measuring)?;
-    Report::of(guest.release, options.measuring.runs, vec![group]).print(options.json)
+    Report::of(guest.release, options.measuring.runs, group.into_iter().collect()).print(options.json)
 }
 
-/// Measures `set`.
-pub(crate) fn group(set: &Set, guest: &Guest, emulators: &Emulators, measuring: &Measuring) -> Result<Group> {
-    let known: Vec<&str> = set.works.iter().map(|(name, _)| *name).collect();
-    measuring.check(&known)?;
+/// Measures what is wanted of `set`; nothing if nothing is.
+pub(crate) fn group(set: &Set, guest: &Guest, emulators: &Emulators, measuring: &Measuring) -> Result<Option<Group>> {
     let wanted = || set.works.iter().filter(|(name, _)| measuring.wants(set.name, name));
-    let folder = tempfile::tempdir()?;
     let names: Vec<&str> = wanted().map(|(name, _)| *name).collect();
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let folder = tempfile::tempdir()?;
     let initrd = initrd(folder.path(), &guest.initrd, set.name, &names)?;
     let disk = guest::root(SUITE, false)?;
     let board = Board { cpus: set.cpus, disk: Some(&disk), ..Board::new(&guest.kernel, &initrd, COMMAND_LINE) };
     let turns = take(set.name, &names, &board, emulators, measuring.runs)?;
     let lines = wanted().map(|&(name, target)| Line::of(&turns, name, target)).collect::<Result<_>>()?;
-    Ok(Group::of(set.name, lines, Some(set.target), None))
+    Ok(Some(Group::of(set.name, lines, Some(set.target), None)))
 }
 
 /// The initial RAM disk of `russet run debian` with another /init and the works, in a second archive which goes over
