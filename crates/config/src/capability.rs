@@ -82,8 +82,7 @@ impl Machine {
         for (index, storage) in self.storage.iter().enumerate() {
             let field = |key: &str| format!("storage[{index}].{key}");
             match storage.device {
-                StorageDevice::VirtioBlk => {}
-                StorageDevice::Nvme => need(field("kind"), "NVMe disks", VZ),
+                StorageDevice::VirtioBlk | StorageDevice::Nvme => {}
                 StorageDevice::UsbMassStorage => need(field("kind"), "USB disks", VZ),
             }
             match &storage.attachment {

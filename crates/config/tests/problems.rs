@@ -152,12 +152,7 @@ fn device_problems() {
                 "storage[0].device-id: `123456789012345678901` cannot be the serial number of a disk: give 1 to 20 ASCII characters without spaces",
             ),
         ),
-        (
-            "nvme,path=disk.img",
-            Some(
-                "storage[0].kind: the engine `soft` cannot do NVMe disks yet: remove it, or wait for the engine `vz`, which can but is not in this version",
-            ),
-        ),
+        ("nvme,path=disk.img", None),
         (
             "virtio-blk,path=old.qcow2,format=qcow2",
             Some("storage[0].format: the engine `soft` cannot do qcow2 images yet: remove it; no engine can yet"),
@@ -185,7 +180,6 @@ fn device_problems() {
 #[test]
 fn what_no_engine_has_yet_is_read_and_refused_by_name() {
     for argument in [
-        "nvme,path=disk.img",
         "usb-mass-storage,path=disk.img,readonly",
         "nbd,uri=nbd://h:1/x,deviceId=n,timeout=3000,sync=none,readonly",
         "virtio-blk,path=/dev/sdx,type=dev,readonly",

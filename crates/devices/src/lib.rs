@@ -8,6 +8,7 @@ pub mod bus;
 pub(crate) mod contract;
 pub mod gic;
 pub mod irq;
+pub mod nvme;
 pub mod pci;
 pub mod pl011;
 pub mod pl031;

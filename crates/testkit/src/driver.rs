@@ -7,7 +7,8 @@ use devices::pci::spec as pci;
 use devices::virtio::pci::{VirtioPci, spec};
 use devices::virtio::spec::{feature, status};
 
-use crate::{Buffer, Guest, Interrupts, PATIENCE, Ring, Used};
+use crate::pci::{capabilities, enable_msix, place_bars};
+use crate::{Buffer, Guest, PATIENCE, Ring, Used};
 
 /// The device did not take the features: `FEATURES_OK` did not stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,13 +34,7 @@ impl Driver {
     pub(crate) fn attach(guest: Guest, devfn: u32, transport: Arc<VirtioPci>) -> Self {
         let config = |register: u16| guest.config(devfn, register);
         assert_eq!(guest.read32(config(pci::VENDOR_ID)) & 0xffff, u32::from(spec::VENDOR));
-        let mut bars = [0; pci::BARS];
-        // All BARs of virtio functions are 64 bits wide: every second register is an upper half.
-        for (index, bar) in bars.iter_mut().enumerate().step_by(2) {
-            *bar = place_bar(&guest, config(pci::BAR0 + 4 * index as u16));
-        }
-        let command = pci::COMMAND_MEMORY | pci::COMMAND_MASTER;
-        guest.bus().write(config(pci::COMMAND), &command.to_le_bytes());
+        let bars = place_bars(&guest, devfn);
 
         let mut driver = Self {
             devfn,
@@ -65,28 +60,13 @@ impl Driver {
                     driver.notify = place();
                     driver.multiplier = guest.read32(config(at + 16));
                 }
-                (pci::CAP_MSIX, _) => driver.enable_msix(at, &bars),
+                (pci::CAP_MSIX, _) => enable_msix(&guest, devfn, at, &bars),
                 _ => {}
             }
         }
         assert!([driver.common, driver.isr, driver.device, driver.notify].iter().all(|&at| at != 0));
         driver.rings.resize_with(usize::from(driver.read16(0x12)), || None);
         driver
-    }
-
-    fn enable_msix(&self, at: u16, bars: &[u64; pci::BARS]) {
-        let guest = &self.guest;
-        let config = |register: u16| guest.config(self.devfn, register);
-        let table = guest.read32(config(at + 4));
-        let vectors = u32::from(u16::from_le_bytes(guest.read(config(at + 2))) & 0x7ff) + 1;
-        for vector in 0..vectors {
-            let entry = bars[(table & 7) as usize] + u64::from(table & !7) + 16 * u64::from(vector);
-            guest.write32(entry, Interrupts::ADDRESS as u32);
-            guest.write32(entry + 4, (Interrupts::ADDRESS >> 32) as u32);
-            guest.write32(entry + 8, vector);
-            guest.write32(entry + 12, 0);
-        }
-        guest.bus().write(config(at + 2), &pci::MSIX_ENABLE.to_le_bytes());
     }
 
     /// The machine.
@@ -367,33 +347,4 @@ impl Driver {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
-}
-
-/// Sizes the 64-bit BAR at `register` and places it; 0 when there is none.
-fn place_bar(guest: &Guest, register: u64) -> u64 {
-    guest.write32(register, u32::MAX);
-    guest.write32(register + 4, u32::MAX);
-    let low = guest.read32(register);
-    if low == 0 {
-        return 0;
-    }
-    assert_eq!(low & 0xf, pci::BAR_64);
-    let mask = u64::from(guest.read32(register + 4)) << 32 | u64::from(low & !0xf);
-    let at = guest.alloc_bar(mask.wrapping_neg());
-    guest.write32(register, at as u32);
-    guest.write32(register + 4, (at >> 32) as u32);
-    at
-}
-
-/// The offsets of a function's capabilities.
-fn capabilities(guest: &Guest, devfn: u32) -> Vec<u16> {
-    let byte = |register: u16| guest.read::<1>(guest.config(devfn, register))[0];
-    let mut all = Vec::new();
-    let mut at = u16::from(byte(pci::CAPABILITIES));
-    while at != 0 {
-        assert!(all.len() < 48, "the capabilities loop");
-        all.push(at);
-        at = u16::from(byte(at + 1));
-    }
-    all
 }

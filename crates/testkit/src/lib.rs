@@ -11,14 +11,19 @@
 //! assert_eq!(driver.request(0, &[], &[4]).data, [7; 4]);
 //! ```
 //!
+//! [`nvme::Driver`] is the same for NVMe, and [`disk`] has what every controller of disks has to pass, whatever it is.
+//!
 //! Everything here panics when the device does not do what it has to: it is for tests only. [`contract`] has the tests
 //! which every virtio device has to pass.
 
 pub mod contract;
+pub mod disk;
 mod driver;
 mod guest;
 mod interrupts;
 pub mod malformed;
+pub mod nvme;
+pub mod pci;
 mod ring;
 
 pub use driver::{Driver, Refused};

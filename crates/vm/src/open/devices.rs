@@ -11,6 +11,7 @@ use config::{
     Caching, DiskAttachment, ImageFormat, Network, NetworkAttachment, SerialAttachment, SerialDevice, Storage,
     StorageDevice, Sync,
 };
+use devices::nvme::Nvme;
 use devices::pci::PciDevice;
 use devices::virtio::balloon::Balloon;
 use devices::virtio::block::Block;
@@ -48,7 +49,7 @@ pub(super) fn open(config: &config::Machine) -> Result<Devices, Error> {
     let queues = config.cpus.clamp(1, DISK_QUEUES) as u16;
     for (index, storage) in config.storage.iter().enumerate() {
         let disk = disk(&format!("storage[{index}]"), storage)?;
-        devices.pci.push(Arc::new(Block::new(disk, queues, storage.device_id.as_deref())));
+        devices.pci.push(controller(storage, disk, queues));
     }
     let mut macs = config.network.iter().filter_map(|n| n.mac).map(|mac| mac.0).collect();
     for (index, network) in config.network.iter().enumerate() {
@@ -133,9 +134,18 @@ fn consoles(config: &config::Machine, devices: &mut Devices) -> Result<(), Error
     Ok(())
 }
 
+/// The device through which the guest sees a disk, with so many queues.
+fn controller(storage: &Storage, disk: Arc<dyn Disk>, queues: u16) -> Arc<dyn PciDevice> {
+    let serial = storage.device_id.as_deref();
+    match storage.device {
+        StorageDevice::Nvme => Arc::new(Nvme::new(disk, queues, serial)),
+        StorageDevice::VirtioBlk | StorageDevice::UsbMassStorage => Arc::new(Block::new(disk, queues, serial)),
+    }
+}
+
 fn disk(field: &str, storage: &Storage) -> Result<Arc<dyn Disk>, Error> {
-    if storage.device != StorageDevice::VirtioBlk {
-        return Err(Error::unsupported(format!("{field}.kind"), "only `virtio-blk` disks can be had yet"));
+    if storage.device == StorageDevice::UsbMassStorage {
+        return Err(Error::unsupported(format!("{field}.kind"), "only `virtio-blk` and `nvme` disks can be had yet"));
     }
     let path: &Path = match &storage.attachment {
         DiskAttachment::Image { path, format: ImageFormat::Raw } | DiskAttachment::BlockDevice { path } => path,
