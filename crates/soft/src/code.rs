@@ -208,17 +208,34 @@ impl PagePtr {
 }
 
 /// Entries of the instruction TLB.
-const ITLB_ENTRIES: usize = 512;
+pub(crate) const ITLB_ENTRIES: usize = 512;
+
+/// A page of code by its virtual address.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct ItlbEntry {
+    /// Page address and context, in bits that an address inside the page has clear once it is masked.
+    tag: u64,
+    page: PagePtr,
+}
+
+const NO_PAGE: ItlbEntry = ItlbEntry { tag: u64::MAX, page: PagePtr::NONE };
 
 /// The instruction TLB: code pages by virtual address and translation context.
+#[repr(C)]
 pub(crate) struct Itlb {
-    entries: [(u64, PagePtr); ITLB_ENTRIES],
+    entries: [ItlbEntry; ITLB_ENTRIES],
 }
 
 impl Itlb {
+    /// Offset of the first entry's tag.
+    pub const TAG: usize = std::mem::offset_of!(ItlbEntry, tag);
+    /// Offset of the first entry's page.
+    pub const PAGE: usize = std::mem::offset_of!(ItlbEntry, page);
+
     /// An empty TLB.
     pub fn new() -> Self {
-        Self { entries: [(u64::MAX, PagePtr::NONE); ITLB_ENTRIES] }
+        Self { entries: [NO_PAGE; ITLB_ENTRIES] }
     }
 
     fn index(va: u64) -> usize {
@@ -228,24 +245,24 @@ impl Itlb {
     /// The page and operation at `va`, if `va` is aligned and known in `context`.
     #[inline(always)]
     pub fn find(&self, va: u64, context: u64) -> Option<(PagePtr, OpPtr)> {
-        let (tag, page) = self.entries[Self::index(va)];
+        let ItlbEntry { tag, page } = self.entries[Self::index(va)];
         // An unaligned address has bit 0 or 1 set in `va & 0xfff...f003`; a tag never has.
         (tag == (va & !(PAGE_SIZE - 4)) | context << 2).then(|| (page, page.op(va & (PAGE_SIZE - 1))))
     }
 
     /// Remembers `page` for `va`.
     pub fn insert(&mut self, va: u64, context: u64, page: PagePtr) {
-        self.entries[Self::index(va)] = (va & !(PAGE_SIZE - 1) | context << 2, page);
+        self.entries[Self::index(va)] = ItlbEntry { tag: va & !(PAGE_SIZE - 1) | context << 2, page };
     }
 
     /// Forgets the page at `va` in every context.
     pub fn remove(&mut self, va: u64) {
-        self.entries[Self::index(va)].0 = u64::MAX;
+        self.entries[Self::index(va)].tag = u64::MAX;
     }
 
     /// Forgets everything.
     pub fn clear(&mut self) {
-        self.entries.fill((u64::MAX, PagePtr::NONE));
+        self.entries.fill(NO_PAGE);
     }
 }
 

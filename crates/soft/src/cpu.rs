@@ -70,6 +70,8 @@ pub struct Cpu {
     pub(crate) itlb: Itlb,
     /// The code pages.
     pub(crate) code: CodeCache,
+    /// Where translated code is: first address and bytes.
+    pub(crate) jit_range: [u64; 2],
     /// The translator of hot code, if it is on.
     pub(crate) jit: Option<Jit>,
     /// The decoder of the whole table.
@@ -132,6 +134,7 @@ impl Cpu {
             tlb: Tlb::new(),
             itlb: Itlb::new(),
             code: CodeCache::new(),
+            jit_range: jit.as_ref().map_or([0; 2], Jit::range),
             jit,
             decoder: Decoder::get(),
             ram,

@@ -10,6 +10,20 @@ pub const ADD: u64 = 1;
 /// `a` is NZCV itself in bits 31:28.
 pub const NZCV: u64 = 2;
 
+/// Where a kind of translated code says by how much its operands have to be shifted up.
+const RAISE: u32 = 8;
+
+/// `k` for operands that still have to be shifted up by `by` bits: translated code stores them as they are.
+pub const fn raised(k: u64, by: u64) -> u64 {
+    k | by << RAISE
+}
+
+/// The flags of translated code, as the interpreter has them.
+pub fn settled([a, b, k]: [u64; 3]) -> (u64, u64, u64) {
+    let by = (k >> RAISE) & 63;
+    (a << by, b << by, k & ((1 << RAISE) - 1))
+}
+
 /// Flags given as NZCV in bits 31:28.
 #[inline(always)]
 pub fn explicit(nzcv: u32) -> (u64, u64, u64) {

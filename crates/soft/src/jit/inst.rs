@@ -158,6 +158,15 @@ pub enum Inst {
         cond: u8,
         nzcv: u8,
     },
+    /// ADC, SBC and their flag-setting forms.
+    AddCarry {
+        x: bool,
+        sub: bool,
+        flags: bool,
+        d: u8,
+        n: u8,
+        m: u8,
+    },
     MulAdd {
         x: bool,
         sub: bool,
@@ -193,6 +202,18 @@ pub enum Inst {
         x: bool,
         d: u8,
         n: u8,
+    },
+    LeadingZeros {
+        x: bool,
+        d: u8,
+        n: u8,
+    },
+    Divide {
+        x: bool,
+        signed: bool,
+        d: u8,
+        n: u8,
+        m: u8,
     },
     Access(Access),
     Branch {
@@ -234,7 +255,18 @@ const fn zd(n: u32) -> u8 {
 impl Inst {
     /// Whether it writes the flags.
     pub fn sets_flags(&self) -> bool {
-        matches!(self, Self::AddSub { flags: true, .. } | Self::Logical { flags: true, .. } | Self::CondCompare { .. })
+        matches!(
+            self,
+            Self::AddSub { flags: true, .. }
+                | Self::Logical { flags: true, .. }
+                | Self::AddCarry { flags: true, .. }
+                | Self::CondCompare { .. }
+        )
+    }
+
+    /// Whether it reads the flags; branches aside.
+    pub fn reads_flags(&self) -> bool {
+        matches!(self, Self::Select { .. } | Self::CondCompare { .. } | Self::AddCarry { .. })
     }
 
     /// Whether it can neither fault nor leave, so that nobody sees the state in the middle.
@@ -337,6 +369,7 @@ fn register(i: Insn, x: bool) -> Inst {
         return Inst::AddSub { x, sub, flags, d, n: i.bits(5, 5) as u8, operand };
     }
     match i.bits(21, 4) {
+        0b0000 if i.bits(10, 6) == 0 => Inst::AddCarry { x, sub: i.bit(30), flags: i.bit(29), d, n, m },
         0b0010 => {
             let operand = if i.bit(11) {
                 Operand::Imm(u64::from(i.bits(16, 5)))
@@ -349,6 +382,8 @@ fn register(i: Insn, x: bool) -> Inst {
         0b0110 if !i.bit(30) && matches!(i.bits(10, 6), 0b001000..=0b001011) => {
             Inst::ShiftVar { x, kind: i.bits(10, 2) as u8, d, n, m }
         }
+        0b0110 if !i.bit(30) && i.bits(11, 5) == 1 => Inst::Divide { x, signed: i.bit(10), d, n, m },
+        0b0110 if i.bit(30) && i.bits(10, 6) == 4 => Inst::LeadingZeros { x, d, n },
         0b0110 if i.bit(30) && (i.bits(10, 6) == 2 && !x || i.bits(10, 6) == 3 && x) => Inst::Reverse { x, d, n },
         0b1000 => Inst::MulAdd { x, sub: i.bit(15), d, n, m, a: zr(i.bits(10, 5)) },
         0b1001 | 0b1101 => Inst::MulAddLong { signed: !i.bit(23), sub: i.bit(15), d, n, m, a: zr(i.bits(10, 5)) },

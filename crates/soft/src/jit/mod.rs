@@ -37,6 +37,13 @@ const HOT: u8 = 2;
 /// [`crate::code::CodePage`]'s heat of an instruction that is translated or cannot be.
 const SETTLED: u8 = u8::MAX;
 
+/// A region in the host's code.
+pub(crate) struct Translation {
+    pub code: Vec<u8>,
+    /// Words of the page at which it may be entered, and where in the code.
+    pub entries: Vec<(usize, usize)>,
+}
+
 /// The translator of one CPU.
 pub(crate) struct Jit {
     buffer: CodeBuffer,
@@ -85,20 +92,37 @@ impl Jit {
             return true;
         }
         *heat = SETTLED;
-        let Some(code) = Region::of(page, index, self.stress).and_then(|region| emitter::translate(&region, page))
+        let Some(translation) =
+            Region::of(page, index, self.stress).and_then(|region| emitter::translate(&region, page))
         else {
             return true;
         };
-        let Some(at) = self.buffer.append(&code) else {
+        let Some(at) = self.buffer.append(&translation.code) else {
             *page.heat(index) = HOT - 1;
             return false;
         };
         self.translated += 1;
-        // SAFETY: the code follows the handlers' calling convention (see `x64`) and stays where it is until `clear`,
-        // before which all regions are dropped.
-        let handler = unsafe { std::mem::transmute::<*const u8, Handler>(at) };
-        page.install(index, handler);
+        for (index, offset) in translation.entries {
+            if self.is_translated(page.op_at(index).handler()) {
+                continue;
+            }
+            *page.heat(index) = SETTLED;
+            // SAFETY: the code follows the handlers' calling convention (see `x64`) and stays where it is until
+            // `clear`, before which all regions are dropped.
+            let handler = unsafe { std::mem::transmute::<*const u8, Handler>(at.wrapping_add(offset)) };
+            page.install(index, handler);
+        }
         true
+    }
+
+    /// Whether `handler` is translated code.
+    fn is_translated(&self, handler: Handler) -> bool {
+        (handler as usize).wrapping_sub(self.buffer.start()) < self.buffer.size()
+    }
+
+    /// Where translated code is: its first address and how many bytes there can be.
+    pub fn range(&self) -> [u64; 2] {
+        [self.buffer.start() as u64, self.buffer.size() as u64]
     }
 
     /// Empties the buffer after all regions were dropped.

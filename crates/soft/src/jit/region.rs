@@ -4,7 +4,9 @@ use super::inst::{Inst, decode};
 use crate::code::{PAGE_OPS, PagePtr};
 
 /// Most instructions of a region.
-const MAX_LEN: usize = 200;
+const MAX_LEN: usize = 256;
+/// Most places at which a region can be entered.
+const MAX_ENTRIES: usize = 8;
 
 /// One instruction of a region.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +20,8 @@ pub struct Slot {
 /// A region: its instructions in the order of their addresses.
 #[derive(Debug)]
 pub struct Region {
-    pub head: usize,
+    /// Where it may be entered: at the instruction that was hot, and behind calls.
+    pub entries: Vec<usize>,
     pub slots: Vec<Slot>,
     /// Which words of the page belong to it.
     inside: [u64; PAGE_OPS / 64],
@@ -31,7 +34,7 @@ impl Region {
     /// `ahead`, code that has not been executed belongs to it, too.
     pub fn of(page: PagePtr, head: usize, ahead: bool) -> Option<Self> {
         let word_at = |index| if ahead { page.allocated_word(index) } else { page.executed_word(index) };
-        let mut region = Self { head, slots: Vec::new(), inside: [0; 16], targets: [0; 16] };
+        let mut region = Self { entries: vec![head], slots: Vec::new(), inside: [0; 16], targets: [0; 16] };
         let mut work = vec![head];
         while let Some(start) = work.pop() {
             region.targets[start / 64] |= 1 << (start % 64);
@@ -41,15 +44,17 @@ impl Region {
                 let inst = decode(word, index as u32 * 4);
                 region.inside[index / 64] |= 1 << (index % 64);
                 region.slots.push(Slot { index, word, inst });
-                if let Some(target) = near_target(index, inst)
+                if let Some(target) = near_target(index, inst).or_else(|| near_call(index, inst))
                     && word_at(target).is_some()
                 {
                     work.push(target);
                 }
-                if ends_block(inst) {
+                index += 1;
+                if is_call(inst) {
+                    region.returns_to(index);
+                } else if ends_block(inst) {
                     break;
                 }
-                index += 1;
             }
             // A block that runs into one that is there already.
             if index < PAGE_OPS && region.contains(index) {
@@ -57,8 +62,46 @@ impl Region {
             }
         }
         region.slots.sort_unstable_by_key(|slot| slot.index);
+        let inside = region.inside;
+        region.entries.retain(|at| inside[at / 64] >> (at % 64) & 1 != 0);
+        region.merge_constants();
         let useful = region.slots.iter().filter(|s| s.inst != Inst::Other).count();
         (useful >= 3 || ahead).then_some(region)
+    }
+
+    /// A call inside comes back to word `index`.
+    fn returns_to(&mut self, index: usize) {
+        if index >= PAGE_OPS {
+            return;
+        }
+        self.targets[index / 64] |= 1 << (index % 64);
+        if self.entries.len() < MAX_ENTRIES && !self.entries.contains(&index) {
+            self.entries.push(index);
+        }
+    }
+
+    /// Makes each MOVK behind a constant in the same register the constant that it completes.
+    fn merge_constants(&mut self) {
+        for at in 1..self.slots.len() {
+            let (before, slot) = (self.slots[at - 1], self.slots[at]);
+            if slot.index == before.index + 1
+                && !self.is_target(slot.index)
+                && let Inst::Const { d, value } = before.inst
+                && let Inst::Movk { x, d: same, imm, shift } = slot.inst
+                && d == same
+            {
+                let value = value & !(0xffff << shift) | u64::from(imm) << shift;
+                let value = if x { value } else { value & 0xffff_ffff };
+                self.slots[at].inst = Inst::Const { d, value };
+            }
+        }
+    }
+
+    /// Words inside behind calls to words inside.
+    pub fn return_sites(&self) -> Vec<usize> {
+        let inside = |at: &usize| self.contains(*at);
+        let call = |slot: &&Slot| near_call(slot.index, slot.inst).is_some_and(|target| self.contains(target));
+        self.slots.iter().filter(call).map(|slot| slot.index + 1).filter(inside).collect()
     }
 
     /// Whether word `index` is translated in this region.
@@ -81,8 +124,23 @@ pub fn near_target(index: usize, inst: Inst) -> Option<usize> {
         | Inst::BranchBit { distance, .. } => distance,
         _ => return None,
     };
+    in_page(index, distance)
+}
+
+/// The word in the same page that `inst` may call.
+pub fn near_call(index: usize, inst: Inst) -> Option<usize> {
+    let Inst::Branch { distance, link: true } = inst else { return None };
+    in_page(index, distance)
+}
+
+fn in_page(index: usize, distance: i64) -> Option<usize> {
     let target = index as i64 + (distance >> 2);
     (0..PAGE_OPS as i64).contains(&target).then_some(target as usize)
+}
+
+/// Whether the next word is where a call comes back to.
+fn is_call(inst: Inst) -> bool {
+    matches!(inst, Inst::Branch { link: true, .. } | Inst::BranchRegister { link: true, .. })
 }
 
 /// Whether nothing falls through to the next word.

@@ -12,7 +12,7 @@ impl Cpu {
     /// Leaves translated code at byte `offset` of the page with `trap`; always `false`.
     fn leave_translated(&mut self, trap: Trap) -> bool {
         self.left = Some(trap);
-        let [fa, fb, fk] = self.flags;
+        let (fa, fb, fk) = flags::settled(self.flags);
         self.nzcv = flags::nzcv(fa, fb, fk);
         false
     }
@@ -127,6 +127,6 @@ pub(super) extern "C" fn call_fp_row(cpu: &mut Cpu, row: u32, word: u32, offset:
 
 /// Whether `cond` holds for the flags in [`Cpu::flags`].
 pub(super) extern "C" fn holds(cpu: &mut Cpu, cond: u32) -> bool {
-    let [fa, fb, fk] = cpu.flags;
+    let (fa, fb, fk) = flags::settled(cpu.flags);
     flags::holds_dyn(cond as u8, fa, fb, fk)
 }

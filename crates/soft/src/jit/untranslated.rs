@@ -8,7 +8,7 @@ use crate::interp::OpPtr;
 /// Nothing is translated.
 pub(super) const AVAILABLE: bool = false;
 
-pub(super) fn translate(_: &Region, _: PagePtr) -> Option<Vec<u8>> {
+pub(super) fn translate(_: &Region, _: PagePtr) -> Option<super::Translation> {
     None
 }
 

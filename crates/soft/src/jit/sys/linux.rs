@@ -53,6 +53,16 @@ impl CodeBuffer {
         self.used = 0;
     }
 
+    /// The address of the first byte as it is executed.
+    pub fn start(&self) -> usize {
+        self.executable as usize
+    }
+
+    /// Bytes that fit.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
     /// Bytes in use.
     pub fn used(&self) -> usize {
         self.used

@@ -18,6 +18,14 @@ impl CodeBuffer {
         match *self {}
     }
 
+    pub fn start(&self) -> usize {
+        match *self {}
+    }
+
+    pub fn size(&self) -> usize {
+        match *self {}
+    }
+
     pub fn used(&self) -> usize {
         match *self {}
     }

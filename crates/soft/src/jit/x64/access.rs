@@ -81,8 +81,8 @@ impl Emitter<'_> {
                 }
             }
             Address::Index { n, m, option, shift } => {
-                self.copy(m, RCX);
-                self.extend(RCX, option, shift);
+                let m = self.src(m, RCX);
+                self.extend(RCX, m, option, shift);
                 let n = self.src(n, RAX);
                 dynasm!(self.asm ; .arch x64 ; lea rax, [Rq(n) + rcx]);
             }

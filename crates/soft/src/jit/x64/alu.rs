@@ -1,13 +1,40 @@
-//! Arithmetic, logic, bit fields and selects.
+//! Arithmetic, logic and conditional data processing.
 
 use std::mem::offset_of;
 
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 
-use super::{Emitter, Kind, RAX, RCX, RDX, flag_offset};
+use super::{Emitter, Kind, RAX, RCX, flag_offset};
 use crate::cpu::{Cpu, DISCARD, XZR};
 use crate::interp::flags;
 use crate::jit::inst::{Inst, Logic, Operand};
+
+/// The second operand of an instruction of the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rm {
+    Reg(u8),
+    /// Sign-extended to the width of the operation.
+    Imm(i32),
+}
+
+/// Emits `$op $host, $rm` of 64 or 32 bits.
+macro_rules! two {
+    ($self:ident, $x:expr, $op:ident, $host:expr, $rm:expr) => {{
+        let host = $host;
+        match ($x, $rm) {
+            (true, Rm::Reg(m)) => dynasm!($self.asm ; .arch x64 ; $op Rq(host), Rq(m)),
+            (false, Rm::Reg(m)) => dynasm!($self.asm ; .arch x64 ; $op Rd(host), Rd(m)),
+            (true, Rm::Imm(imm)) => match i8::try_from(imm) {
+                Ok(imm) => dynasm!($self.asm ; .arch x64 ; $op Rq(host), BYTE imm),
+                Err(_) => dynasm!($self.asm ; .arch x64 ; $op Rq(host), imm),
+            },
+            (false, Rm::Imm(imm)) => match i8::try_from(imm) {
+                Ok(imm) => dynasm!($self.asm ; .arch x64 ; $op Rd(host), BYTE imm),
+                Err(_) => dynasm!($self.asm ; .arch x64 ; $op Rd(host), imm),
+            },
+        }
+    }};
+}
 
 impl Emitter<'_> {
     /// Emits an instruction that neither branches nor touches memory. `keep`: flags that it sets have to be stored.
@@ -25,76 +52,21 @@ impl Emitter<'_> {
             Inst::Select { x, d, n, m, cond, invert, increment } => {
                 return self.select(x, d, n, m, cond, invert, increment);
             }
+            Inst::AddCarry { x, sub, flags, d, n, m } => return self.add_carry(x, sub, flags, d, n, m, keep),
             Inst::Nop => return,
             Inst::Const { d, value } => {
                 let host = self.dst(d);
                 self.constant(host, value);
                 return self.put(d, host);
             }
+            Inst::PageRelative { d, offset } => return self.page_relative(d, offset),
             _ => {}
         }
         self.host_flags = None;
         match inst {
             Inst::AddSub { x, sub, d, n, operand, .. } => self.add_sub(x, sub, d, n, operand),
             Inst::Logical { x, op, invert, d, n, operand, .. } => self.logical(x, op, invert, d, n, operand),
-            Inst::PageRelative { d, offset } => {
-                dynasm!(self.asm ; .arch x64 ; mov rax, QWORD [rbp + offset_of!(Cpu, code_va) as i32]);
-                match i32::try_from(offset) {
-                    Ok(offset) => dynasm!(self.asm ; .arch x64 ; lea rax, [rax + offset]),
-                    Err(_) => dynasm!(self.asm ; .arch x64 ; mov rcx, QWORD offset ; add rax, rcx),
-                }
-                self.put(d, RAX);
-            }
-            Inst::Movk { x, d, imm, shift } => self.movk(x, d, imm, shift),
-            Inst::Extract { x, signed, d, n, lsb, len } => self.extract(x, signed, d, n, lsb, len),
-            Inst::Deposit { x, signed, d, n, at, len } => self.deposit(x, signed, d, n, at, len),
-            Inst::Insert { x, d, n, from, to, len } => self.insert(x, d, n, from, to, len),
-            Inst::ExtractPair { x, d, n, m, lsb } => {
-                self.copy(m, RAX);
-                let n = self.src(n, RCX);
-                if x {
-                    dynasm!(self.asm ; .arch x64 ; shrd rax, Rq(n), lsb as i8);
-                } else {
-                    dynasm!(self.asm ; .arch x64 ; shrd eax, Rd(n), lsb as i8 ; mov eax, eax);
-                }
-                self.put(d, RAX);
-            }
-            Inst::MulAdd { x, sub, d, n, m, a } => {
-                self.copy(n, RAX);
-                let m = self.src(m, RCX);
-                dynasm!(self.asm ; .arch x64 ; imul rax, Rq(m));
-                self.accumulate(x, sub, d, a);
-            }
-            Inst::MulAddLong { signed, sub, d, n, m, a } => {
-                let (n, m) = (self.src(n, RAX), self.src(m, RCX));
-                if signed {
-                    dynasm!(self.asm ; .arch x64 ; movsxd rax, Rd(n) ; movsxd rcx, Rd(m) ; imul rax, rcx);
-                } else {
-                    dynasm!(self.asm ; .arch x64 ; mov eax, Rd(n) ; mov ecx, Rd(m) ; imul rax, rcx);
-                }
-                self.accumulate(true, sub, d, a);
-            }
-            Inst::MulHigh { signed, d, n, m } => {
-                self.copy(n, RAX);
-                let m = self.src(m, RCX);
-                if signed {
-                    dynasm!(self.asm ; .arch x64 ; imul Rq(m));
-                } else {
-                    dynasm!(self.asm ; .arch x64 ; mul Rq(m));
-                }
-                self.put(d, RDX);
-            }
-            Inst::ShiftVar { x, kind, d, n, m } => self.shift_var(x, kind, d, n, m),
-            Inst::Reverse { x, d, n } => {
-                self.copy(n, RAX);
-                if x {
-                    dynasm!(self.asm ; .arch x64 ; bswap rax);
-                } else {
-                    dynasm!(self.asm ; .arch x64 ; bswap eax);
-                }
-                self.put(d, RAX);
-            }
-            _ => unreachable!("branches and accesses are emitted elsewhere"),
+            _ => self.bits(inst),
         }
     }
 
@@ -109,47 +81,45 @@ impl Emitter<'_> {
         }
     }
 
-    /// A host register with the value of `operand`, in `scratch` unless it is a guest register as it stands.
-    fn operand(&mut self, x: bool, operand: Operand, scratch: u8) -> u8 {
+    fn page_relative(&mut self, d: u8, offset: i64) {
+        let host = self.dst(d);
+        dynasm!(self.asm ; .arch x64 ; mov Rq(host), QWORD [rbp + offset_of!(Cpu, code_va) as i32]);
+        match i32::try_from(offset) {
+            Ok(offset) => dynasm!(self.asm ; .arch x64 ; lea Rq(host), [Rq(host) + offset]),
+            Err(_) => dynasm!(self.asm ; .arch x64 ; mov rcx, QWORD offset ; lea Rq(host), [Rq(host) + rcx]),
+        }
+        self.put(d, host);
+    }
+
+    /// The value of `operand`, in `scratch` unless it is a guest register as it stands or a short constant.
+    fn operand(&mut self, x: bool, operand: Operand, scratch: u8) -> Rm {
         match operand {
+            Operand::Imm(value) if !x => return Rm::Imm(value as i32),
+            Operand::Imm(value) if value as i32 as u64 == value => return Rm::Imm(value as i32),
             Operand::Imm(value) => self.constant(scratch, value),
-            Operand::Shifted { m, amount: 0, .. } => return self.src(m, scratch),
+            Operand::Shifted { m, amount: 0, .. } => return Rm::Reg(self.src(m, scratch)),
             Operand::Shifted { m, kind, amount } => {
                 self.copy(m, scratch);
                 self.shift_const(x, kind, scratch, amount);
             }
             Operand::Extended { m, option, shift } => {
-                self.copy(m, scratch);
-                self.extend(scratch, option, shift);
+                let m = self.src(m, scratch);
+                self.extend(scratch, m, option, shift);
             }
         }
-        scratch
+        Rm::Reg(scratch)
     }
 
-    /// Shifts `host` by a constant: kind 0 LSL, 1 LSR, 2 ASR, 3 ROR.
-    fn shift_const(&mut self, x: bool, kind: u8, host: u8, amount: u8) {
-        let amount = amount as i8;
-        match (kind, x) {
-            (0, true) => dynasm!(self.asm ; .arch x64 ; shl Rq(host), amount),
-            (1, true) => dynasm!(self.asm ; .arch x64 ; shr Rq(host), amount),
-            (2, true) => dynasm!(self.asm ; .arch x64 ; sar Rq(host), amount),
-            (_, true) => dynasm!(self.asm ; .arch x64 ; ror Rq(host), amount),
-            (0, false) => dynasm!(self.asm ; .arch x64 ; shl Rd(host), amount),
-            (1, false) => dynasm!(self.asm ; .arch x64 ; shr Rd(host), amount),
-            (2, false) => dynasm!(self.asm ; .arch x64 ; sar Rd(host), amount),
-            (_, false) => dynasm!(self.asm ; .arch x64 ; ror Rd(host), amount),
-        }
-    }
-
-    /// Extends `host` in place as `option` says, then shifts it left.
-    pub(super) fn extend(&mut self, host: u8, option: u8, shift: u8) {
+    /// `host` = `source` extended as `option` says, then shifted left.
+    pub(super) fn extend(&mut self, host: u8, source: u8, option: u8, shift: u8) {
         match option {
-            0 => dynasm!(self.asm ; .arch x64 ; movzx Rd(host), Rb(host)),
-            1 => dynasm!(self.asm ; .arch x64 ; movzx Rd(host), Rw(host)),
-            2 => dynasm!(self.asm ; .arch x64 ; mov Rd(host), Rd(host)),
-            4 => dynasm!(self.asm ; .arch x64 ; movsx Rq(host), Rb(host)),
-            5 => dynasm!(self.asm ; .arch x64 ; movsx Rq(host), Rw(host)),
-            6 => dynasm!(self.asm ; .arch x64 ; movsxd Rq(host), Rd(host)),
+            0 => dynasm!(self.asm ; .arch x64 ; movzx Rd(host), Rb(source)),
+            1 => dynasm!(self.asm ; .arch x64 ; movzx Rd(host), Rw(source)),
+            2 => dynasm!(self.asm ; .arch x64 ; mov Rd(host), Rd(source)),
+            4 => dynasm!(self.asm ; .arch x64 ; movsx Rq(host), Rb(source)),
+            5 => dynasm!(self.asm ; .arch x64 ; movsx Rq(host), Rw(source)),
+            6 => dynasm!(self.asm ; .arch x64 ; movsxd Rq(host), Rd(source)),
+            _ if host != source => dynasm!(self.asm ; .arch x64 ; mov Rq(host), Rq(source)),
             _ => {}
         }
         if shift != 0 {
@@ -157,142 +127,326 @@ impl Emitter<'_> {
         }
     }
 
+    /// `host` = `source`, of 64 or 32 bits. Leaves the flags alone.
+    pub(super) fn move_to(&mut self, x: bool, host: u8, source: u8) {
+        match x {
+            true if host == source => {}
+            true => dynasm!(self.asm ; .arch x64 ; mov Rq(host), Rq(source)),
+            false => dynasm!(self.asm ; .arch x64 ; mov Rd(host), Rd(source)),
+        }
+    }
+
     fn add_sub(&mut self, x: bool, sub: bool, d: u8, n: u8, operand: Operand) {
-        if let Operand::Imm(imm) = operand {
-            let disp = if sub { -(imm as i64) as i32 } else { imm as i32 };
-            let (n, host) = (self.src(n, RAX), self.dst(d));
-            if x {
-                dynasm!(self.asm ; .arch x64 ; lea Rq(host), [Rq(n) + disp]);
-            } else {
-                dynasm!(self.asm ; .arch x64 ; lea Rd(host), [Rq(n) + disp]);
+        let host = self.dst(d);
+        match operand {
+            Operand::Imm(imm) => {
+                let disp = if sub { -(imm as i64) as i32 } else { imm as i32 };
+                let n = self.src(n, RAX);
+                self.add_constant(x, host, n, disp);
             }
-            return self.put(d, host);
-        }
-        let m = self.operand(x, operand, RCX);
-        if !sub {
-            let (n, host) = (self.src(n, RAX), self.dst(d));
-            if x {
-                dynasm!(self.asm ; .arch x64 ; lea Rq(host), [Rq(n) + Rq(m)]);
-            } else {
-                dynasm!(self.asm ; .arch x64 ; lea Rd(host), [Rq(n) + Rq(m)]);
+            Operand::Shifted { m, kind: 0, amount } if !sub && amount <= 3 => {
+                let (n, m) = (self.src(n, RAX), self.src(m, RCX));
+                self.add_scaled(x, host, n, m, amount);
             }
-            return self.put(d, host);
+            Operand::Extended { m, option, shift } if !sub && shift <= 3 => {
+                let m = self.src(m, RCX);
+                self.extend(RCX, m, option, 0);
+                let n = self.src(n, RAX);
+                self.add_scaled(x, host, n, RCX, shift);
+            }
+            _ => {
+                let m = self.operand(x, operand, RCX);
+                if sub {
+                    self.subtract(x, host, n, m);
+                } else {
+                    let n = self.src(n, RAX);
+                    let Rm::Reg(m) = m else { unreachable!("constants are handled above") };
+                    self.add_scaled(x, host, n, m, 0);
+                }
+            }
         }
-        self.copy(n, RAX);
-        if x {
-            dynasm!(self.asm ; .arch x64 ; sub rax, Rq(m));
-        } else {
-            dynasm!(self.asm ; .arch x64 ; sub eax, Rd(m));
-        }
-        self.put(d, RAX);
+        self.put(d, host);
     }
 
-    /// Stores the lazy flags with operands RAX and `b`, a scratch register or a mapped one. Uses RDX.
-    fn store_operands(&mut self, x: bool, b: u8, kind: Kind) {
-        if x {
-            dynasm!(self.asm
-                ; .arch x64
-                ; mov QWORD [rbp + flag_offset(0)], rax
-                ; mov QWORD [rbp + flag_offset(1)], Rq(b)
-            );
-        } else {
-            dynasm!(self.asm
-                ; .arch x64
-                ; mov rdx, rax
-                ; shl rdx, 32
-                ; mov QWORD [rbp + flag_offset(0)], rdx
-                ; mov rdx, Rq(b)
-                ; shl rdx, 32
-                ; mov QWORD [rbp + flag_offset(1)], rdx
-            );
+    /// `host` = `n` + `disp`.
+    fn add_constant(&mut self, x: bool, host: u8, n: u8, disp: i32) {
+        if host == n {
+            return two!(self, x, add, host, Rm::Imm(disp));
         }
-        self.store_kind(kind);
+        match (x, i8::try_from(disp)) {
+            (true, Ok(disp)) => dynasm!(self.asm ; .arch x64 ; lea Rq(host), [BYTE Rq(n) + disp]),
+            (false, Ok(disp)) => dynasm!(self.asm ; .arch x64 ; lea Rd(host), [BYTE Rq(n) + disp]),
+            (true, Err(_)) => dynasm!(self.asm ; .arch x64 ; lea Rq(host), [Rq(n) + disp]),
+            (false, Err(_)) => dynasm!(self.asm ; .arch x64 ; lea Rd(host), [Rq(n) + disp]),
+        }
     }
 
-    fn store_kind(&mut self, kind: Kind) {
-        let number = if kind == Kind::Sub { flags::SUB } else { flags::ADD };
-        let stored = self.stored_flags.map(|kind| if kind == Kind::Sub { flags::SUB } else { flags::ADD });
-        if stored != Some(number) {
-            dynasm!(self.asm ; .arch x64 ; mov QWORD [rbp + flag_offset(2)], number as i32);
+    /// `host` = `n` + `m` << `shift`, `shift` at most 3.
+    fn add_scaled(&mut self, x: bool, host: u8, n: u8, m: u8, shift: u8) {
+        match (x, shift) {
+            (_, 0) if host == n => two!(self, x, add, host, Rm::Reg(m)),
+            (_, 0) if host == m => two!(self, x, add, host, Rm::Reg(n)),
+            (true, 0) => dynasm!(self.asm ; .arch x64 ; lea Rq(host), [Rq(n) + Rq(m)]),
+            (true, 1) => dynasm!(self.asm ; .arch x64 ; lea Rq(host), [Rq(n) + Rq(m) * 2]),
+            (true, 2) => dynasm!(self.asm ; .arch x64 ; lea Rq(host), [Rq(n) + Rq(m) * 4]),
+            (true, _) => dynasm!(self.asm ; .arch x64 ; lea Rq(host), [Rq(n) + Rq(m) * 8]),
+            (false, 0) => dynasm!(self.asm ; .arch x64 ; lea Rd(host), [Rq(n) + Rq(m)]),
+            (false, 1) => dynasm!(self.asm ; .arch x64 ; lea Rd(host), [Rq(n) + Rq(m) * 2]),
+            (false, 2) => dynasm!(self.asm ; .arch x64 ; lea Rd(host), [Rq(n) + Rq(m) * 4]),
+            (false, _) => dynasm!(self.asm ; .arch x64 ; lea Rd(host), [Rq(n) + Rq(m) * 8]),
         }
-        self.stored_flags = Some(kind);
+    }
+
+    /// `host` = guest register `n` - `m`.
+    fn subtract(&mut self, x: bool, host: u8, n: u8, m: Rm) {
+        if n as usize == XZR
+            && let Rm::Reg(m) = m
+        {
+            self.move_to(x, host, m);
+            return match x {
+                true => dynasm!(self.asm ; .arch x64 ; neg Rq(host)),
+                false => dynasm!(self.asm ; .arch x64 ; neg Rd(host)),
+            };
+        }
+        let n = self.src(n, RAX);
+        if m == Rm::Reg(host) && host != n {
+            match x {
+                true => dynasm!(self.asm ; .arch x64 ; neg Rq(host)),
+                false => dynasm!(self.asm ; .arch x64 ; neg Rd(host)),
+            }
+            return two!(self, x, add, host, Rm::Reg(n));
+        }
+        if host != n {
+            self.move_to(x, host, n);
+        }
+        two!(self, x, sub, host, m);
+    }
+
+    /// Stores the lazy flags with operands `a` and `b`.
+    fn store_operands(&mut self, x: bool, a: u8, b: Rm, kind: Kind) {
+        dynasm!(self.asm ; .arch x64 ; mov QWORD [rbp + flag_offset(0)], Rq(a));
+        match b {
+            Rm::Reg(b) => dynasm!(self.asm ; .arch x64 ; mov QWORD [rbp + flag_offset(1)], Rq(b)),
+            Rm::Imm(b) => dynasm!(self.asm ; .arch x64 ; mov QWORD [rbp + flag_offset(1)], b),
+        }
+        self.store_kind(x, kind);
+    }
+
+    fn store_kind(&mut self, x: bool, kind: Kind) {
+        let number = |x: bool, kind: Kind| {
+            let number = if kind == Kind::Sub { flags::SUB } else { flags::ADD };
+            if x { number } else { flags::raised(number, 32) }
+        };
+        let stored = self.stored_flags.map(|(x, kind)| number(x, kind));
+        if stored != Some(number(x, kind)) {
+            let number = number(x, kind) as i32;
+            dynasm!(self.asm ; .arch x64 ; mov QWORD [rbp + flag_offset(2)], number);
+        }
+        self.stored_flags = Some((x, kind));
     }
 
     fn add_sub_flags(&mut self, x: bool, sub: bool, d: u8, n: u8, operand: Operand, keep: bool) {
         self.host_flags = None;
         let kind = if sub { Kind::Sub } else { Kind::Add };
         let m = self.operand(x, operand, RCX);
-        self.copy(n, RAX);
+        let n = self.src(n, RAX);
         if keep {
-            self.store_operands(x, m, kind);
+            self.store_operands(x, n, m, kind);
         }
-        match (x, sub) {
-            (true, true) => dynasm!(self.asm ; .arch x64 ; sub rax, Rq(m)),
-            (true, false) => dynasm!(self.asm ; .arch x64 ; add rax, Rq(m)),
-            (false, true) => dynasm!(self.asm ; .arch x64 ; sub eax, Rd(m)),
-            (false, false) => dynasm!(self.asm ; .arch x64 ; add eax, Rd(m)),
+        if sub && d as usize == DISCARD {
+            self.compare(x, n, m);
+        } else {
+            let own = self.dst(d);
+            let host = if m == Rm::Reg(own) { RAX } else { own };
+            if host != n {
+                self.move_to(x, host, n);
+            }
+            match sub {
+                true => two!(self, x, sub, host, m),
+                false => two!(self, x, add, host, m),
+            }
+            self.put(d, host);
         }
-        self.put(d, RAX);
         self.host_flags = Some(kind);
     }
 
     fn and_flags(&mut self, x: bool, invert: bool, d: u8, n: u8, operand: Operand, keep: bool) {
         self.host_flags = None;
-        let m = self.operand(x, operand, RCX);
-        self.copy(n, RAX);
-        self.combine(x, Logic::And, invert, m);
-        if keep {
-            if x {
-                dynasm!(self.asm ; .arch x64 ; mov QWORD [rbp + flag_offset(0)], rax);
-            } else {
-                dynasm!(self.asm ; .arch x64 ; mov rdx, rax ; shl rdx, 32 ; mov QWORD [rbp + flag_offset(0)], rdx);
-            }
-            dynasm!(self.asm ; .arch x64 ; mov QWORD [rbp + flag_offset(1)], 0);
-            self.store_kind(Kind::Logic);
+        let mut m = self.operand(x, operand, RCX);
+        if invert {
+            m = self.invert(m);
         }
-        self.put(d, RAX);
-        if x {
-            dynasm!(self.asm ; .arch x64 ; test rax, rax);
+        let n = self.src(n, RAX);
+        if d as usize == DISCARD && (!keep || m == Rm::Reg(n)) {
+            self.test(x, n, m);
+            if keep {
+                self.store_operands(x, n, Rm::Imm(0), Kind::Logic);
+            }
         } else {
-            dynasm!(self.asm ; .arch x64 ; test eax, eax);
+            if RAX != n {
+                self.move_to(x, RAX, n);
+            }
+            two!(self, x, and, RAX, m);
+            if keep {
+                self.store_operands(x, RAX, Rm::Imm(0), Kind::Logic);
+            }
+            self.put(d, RAX);
         }
         self.host_flags = Some(Kind::Logic);
     }
 
-    /// RAX = RAX `op` `m`. Uses RCX.
-    fn combine(&mut self, x: bool, op: Logic, invert: bool, mut m: u8) {
-        if invert {
-            if m != RCX {
-                dynasm!(self.asm ; .arch x64 ; mov rcx, Rq(m));
-            }
-            dynasm!(self.asm ; .arch x64 ; not rcx);
-            m = RCX;
-        }
-        match (op, x) {
-            (Logic::And, true) => dynasm!(self.asm ; .arch x64 ; and rax, Rq(m)),
-            (Logic::Orr, true) => dynasm!(self.asm ; .arch x64 ; or rax, Rq(m)),
-            (Logic::Eor, true) => dynasm!(self.asm ; .arch x64 ; xor rax, Rq(m)),
-            (Logic::And, false) => dynasm!(self.asm ; .arch x64 ; and eax, Rd(m)),
-            (Logic::Orr, false) => dynasm!(self.asm ; .arch x64 ; or eax, Rd(m)),
-            (Logic::Eor, false) => dynasm!(self.asm ; .arch x64 ; xor eax, Rd(m)),
+    fn compare(&mut self, x: bool, n: u8, m: Rm) {
+        match (x, m) {
+            (true, Rm::Reg(m)) => dynasm!(self.asm ; .arch x64 ; cmp Rq(n), Rq(m)),
+            (false, Rm::Reg(m)) => dynasm!(self.asm ; .arch x64 ; cmp Rd(n), Rd(m)),
+            (true, Rm::Imm(0)) => dynasm!(self.asm ; .arch x64 ; test Rq(n), Rq(n)),
+            (false, Rm::Imm(0)) => dynasm!(self.asm ; .arch x64 ; test Rd(n), Rd(n)),
+            (true, Rm::Imm(m)) => dynasm!(self.asm ; .arch x64 ; cmp Rq(n), m),
+            (false, Rm::Imm(m)) => dynasm!(self.asm ; .arch x64 ; cmp Rd(n), m),
         }
     }
 
-    fn logical(&mut self, x: bool, op: Logic, invert: bool, d: u8, n: u8, operand: Operand) {
-        let m = self.operand(x, operand, RCX);
-        // MOV (register).
-        if n as usize == XZR && op == Logic::Orr && !invert {
-            let host = self.dst(d);
-            if x {
-                dynasm!(self.asm ; .arch x64 ; mov Rq(host), Rq(m));
-            } else {
-                dynasm!(self.asm ; .arch x64 ; mov Rd(host), Rd(m));
-            }
-            return self.put(d, host);
+    fn test(&mut self, x: bool, n: u8, m: Rm) {
+        match (x, m) {
+            (true, Rm::Reg(m)) => dynasm!(self.asm ; .arch x64 ; test Rq(n), Rq(m)),
+            (false, Rm::Reg(m)) => dynasm!(self.asm ; .arch x64 ; test Rd(n), Rd(m)),
+            (true, Rm::Imm(m)) => dynasm!(self.asm ; .arch x64 ; test Rq(n), m),
+            (false, Rm::Imm(m)) => dynasm!(self.asm ; .arch x64 ; test Rd(n), m),
         }
-        self.copy(n, RAX);
-        self.combine(x, op, invert, m);
-        self.put(d, RAX);
+    }
+
+    /// RCX = NOT `m`. Leaves the flags alone.
+    fn invert(&mut self, m: Rm) -> Rm {
+        match m {
+            Rm::Reg(m) => self.move_to(true, RCX, m),
+            Rm::Imm(m) => self.constant(RCX, m as u64),
+        }
+        dynasm!(self.asm ; .arch x64 ; not rcx);
+        Rm::Reg(RCX)
+    }
+
+    fn logical(&mut self, x: bool, op: Logic, invert: bool, d: u8, n: u8, operand: Operand) {
+        let own = self.dst(d);
+        if let (Operand::Imm(mask), Logic::And) = (operand, op)
+            && u32::try_from(mask).is_ok()
+        {
+            return self.and_narrow(d, n, mask as u32);
+        }
+        let mut m = self.operand(x, operand, RCX);
+        // MOV (register) and MVN.
+        if n as usize == XZR && op == Logic::Orr {
+            match m {
+                Rm::Reg(m) => self.move_to(x, own, m),
+                Rm::Imm(m) if x => self.constant(own, m as u64),
+                Rm::Imm(m) => self.constant(own, u64::from(m as u32)),
+            }
+            match (invert, x) {
+                (false, _) => {}
+                (true, true) => dynasm!(self.asm ; .arch x64 ; not Rq(own)),
+                (true, false) => dynasm!(self.asm ; .arch x64 ; not Rd(own)),
+            }
+            return self.put(d, own);
+        }
+        if invert {
+            m = self.invert(m);
+        }
+        let mut n = self.src(n, RAX);
+        if m == Rm::Reg(own) {
+            (n, m) = (own, Rm::Reg(n));
+        }
+        if own != n {
+            self.move_to(x, own, n);
+        }
+        match op {
+            Logic::And => two!(self, x, and, own, m),
+            Logic::Orr => two!(self, x, or, own, m),
+            Logic::Eor => two!(self, x, xor, own, m),
+        }
+        self.put(d, own);
+    }
+
+    /// `d` = `n` AND `mask`, which leaves no upper half.
+    fn and_narrow(&mut self, d: u8, n: u8, mask: u32) {
+        let (n, host) = (self.src(n, RAX), self.dst(d));
+        match mask {
+            0xff => dynasm!(self.asm ; .arch x64 ; movzx Rd(host), Rb(n)),
+            0xffff => dynasm!(self.asm ; .arch x64 ; movzx Rd(host), Rw(n)),
+            u32::MAX => dynasm!(self.asm ; .arch x64 ; mov Rd(host), Rd(n)),
+            _ => {
+                if host != n {
+                    self.move_to(false, host, n);
+                }
+                two!(self, false, and, host, Rm::Imm(mask as i32));
+            }
+        }
+        self.put(d, host);
+    }
+
+    /// Makes the host's carry the one that an addition, or with `sub` a subtraction, with carry takes in.
+    fn carry_in(&mut self, sub: bool) {
+        // CS holds in a condition code that reads the carry alone.
+        let cc = self.condition(2);
+        match (cc, sub) {
+            // The host's carry is the guest's, or its complement.
+            (2, false) | (3, true) => {}
+            (2, true) | (3, false) => dynasm!(self.asm ; .arch x64 ; cmc),
+            // Not zero when it holds.
+            (_, false) => dynasm!(self.asm ; .arch x64 ; neg al),
+            (_, true) => dynasm!(self.asm ; .arch x64 ; cmp al, 1),
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one instruction")]
+    fn add_carry(&mut self, x: bool, sub: bool, flags: bool, d: u8, n: u8, m: u8, keep: bool) {
+        self.carry_in(sub);
+        let (n, m) = (self.src(n, RAX), Rm::Reg(self.src(m, RCX)));
+        let own = self.dst(d);
+        let host = if m == Rm::Reg(own) { RAX } else { own };
+        if host != n {
+            self.move_to(x, host, n);
+        }
+        match sub {
+            true => two!(self, x, sbb, host, m),
+            false => two!(self, x, adc, host, m),
+        }
+        self.host_flags = None;
+        if flags {
+            let kind = if sub { Kind::Sub } else { Kind::Add };
+            if keep {
+                self.store_nzcv(kind);
+            }
+            self.host_flags = Some(kind);
+        }
+        self.put(d, host);
+    }
+
+    /// Stores NZCV of the host's flags, left by an operation of `kind` whose flags two operands cannot say, and leaves
+    /// the host's flags as they were. Uses RCX and RDX.
+    fn store_nzcv(&mut self, kind: Kind) {
+        dynasm!(self.asm
+            ; .arch x64
+            ; sets dl
+            ; setz cl
+            ; movzx edx, dl
+            ; movzx ecx, cl
+            ; lea edx, [rcx + rdx * 2]
+        );
+        match kind {
+            Kind::Sub => dynasm!(self.asm ; .arch x64 ; setnc cl),
+            _ => dynasm!(self.asm ; .arch x64 ; setc cl),
+        }
+        let number = flags::raised(flags::NZCV, 28) as i32;
+        dynasm!(self.asm
+            ; .arch x64
+            ; movzx ecx, cl
+            ; lea edx, [rcx + rdx * 2]
+            ; seto cl
+            ; movzx ecx, cl
+            ; lea edx, [rcx + rdx * 2]
+            ; mov QWORD [rbp + flag_offset(0)], rdx
+            ; mov QWORD [rbp + flag_offset(2)], number
+        );
+        self.stored_flags = None;
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of one instruction")]
@@ -336,160 +490,41 @@ impl Emitter<'_> {
 
     #[expect(clippy::too_many_arguments, reason = "the fields of one instruction")]
     fn select(&mut self, x: bool, d: u8, n: u8, m: u8, cond: u8, invert: bool, increment: bool) {
+        let own = self.dst(d);
         if cond >= 14 {
-            self.copy(n, RAX);
-        } else {
-            let cc = self.condition(cond);
-            self.copy(n, RAX);
-            self.copy(m, RCX);
+            let n = self.src(n, RAX);
+            self.move_to(x, own, n);
+            return self.put(d, own);
+        }
+        let cc = self.condition(cond);
+        if n as usize == XZR && m as usize == XZR && invert != increment {
+            self.set_if(cc ^ 1, RAX);
+            dynasm!(self.asm ; .arch x64 ; movzx eax, al);
             if invert {
-                dynasm!(self.asm ; .arch x64 ; not rcx);
+                match x {
+                    true => dynasm!(self.asm ; .arch x64 ; neg rax),
+                    false => dynasm!(self.asm ; .arch x64 ; neg eax),
+                }
+                self.host_flags = None;
             }
-            if increment {
-                dynasm!(self.asm ; .arch x64 ; lea rcx, [rcx + 1]);
-            }
-            self.move_if(cc ^ 1);
+            return self.put(d, RAX);
         }
-        if !x {
-            dynasm!(self.asm ; .arch x64 ; mov eax, eax);
+        let mut m = self.src(m, RCX);
+        if invert {
+            self.move_to(true, RCX, m);
+            dynasm!(self.asm ; .arch x64 ; not rcx);
+            m = RCX;
         }
-        self.put(d, RAX);
-    }
-
-    /// RAX = RCX if condition code `cc` holds.
-    fn move_if(&mut self, cc: u8) {
-        match cc {
-            0 => dynasm!(self.asm ; .arch x64 ; cmovo rax, rcx),
-            1 => dynasm!(self.asm ; .arch x64 ; cmovno rax, rcx),
-            2 => dynasm!(self.asm ; .arch x64 ; cmovb rax, rcx),
-            3 => dynasm!(self.asm ; .arch x64 ; cmovae rax, rcx),
-            4 => dynasm!(self.asm ; .arch x64 ; cmove rax, rcx),
-            5 => dynasm!(self.asm ; .arch x64 ; cmovne rax, rcx),
-            6 => dynasm!(self.asm ; .arch x64 ; cmovbe rax, rcx),
-            7 => dynasm!(self.asm ; .arch x64 ; cmova rax, rcx),
-            8 => dynasm!(self.asm ; .arch x64 ; cmovs rax, rcx),
-            9 => dynasm!(self.asm ; .arch x64 ; cmovns rax, rcx),
-            12 => dynasm!(self.asm ; .arch x64 ; cmovl rax, rcx),
-            13 => dynasm!(self.asm ; .arch x64 ; cmovge rax, rcx),
-            14 => dynasm!(self.asm ; .arch x64 ; cmovle rax, rcx),
-            _ => dynasm!(self.asm ; .arch x64 ; cmovg rax, rcx),
+        if increment {
+            dynasm!(self.asm ; .arch x64 ; lea rcx, [Rq(m) + 1]);
+            m = RCX;
         }
-    }
-
-    fn movk(&mut self, x: bool, d: u8, imm: u16, shift: u8) {
-        if d as usize == DISCARD {
-            return;
-        }
-        self.copy(d, RAX);
-        if x {
-            self.constant(RCX, !(0xffff << shift));
-            dynasm!(self.asm ; .arch x64 ; and rax, rcx);
-            self.constant(RCX, u64::from(imm) << shift);
-            dynasm!(self.asm ; .arch x64 ; or rax, rcx);
-        } else {
-            let (mask, value) = (!(0xffffu32 << shift), u32::from(imm) << shift);
-            dynasm!(self.asm ; .arch x64 ; and eax, mask as i32 ; or eax, value as i32);
-        }
-        self.put(d, RAX);
-    }
-
-    fn extract(&mut self, x: bool, signed: bool, d: u8, n: u8, lsb: u8, len: u8) {
+        let host = if own == m { RAX } else { own };
         let n = self.src(n, RAX);
-        let host = self.dst(d);
-        match (signed, lsb, len) {
-            (false, 0, 8) => dynasm!(self.asm ; .arch x64 ; movzx Rd(host), Rb(n)),
-            (false, 0, 16) => dynasm!(self.asm ; .arch x64 ; movzx Rd(host), Rw(n)),
-            (false, 0, 32) => dynasm!(self.asm ; .arch x64 ; mov Rd(host), Rd(n)),
-            (true, 0, 32) if x => dynasm!(self.asm ; .arch x64 ; movsxd Rq(host), Rd(n)),
-            (true, 0, 8) if x => dynasm!(self.asm ; .arch x64 ; movsx Rq(host), Rb(n)),
-            (true, 0, 16) if x => dynasm!(self.asm ; .arch x64 ; movsx Rq(host), Rw(n)),
-            _ => {
-                let width = if x { 64 } else { 32 };
-                if n != RAX {
-                    dynasm!(self.asm ; .arch x64 ; mov rax, Rq(n));
-                }
-                // Up against the top, then down: zero or sign bits come in above.
-                if lsb + len != width {
-                    self.shift_const(x, 0, RAX, width - lsb - len);
-                }
-                if len != width {
-                    self.shift_const(x, if signed { 2 } else { 1 }, RAX, width - len);
-                }
-                if !x {
-                    dynasm!(self.asm ; .arch x64 ; mov eax, eax);
-                }
-                return self.put(d, RAX);
-            }
+        if host != n {
+            self.move_to(x, host, n);
         }
+        self.move_if(x, cc ^ 1, host, m);
         self.put(d, host);
-    }
-
-    fn deposit(&mut self, x: bool, signed: bool, d: u8, n: u8, at: u8, len: u8) {
-        let width = if x { 64 } else { 32 };
-        self.copy(n, RAX);
-        if len != width {
-            self.shift_const(x, 0, RAX, width - len);
-        }
-        if at + len != width {
-            self.shift_const(x, if signed { 2 } else { 1 }, RAX, width - len - at);
-        }
-        if !x {
-            dynasm!(self.asm ; .arch x64 ; mov eax, eax);
-        }
-        self.put(d, RAX);
-    }
-
-    fn insert(&mut self, x: bool, d: u8, n: u8, from: u8, to: u8, len: u8) {
-        if d as usize == DISCARD {
-            return;
-        }
-        let mask = u64::MAX >> (64 - len) << to;
-        self.copy(n, RAX);
-        if from > to {
-            self.shift_const(true, 1, RAX, from - to);
-        } else if to > from {
-            self.shift_const(true, 0, RAX, to - from);
-        }
-        self.constant(RCX, mask);
-        dynasm!(self.asm ; .arch x64 ; and rax, rcx);
-        self.constant(RCX, !mask);
-        self.copy(d, RDX);
-        dynasm!(self.asm ; .arch x64 ; and rdx, rcx ; or rdx, rax);
-        if !x {
-            dynasm!(self.asm ; .arch x64 ; mov edx, edx);
-        }
-        self.put(d, RDX);
-    }
-
-    /// `d` = `a` plus or minus the product in RAX.
-    fn accumulate(&mut self, x: bool, sub: bool, d: u8, a: u8) {
-        if sub {
-            self.copy(a, RCX);
-            dynasm!(self.asm ; .arch x64 ; sub rcx, rax ; mov rax, rcx);
-        } else if a as usize != XZR {
-            let a = self.src(a, RCX);
-            dynasm!(self.asm ; .arch x64 ; add rax, Rq(a));
-        }
-        if !x {
-            dynasm!(self.asm ; .arch x64 ; mov eax, eax);
-        }
-        self.put(d, RAX);
-    }
-
-    fn shift_var(&mut self, x: bool, kind: u8, d: u8, n: u8, m: u8) {
-        self.copy(n, RAX);
-        self.copy(m, RCX);
-        match (kind, x) {
-            (0, true) => dynasm!(self.asm ; .arch x64 ; shl rax, cl),
-            (1, true) => dynasm!(self.asm ; .arch x64 ; shr rax, cl),
-            (2, true) => dynasm!(self.asm ; .arch x64 ; sar rax, cl),
-            (_, true) => dynasm!(self.asm ; .arch x64 ; ror rax, cl),
-            // A count of zero leaves the upper half of the register as it was.
-            (0, false) => dynasm!(self.asm ; .arch x64 ; shl eax, cl ; mov eax, eax),
-            (1, false) => dynasm!(self.asm ; .arch x64 ; shr eax, cl ; mov eax, eax),
-            (2, false) => dynasm!(self.asm ; .arch x64 ; sar eax, cl ; mov eax, eax),
-            (_, false) => dynasm!(self.asm ; .arch x64 ; ror eax, cl ; mov eax, eax),
-        }
-        self.put(d, RAX);
     }
 }

@@ -7,7 +7,7 @@ use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use super::{Emitter, Kind, RAX, RCX, flag_offset};
 use crate::cpu::Cpu;
 use crate::jit::inst::Inst;
-use crate::jit::region::{Slot, near_target};
+use crate::jit::region::{Slot, near_call, near_target};
 
 /// x86 condition code for a guest condition on the host's flags; `None` where one code cannot say it.
 fn host_condition(kind: Kind, cond: u8) -> Option<u8> {
@@ -29,12 +29,17 @@ impl Emitter<'_> {
         if let Some(cc) = self.host_flags.and_then(|kind| host_condition(kind, cond)) {
             return cc;
         }
-        if let Some((kind, cc)) = self.stored_flags.and_then(|kind| Some((kind, host_condition(kind, cond)?))) {
+        if let Some((x, kind, cc)) =
+            self.stored_flags.and_then(|(x, kind)| Some((x, kind, host_condition(kind, cond)?)))
+        {
             dynasm!(self.asm ; .arch x64 ; mov rax, QWORD [rbp + flag_offset(0)]);
-            match kind {
-                Kind::Sub => dynasm!(self.asm ; .arch x64 ; cmp rax, QWORD [rbp + flag_offset(1)]),
-                Kind::Add => dynasm!(self.asm ; .arch x64 ; add rax, QWORD [rbp + flag_offset(1)]),
-                Kind::Logic => dynasm!(self.asm ; .arch x64 ; test rax, rax),
+            match (kind, x) {
+                (Kind::Sub, true) => dynasm!(self.asm ; .arch x64 ; cmp rax, QWORD [rbp + flag_offset(1)]),
+                (Kind::Add, true) => dynasm!(self.asm ; .arch x64 ; add rax, QWORD [rbp + flag_offset(1)]),
+                (Kind::Logic, true) => dynasm!(self.asm ; .arch x64 ; test rax, rax),
+                (Kind::Sub, false) => dynasm!(self.asm ; .arch x64 ; cmp eax, DWORD [rbp + flag_offset(1)]),
+                (Kind::Add, false) => dynasm!(self.asm ; .arch x64 ; add eax, DWORD [rbp + flag_offset(1)]),
+                (Kind::Logic, false) => dynasm!(self.asm ; .arch x64 ; test eax, eax),
             }
             self.host_flags = Some(kind);
             return cc;
@@ -85,15 +90,9 @@ impl Emitter<'_> {
             }
             Inst::Branch { distance, .. } => {
                 self.link(slot);
-                let target = slot.index as i64 + (distance >> 2);
-                if (0..1024).contains(&target) {
-                    let exit = self.exit(target as usize);
-                    if target as usize <= slot.index {
-                        self.spend(target as usize);
-                    }
-                    dynasm!(self.asm ; .arch x64 ; jmp =>exit);
-                } else {
-                    self.far(slot, distance);
+                match near_call(slot.index, slot.inst) {
+                    Some(target) => self.take_near(slot, target),
+                    None => self.far(slot, distance),
                 }
                 false
             }
@@ -101,8 +100,10 @@ impl Emitter<'_> {
                 self.copy(n, RAX);
                 if link {
                     self.link(slot);
+                } else if n == 30 {
+                    self.return_inside();
                 }
-                self.leave_to_rax();
+                self.jump_to_rax();
                 false
             }
             Inst::BranchCond { cond: 14 | 15, .. } => {
@@ -146,18 +147,42 @@ impl Emitter<'_> {
         self.put(30, RCX);
     }
 
+    /// Goes on behind the call of this region that the address in RAX says, if it does.
+    fn return_inside(&mut self) {
+        if self.return_sites.is_empty() {
+            return;
+        }
+        let none = self.asm.new_dynamic_label();
+        dynasm!(self.asm
+            ; .arch x64
+            ; mov rcx, rax
+            ; sub rcx, QWORD [rbp + offset_of!(Cpu, code_va) as i32]
+            ; test r15, r15
+            ; jz =>none
+            ; sub r15, 1
+        );
+        for site in self.return_sites.clone() {
+            let label = self.labels[&site];
+            dynasm!(self.asm ; .arch x64 ; cmp rcx, (site * 4) as i32 ; je =>label);
+        }
+        dynasm!(self.asm ; .arch x64 ; =>none);
+    }
+
     /// Takes the branch of `slot`.
     fn take(&mut self, slot: Slot) {
         match near_target(slot.index, slot.inst) {
-            Some(target) => {
-                if target <= slot.index {
-                    self.spend(target);
-                }
-                let label = self.label_of(target);
-                dynasm!(self.asm ; .arch x64 ; jmp =>label);
-            }
+            Some(target) => self.take_near(slot, target),
             None => self.far(slot, distance_of(slot.inst)),
         }
+    }
+
+    /// Goes on from `slot` at word `target`.
+    fn take_near(&mut self, slot: Slot, target: usize) {
+        if target <= slot.index {
+            self.spend(target);
+        }
+        let label = self.label_of(target);
+        dynasm!(self.asm ; .arch x64 ; jmp =>label);
     }
 
     /// Takes the branch of `slot` if condition code `cc` holds.
@@ -194,16 +219,14 @@ impl Emitter<'_> {
             ; mov rax, QWORD [rbp + offset_of!(Cpu, code_va) as i32]
             ; lea rax, [rax + offset as i32]
         );
-        self.leave_to_rax();
+        self.jump_to_rax();
     }
 
     /// Leaves to the virtual address in RAX.
-    fn leave_to_rax(&mut self) {
-        self.store_written();
-        dynasm!(self.asm ; .arch x64 ; mov rsi, rax);
-        self.arguments();
-        let jump = crate::interp::branch::jump_to as extern "C" fn(&mut Cpu, u64, u64, u64, u64, u64) as usize as i64;
-        dynasm!(self.asm ; .arch x64 ; mov rax, QWORD jump ; jmp rax);
+    fn jump_to_rax(&mut self) {
+        let asm = &mut self.asm;
+        let label = *self.leave_to_rax.get_or_insert_with(|| asm.new_dynamic_label());
+        dynasm!(self.asm ; .arch x64 ; jmp =>label);
     }
 }
 

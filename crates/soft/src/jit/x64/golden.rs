@@ -9,7 +9,7 @@ use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 use hv::GuestMemory;
 use vm_memory::{Bytes, GuestAddress};
 
-use super::{Emitter, POOL};
+use super::{Emitter, Features, POOL};
 use crate::code::CodeCache;
 use crate::jit::region::Region;
 use crate::ram::Ram;
@@ -43,6 +43,11 @@ const CASES: &[(&str, &[u32])] = &[
     ("uxtb w0, w1", &[0x5300_1c20]),
     ("bfi x0, x1, #8, #4", &[0xb378_0c20]),
     ("extr x0, x1, x2, #9", &[0x93c2_2420]),
+    ("ror w0, w1, #7", &[0x1381_1c20]),
+    ("cset w0, eq", &[0xeb02_003f, 0x1a9f_17e0]),
+    ("adds x0, x1, x2; adcs x3, x4, x5; adc x6, xzr, xzr", &[0xab02_0020, 0xba05_0083, 0x9a1f_03e6]),
+    ("udiv x0, x1, x2", &[0x9ac2_0820]),
+    ("clz w0, w1", &[0x5ac0_1020]),
     ("lslv x0, x1, x2", &[0x9ac2_2020]),
     ("mul x0, x1, x2", &[0x9b02_7c20]),
     ("msub w0, w1, w2, w3", &[0x1b02_8c20]),
@@ -77,7 +82,7 @@ fn code_of(words: &[u32]) -> Vec<u8> {
     let mut cache = CodeCache::new();
     let page = cache.page(0, ram.page(0).unwrap()).0;
     let region = Region::of(page, 0, true).unwrap();
-    let mut emitter = Emitter::new(&region, page);
+    let mut emitter = Emitter::new(&region, page, Features { bmi2: true });
     (0..POOL.len()).for_each(|at| emitter.map[at] = Some(POOL[at]));
     let mut end = 0;
     for (at, slot) in region.slots.iter().enumerate() {

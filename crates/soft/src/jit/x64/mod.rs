@@ -12,9 +12,11 @@
 
 mod access;
 mod alu;
+mod bits;
 mod flow;
 #[cfg(test)]
 mod golden;
+mod leave;
 
 use std::collections::BTreeMap;
 use std::mem::offset_of;
@@ -22,11 +24,12 @@ use std::mem::offset_of;
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
 
+use super::Translation;
 use super::inst::{Access, Address, Inst, Operand};
 use super::region::{Region, Slot, near_target};
 use crate::code::PagePtr;
 use crate::cpu::{Cpu, DISCARD, XZR};
-use crate::interp::{Handler, OpPtr, flags};
+use crate::interp::{OpPtr, flags};
 
 pub(super) const RAX: u8 = 0;
 pub(super) const RCX: u8 = 1;
@@ -71,22 +74,45 @@ pub(super) struct Emitter<'a> {
     slow: Vec<Slow>,
     /// Returns from the region after a call trapped.
     trapped: DynamicLabel,
+    /// Words of the region to which RET may come back from calls inside.
+    return_sites: Vec<usize>,
+    /// Exits to the virtual address in RAX, if there are any.
+    leave_to_rax: Option<DynamicLabel>,
+    features: Features,
     host_flags: Option<Kind>,
-    stored_flags: Option<Kind>,
+    /// Whether the operands in [`Cpu::flags`] have 64 bits, and what they are.
+    stored_flags: Option<(bool, Kind)>,
+}
+
+/// What this host has beyond x86-64's first version.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Features {
+    pub bmi2: bool,
+}
+
+impl Features {
+    fn of_host() -> Self {
+        Self { bmi2: std::arch::is_x86_feature_detected!("bmi2") }
+    }
 }
 
 /// This host has an emitter.
 pub(super) const AVAILABLE: bool = true;
 
 /// Translates `region` of `page`; `None` when its first instruction has no translation.
-pub(super) fn translate(region: &Region, page: PagePtr) -> Option<Vec<u8>> {
-    let mut emitter = Emitter::new(region, page);
-    let head = region.slots.iter().find(|s| s.index == region.head)?;
-    if head.inst == Inst::Other && !emitter.is_called(head.word) {
+pub(super) fn translate(region: &Region, page: PagePtr) -> Option<Translation> {
+    let mut emitter = Emitter::new(region, page, Features::of_host());
+    // What is left to the interpreter must not begin with translated code: that would come back to itself.
+    let translated = |index: &usize| {
+        let slot = region.slots.iter().find(|slot| slot.index == *index);
+        slot.is_some_and(|slot| slot.inst != Inst::Other || emitter.is_called(slot.word))
+    };
+    if !region.entries.first().is_some_and(translated) {
         return None;
     }
-    emitter.region();
-    emitter.asm.finalize().ok()
+    let entries: Vec<usize> = region.entries.iter().copied().filter(translated).collect();
+    let entries = emitter.region(&entries);
+    Some(Translation { code: emitter.asm.finalize().ok()?, entries })
 }
 
 /// Offset in [`Cpu`] of guest register `g`.
@@ -100,7 +126,7 @@ pub(super) fn flag_offset(n: i32) -> i32 {
 }
 
 impl<'a> Emitter<'a> {
-    fn new(region: &'a Region, page: PagePtr) -> Self {
+    fn new(region: &'a Region, page: PagePtr, features: Features) -> Self {
         let mut asm = VecAssembler::new(0);
         let labels = region.slots.iter().map(|s| (s.index, asm.new_dynamic_label())).collect();
         let trapped = asm.new_dynamic_label();
@@ -116,24 +142,18 @@ impl<'a> Emitter<'a> {
             pauses: BTreeMap::new(),
             slow: Vec::new(),
             trapped,
+            return_sites: region.return_sites(),
+            leave_to_rax: None,
+            features,
             host_flags: None,
             stored_flags: None,
         }
     }
 
-    fn region(&mut self) {
+    /// Emits the region; its entries as [`Translation`] has them.
+    fn region(&mut self, entries: &[usize]) -> Vec<(usize, usize)> {
         let region = self.region;
-        dynasm!(self.asm
-            ; .arch x64
-            ; mov rbp, rdi
-            ; mov r15, rdx
-            ; mov QWORD [rbp + flag_offset(0)], rcx
-            ; mov QWORD [rbp + flag_offset(1)], r8
-            ; mov QWORD [rbp + flag_offset(2)], r9
-        );
-        self.load_mapped();
-        let head = self.labels[&region.head];
-        dynasm!(self.asm ; .arch x64 ; jmp =>head);
+        let entries = entries.iter().map(|index| (*index, self.entry(*index))).collect();
         for (at, slot) in region.slots.iter().enumerate() {
             if region.is_target(slot.index) {
                 self.host_flags = None;
@@ -149,6 +169,29 @@ impl<'a> Emitter<'a> {
             }
         }
         self.stubs();
+        entries
+    }
+
+    /// Emits an entry at word `index`; where in the code it is.
+    fn entry(&mut self, index: usize) -> usize {
+        while !self.asm.offset().0.is_multiple_of(16) {
+            dynasm!(self.asm ; .arch x64 ; nop);
+        }
+        let start = self.asm.offset().0;
+        dynasm!(self.asm
+            ; .arch x64
+            ; mov rbp, rdi
+            ; mov r15, rdx
+            ; mov QWORD [rbp + flag_offset(0)], rcx
+            ; mov QWORD [rbp + flag_offset(1)], r8
+            ; mov QWORD [rbp + flag_offset(2)], r9
+        );
+        // Translated code comes in here.
+        assert_eq!(self.asm.offset().0 - start, leave::WARM);
+        self.load_mapped();
+        let label = self.labels[&index];
+        dynasm!(self.asm ; .arch x64 ; jmp =>label);
+        start
     }
 
     /// Emits one instruction; whether control may reach the next word.
@@ -176,14 +219,17 @@ impl<'a> Emitter<'a> {
     /// Whether flags that slot `at` sets can be seen in [`Cpu::flags`]: not when a setter follows with nothing between
     /// that could fault, leave, or read them from there.
     fn flags_are_seen(&self, at: usize) -> bool {
+        let mut in_host = true;
         for (a, b) in self.region.slots[at..].iter().zip(&self.region.slots[at + 1..]) {
-            let selects = matches!(b.inst, Inst::Select { .. } | Inst::CondCompare { .. });
-            if b.index != a.index + 1 || self.region.is_target(b.index) || !b.inst.is_pure() || selects {
+            let reads_stored = b.inst.reads_flags() && !in_host;
+            if b.index != a.index + 1 || self.region.is_target(b.index) || !b.inst.is_pure() || reads_stored {
                 return true;
             }
             if b.inst.sets_flags() {
+                // The one that compares on a condition needs them, should it fail, only in the host.
                 return false;
             }
+            in_host &= matches!(b.inst, Inst::Const { .. } | Inst::PageRelative { .. } | Inst::Nop);
         }
         true
     }
@@ -297,36 +343,21 @@ impl<'a> Emitter<'a> {
         *self.pauses.entry(index).or_insert_with(|| asm.new_dynamic_label())
     }
 
-    /// The arguments of a handler, but for RSI.
-    fn arguments(&mut self) {
-        dynasm!(self.asm
-            ; .arch x64
-            ; mov rdi, rbp
-            ; mov rdx, r15
-            ; mov rcx, QWORD [rbp + flag_offset(0)]
-            ; mov r8, QWORD [rbp + flag_offset(1)]
-            ; mov r9, QWORD [rbp + flag_offset(2)]
-        );
-    }
-
     fn stubs(&mut self) {
         for slow in std::mem::take(&mut self.slow) {
             self.slow_stub(&slow);
         }
         for (index, label) in std::mem::take(&mut self.exits) {
             dynasm!(self.asm ; .arch x64 ; =>label);
-            self.store_written();
-            self.arguments();
-            let op = self.op_address(index);
-            dynasm!(self.asm ; .arch x64 ; mov rsi, QWORD op ; jmp QWORD [rsi]);
+            self.leave_to_op(index);
         }
         for (index, label) in std::mem::take(&mut self.pauses) {
             dynasm!(self.asm ; .arch x64 ; =>label);
-            self.store_written();
-            self.arguments();
-            let op = self.op_address(index);
-            let pause = crate::interp::pause as Handler as usize as i64;
-            dynasm!(self.asm ; .arch x64 ; mov rsi, QWORD op ; mov rax, QWORD pause ; jmp rax);
+            self.pause_at_op(index);
+        }
+        if let Some(label) = self.leave_to_rax {
+            dynasm!(self.asm ; .arch x64 ; =>label);
+            self.leave_to_address();
         }
         let trapped = self.trapped;
         dynasm!(self.asm ; .arch x64 ; =>trapped ; ret);
@@ -377,6 +408,7 @@ fn registers(inst: Inst, mut f: impl FnMut(u8, bool)) {
         Inst::Extract { d, n, .. }
         | Inst::Deposit { d, n, .. }
         | Inst::Insert { d, n, .. }
+        | Inst::LeadingZeros { d, n, .. }
         | Inst::Reverse { d, n, .. } => {
             f(n, false);
             f(d, true);
@@ -384,6 +416,8 @@ fn registers(inst: Inst, mut f: impl FnMut(u8, bool)) {
         Inst::ExtractPair { d, n, m, .. }
         | Inst::Select { d, n, m, .. }
         | Inst::MulHigh { d, n, m, .. }
+        | Inst::AddCarry { d, n, m, .. }
+        | Inst::Divide { d, n, m, .. }
         | Inst::ShiftVar { d, n, m, .. } => {
             f(n, false);
             f(m, false);
