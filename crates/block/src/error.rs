@@ -59,6 +59,12 @@ pub enum Error {
         /// The device.
         path: PathBuf,
     },
+    /// The contents of an image file are wrong, or need something that we do not have.
+    #[error("the image cannot be used: {what}")]
+    Image {
+        /// What is wrong, about "it".
+        what: String,
+    },
     /// Neither a regular file nor a block device.
     #[error("{path}: {kind}, not a file or block device that could hold a disk")]
     NotADisk {
@@ -70,6 +76,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Something is wrong with an image.
+    pub fn image(what: impl Into<String>) -> Self {
+        Self::Image { what: what.into() }
+    }
+
     /// For `map_err`: the operating system refused while `what` was being done.
     pub fn io<E: Into<io::Error>>(what: &'static str) -> impl FnOnce(E) -> Self {
         move |source| Self::Io { what, source: source.into() }

@@ -110,7 +110,7 @@ pub fn resized(disk: &dyn Disk, seed: u64) {
     let mut sizes = Vec::new();
     for round in 0..12 {
         let size = match random.below(2) {
-            0 => disk.size() / 2 + 512 * random.below(64),
+            0 => disk.size() / 1024 * 512 + 512 * random.below(64),
             _ => disk.size() + 512 * random.below(4096),
         };
         disk.resize(size).unwrap();

@@ -1,0 +1,76 @@
+//! Entries of the L1 and L2 tables (`qcow2.txt`, "Cluster mapping").
+
+use super::{Error, Header};
+
+/// The refcount is exactly one, so the cluster may be written where it is.
+pub(super) const COPIED: u64 = 1 << 63;
+const COMPRESSED: u64 = 1 << 62;
+/// Reads as zeroes (version 3).
+pub(super) const ZERO: u64 = 1;
+/// Bits 9 to 55: an offset in the file.
+pub(super) const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
+
+/// What an L2 entry says of a guest cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mapping {
+    /// Not in this file: the file below knows, or it reads as zeroes.
+    Unallocated,
+    /// Reads as zeroes; may have a cluster reserved, and whether that one is ours alone.
+    Zero { host: Option<u64>, copied: bool },
+    /// In the file at this offset; `copied`: ours alone.
+    Data { host: u64, copied: bool },
+    /// Compressed in the file, at any byte offset, in at most `len` bytes.
+    Compressed { host: u64, len: u64 },
+}
+
+impl Mapping {
+    /// Decodes an L2 entry.
+    pub(super) fn decode(entry: u64, header: &Header) -> Result<Self, Error> {
+        if entry & COMPRESSED != 0 {
+            // A sector count above the offset; their split depends on the cluster size.
+            let offset_bits = 62 - (header.cluster_bits - 8);
+            let host = entry & ((1 << offset_bits) - 1);
+            let sectors = (entry & (COMPRESSED - 1)) >> offset_bits;
+            return Ok(Self::Compressed { host, len: (sectors + 1) * 512 - host % 512 });
+        }
+        let zero = entry & ZERO != 0;
+        let host = entry & OFFSET;
+        let reserved = entry & !(COPIED | OFFSET | ZERO) != 0 || zero && header.version < 3;
+        if reserved || !host.is_multiple_of(header.cluster_size()) {
+            return Err(Error::image(format!("an L2 entry is {entry:#x}, which cannot be")));
+        }
+        let copied = entry & COPIED != 0;
+        Ok(match (zero, host) {
+            (true, 0) => Self::Zero { host: None, copied: false },
+            (true, host) => Self::Zero { host: Some(host), copied },
+            (false, 0) => Self::Unallocated,
+            (false, host) => Self::Data { host, copied },
+        })
+    }
+
+    /// Whether a write goes to where the cluster is, and where that is.
+    pub(super) fn in_place(self) -> Option<u64> {
+        match self {
+            Self::Data { host, copied: true } => Some(host),
+            _ => None,
+        }
+    }
+
+    /// The clusters of the file that this mapping counts a reference to, as first byte and number of bytes.
+    pub(super) fn owned(self, header: &Header) -> Option<(u64, u64)> {
+        match self {
+            Self::Unallocated | Self::Zero { host: None, .. } => None,
+            Self::Zero { host: Some(host), .. } | Self::Data { host, .. } => Some((host, header.cluster_size())),
+            Self::Compressed { host, len } => Some((host, len)),
+        }
+    }
+}
+
+/// Decodes an L1 entry: where the L2 table is, and whether it is ours alone.
+pub(super) fn l1(entry: u64, header: &Header) -> Result<Option<(u64, bool)>, Error> {
+    let host = entry & OFFSET;
+    if entry & !(COPIED | OFFSET) != 0 || !host.is_multiple_of(header.cluster_size()) {
+        return Err(Error::image(format!("an L1 entry is {entry:#x}, which cannot be")));
+    }
+    Ok((host != 0).then_some((host, entry & COPIED != 0)))
+}
