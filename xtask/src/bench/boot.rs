@@ -96,7 +96,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let ratio = ours.as_ref().zip(theirs.as_ref()).map(|(o, t)| o.wall_s.median / t.wall_s.median);
         results.push(Line { name: boot.name, command_line: boot.command_line, russet: ours, qemu: theirs, ratio });
     }
-    let report = Report { machine: Machine::this(), kernel: guest.release, runs: options.runs, results };
+    let report = Report { machine: emulators.machine(), kernel: guest.release, runs: options.runs, results };
     shell::print(&if options.json { serde_json::to_string_pretty(&report)? } else { table(&report) })
 }
 
@@ -122,7 +122,7 @@ fn samples(boot: &Boot, guest: &Guest, emulators: &Emulators, runs: u32) -> Resu
     let mut samples = Vec::new();
     for run in 1..=runs {
         shell::say(&format!("{}: run {run} of {runs}", boot.name));
-        for &emulator in &emulators.wanted {
+        for emulator in emulators.order(run) {
             let sample = measure(&mut emulators.command(emulator, &board), PROOF, LIMIT);
             let (sample, _) = sample.with_context(|| format!("{} did not boot the guest", emulator.name()))?;
             samples.push((emulator, sample));

@@ -58,5 +58,5 @@ fn all(measuring: &Measuring) -> Result<Report> {
     for set in [&USERLAND, &SMP] {
         groups.extend(userland::group(set, &guest, &emulators, measuring)?);
     }
-    Ok(Report::of(guest.release, measuring.runs, groups))
+    Ok(Report::of(emulators.machine(), guest.release, measuring.runs, groups))
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
+use super::machine::Machine;
 use crate::shell;
 
 /// Ours or the one to compare with.
@@ -60,7 +61,7 @@ impl Choice {
             None if !wanted.contains(&Emulator::Russet) => PathBuf::new(),
             None => build()?,
         };
-        Ok(Emulators { wanted, russet, jit: self.jit.clone() })
+        Ok(Emulators { wanted, russet, is_given: self.russet.is_some(), jit: self.jit.clone() })
     }
 }
 
@@ -89,12 +90,27 @@ impl<'a> Board<'a> {
 
 /// What takes turns.
 pub(crate) struct Emulators {
-    pub(crate) wanted: Vec<Emulator>,
+    wanted: Vec<Emulator>,
     russet: PathBuf,
+    is_given: bool,
     jit: String,
 }
 
 impl Emulators {
+    /// Where they are.
+    pub(crate) fn machine(&self) -> Machine {
+        Machine::this(self.is_given.then_some(&self.russet))
+    }
+
+    /// Who goes first takes turns, too: other work on the machine often comes and goes as regularly.
+    pub(crate) fn order(&self, run: u32) -> Vec<Emulator> {
+        let mut order = self.wanted.clone();
+        if run.is_multiple_of(2) {
+            order.reverse();
+        }
+        order
+    }
+
     /// Runs `board` on `emulator`.
     pub(crate) fn command(&self, emulator: Emulator, board: &Board<'_>) -> Command {
         match emulator {

@@ -93,7 +93,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let guest = guest::debian(None, false)?;
     let emulators = options.measuring.choice.prepare()?;
     let groups = groups(&guest, &emulators, &options.measuring, options.scale)?;
-    Report::of(guest.release, options.measuring.runs, groups).print(options.json)
+    Report::of(emulators.machine(), guest.release, options.measuring.runs, groups).print(options.json)
 }
 
 /// Measures all that is wanted, each kernel with `scale` times its usual repeats.

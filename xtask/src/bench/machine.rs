@@ -1,5 +1,6 @@
 //! The machine that a figure was measured on, and the versions of what was measured.
 
+use std::path::Path;
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
@@ -19,8 +20,17 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// This one.
-    pub(crate) fn this() -> Self {
+    /// This one, with the russet of this source, or one that was `given` in its place.
+    pub(crate) fn this(given: Option<&Path>) -> Self {
+        let described = || {
+            let mut git = Command::new("git");
+            first_line(git.current_dir(shell::workspace()).args(["describe", "--always", "--dirty"]))
+        };
+        // Nobody knows of what source it is.
+        let version = |path: &Path| {
+            let version = first_line(Command::new(path).arg("--version"));
+            format!("{} (--russet)", version.trim_start_matches("russet "))
+        };
         let value = |file: &str, key: &str| {
             let text = std::fs::read_to_string(file).unwrap_or_default();
             let line = text.lines().find(|l| l.starts_with(key)).and_then(|l| l.split_once(':'));
@@ -33,9 +43,7 @@ impl Machine {
             cores: std::thread::available_parallelism().map_or(1, Into::into),
             memory_mib: kilobytes / 1024,
             kernel: first_line(Command::new("uname").arg("-sr")),
-            russet: first_line(
-                Command::new("git").current_dir(shell::workspace()).args(["describe", "--always", "--dirty"]),
-            ),
+            russet: given.map_or_else(described, version),
             rustc: first_line(Command::new("rustc").arg("-V")),
             qemu: first_line(Command::new("qemu-system-aarch64").arg("--version")),
         }

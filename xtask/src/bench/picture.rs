@@ -156,6 +156,7 @@ fn label(x: f64, y: f64, kind: &str, anchor: &str, words: &str) -> String {
 mod tests {
     use super::super::compare::Line;
     use super::super::emulator::Emulator;
+    use super::super::machine::Machine;
     use super::super::turns::Turn;
     use super::super::work::Work;
     use super::*;
@@ -170,7 +171,7 @@ mod tests {
         };
         let loops = Group::of("integer", vec![line(1.0, 4.0, None), line(1.0, 0.25, None)], Some(1.9), Some(0.95));
         let boots = Group::of("boot", vec![line(1.0, 2.0, Some(1.5))], None, None);
-        Report::of("6.1".to_owned(), 3, vec![boots, loops])
+        Report::of(Machine::this(None), "6.1".to_owned(), 3, vec![boots, loops])
     }
 
     #[test]

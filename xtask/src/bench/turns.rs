@@ -59,7 +59,7 @@ pub(crate) fn take(
     let mut turns = Vec::new();
     for run in 1..=runs {
         shell::say(&format!("{name}: run {run} of {runs}"));
-        for &emulator in &emulators.wanted {
+        for emulator in emulators.order(run) {
             let measured = measure(&mut emulators.command(emulator, board), END, LIMIT);
             let works = measured.and_then(|(_, said)| works(&said));
             let works = works.with_context(|| format!("{name} on {}", emulator.name()))?;

@@ -55,7 +55,8 @@ pub(crate) fn run(options: &Options, set: &Set) -> Result<()> {
     let guest = guest::debian(None, false)?;
     let emulators = options.measuring.choice.prepare()?;
     let group = group(set, &guest, &emulators, &options.measuring)?;
-    Report::of(guest.release, options.measuring.runs, group.into_iter().collect()).print(options.json)
+    Report::of(emulators.machine(), guest.release, options.measuring.runs, group.into_iter().collect())
+        .print(options.json)
 }
 
 /// Measures what is wanted of `set`; nothing if nothing is.
