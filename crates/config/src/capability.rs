@@ -102,7 +102,7 @@ impl Machine {
         for (index, network) in self.network.iter().enumerate() {
             let field = |key: &str| format!("network[{index}].{key}");
             match network.attachment {
-                NetworkAttachment::Nat => {}
+                NetworkAttachment::Nat(_) => {}
                 NetworkAttachment::Bridged { .. } => need(field("bridged"), "bridged networking", VZ),
                 NetworkAttachment::UnixSocket { .. } => {
                     need(field("unix-socket-path"), "networking over a unix socket", VZ);

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::choice::exactly_one;
+use crate::list::List;
+use crate::nat::{Destination, Nat, Publish, Subnet};
 
 /// A virtio network interface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +24,7 @@ impl Network {
     /// An interface behind NAT, with a made-up address.
     #[must_use]
     pub fn nat() -> Self {
-        Network { attachment: NetworkAttachment::Nat, mac: None }
+        Network { attachment: NetworkAttachment::Nat(Nat::default()), mac: None }
     }
 }
 
@@ -30,7 +32,7 @@ impl Network {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NetworkAttachment {
     /// Network address translation: the guest reaches out through the host.
-    Nat,
+    Nat(Nat),
     /// A physical interface of the host, as if the guest were on the same wire.
     Bridged {
         /// The host's interface.
@@ -107,12 +109,38 @@ impl<'de> Deserialize<'de> for MacAddress {
     }
 }
 
+impl Serialize for Subnet {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Subnet {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// The keys of `[[network]]` and `--device virtio-net`.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Keys {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     nat: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    subnet: Option<Subnet>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ipv6: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    host_access: Option<bool>,
+    #[serde(default, skip_serializing_if = "List::is_empty")]
+    allow: List<Destination>,
+    #[serde(default, skip_serializing_if = "List::is_empty")]
+    deny: List<Destination>,
+    #[serde(default, skip_serializing_if = "List::is_empty")]
+    publish: List<Publish>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hostname: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     bridged: Option<String>,
     #[serde(default, alias = "path", skip_serializing_if = "Option::is_none")]
@@ -140,6 +168,19 @@ impl TryFrom<Keys> for Network {
         if keys.offloading {
             return Err("`offloading` can only be off: remove it".to_owned());
         }
+        let nat = Nat {
+            subnet: keys.subnet,
+            ipv6: keys.ipv6.unwrap_or(true),
+            host_access: keys.host_access.unwrap_or(false),
+            allow: keys.allow.0,
+            deny: keys.deny.0,
+            publish: keys.publish.0,
+            hostname: keys.hostname,
+        };
+        if !keys.nat && nat != Nat::default() {
+            let keys = "`subnet`, `ipv6`, `host-access`, `allow`, `deny`, `publish` and `hostname`";
+            return Err(format!("{keys} describe `nat`: give it or remove them"));
+        }
         let kind = keys.r#type.unwrap_or_default();
         let socket = keys.unix_socket_path.map(|path| NetworkAttachment::UnixSocket {
             path,
@@ -147,7 +188,7 @@ impl TryFrom<Keys> for Network {
             vfkit_magic: keys.vfkit_magic.unwrap_or(kind == SocketType::Unixgram),
         });
         let attachment = exactly_one(vec![
-            ("nat", keys.nat.then_some(NetworkAttachment::Nat)),
+            ("nat", keys.nat.then_some(NetworkAttachment::Nat(nat))),
             ("bridged", keys.bridged.map(|interface| NetworkAttachment::Bridged { interface })),
             ("unix-socket-path", socket),
             ("fd", keys.fd.map(NetworkAttachment::Fd)),
@@ -160,7 +201,15 @@ impl From<Network> for Keys {
     fn from(network: Network) -> Self {
         let mut keys = Keys { mac: network.mac, ..Keys::default() };
         match network.attachment {
-            NetworkAttachment::Nat => keys.nat = true,
+            NetworkAttachment::Nat(nat) => {
+                keys.nat = true;
+                keys.subnet = nat.subnet;
+                keys.ipv6 = Some(nat.ipv6).filter(|ipv6| !ipv6);
+                keys.host_access = Some(nat.host_access).filter(|access| *access);
+                (keys.allow, keys.deny) = (List(nat.allow), List(nat.deny));
+                keys.publish = List(nat.publish);
+                keys.hostname = nat.hostname;
+            }
             NetworkAttachment::Bridged { interface } => keys.bridged = Some(interface),
             NetworkAttachment::UnixSocket { path, kind, vfkit_magic } => {
                 keys.unix_socket_path = Some(path);

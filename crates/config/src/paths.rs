@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{BootLoader, DiskAttachment, Machine, NetworkAttachment, Platform, SerialAttachment, ShareSource};
+use crate::{
+    BootLoader, DiskAttachment, Machine, NetworkAttachment, Platform, PublishHost, SerialAttachment, ShareSource,
+};
 
 /// What a path has to lead to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,8 +76,18 @@ impl Machine {
             }
         }
         for (index, network) in self.network.iter_mut().enumerate() {
-            if let NetworkAttachment::UnixSocket { path, .. } = &mut network.attachment {
-                visit(format!("network[{index}].unix-socket-path"), path, Role::Socket);
+            match &mut network.attachment {
+                NetworkAttachment::UnixSocket { path, .. } => {
+                    visit(format!("network[{index}].unix-socket-path"), path, Role::Socket);
+                }
+                NetworkAttachment::Nat(nat) => {
+                    for publish in &mut nat.publish {
+                        if let PublishHost::Unix(path) = &mut publish.host {
+                            visit(format!("network[{index}].publish"), path, Role::Create);
+                        }
+                    }
+                }
+                NetworkAttachment::Bridged { .. } | NetworkAttachment::Fd(_) => {}
             }
         }
         for (index, serial) in self.serial.iter_mut().enumerate() {

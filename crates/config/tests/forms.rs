@@ -67,9 +67,42 @@ fn storage() -> impl Strategy<Value = Storage> {
         })
 }
 
+fn nat() -> impl Strategy<Value = Nat> {
+    use proptest::collection::vec;
+    let destination = || {
+        (any::<std::net::IpAddr>(), 0..=32u8, of((1..=9u16, 9..=u16::MAX)))
+            .prop_map(|(address, prefix, ports)| Destination { address, prefix, ports })
+    };
+    let host = prop_oneof![
+        (any::<std::net::IpAddr>(), 1..1000u16).prop_map(|(address, port)| PublishHost::Tcp(address, port)),
+        (any::<std::net::IpAddr>(), 1..1000u16).prop_map(|(address, port)| PublishHost::Udp(address, port)),
+    ];
+    let publish = prop_oneof![
+        (host, 1..1000u16, 1..1000u16).prop_map(|(host, guest_port, count)| Publish { host, guest_port, count }),
+        ("/[a-z0-9/:.]{1,12}", 1..=u16::MAX).prop_map(|(path, guest_port)| {
+            let host = PublishHost::Unix(PathBuf::from(path));
+            Publish { host, guest_port, count: 1 }
+        }),
+    ];
+    let subnet =
+        (1..=126u8, any::<u8>()).prop_map(|(a, b)| Subnet { address: std::net::Ipv4Addr::new(a, b, 0, 0), prefix: 16 });
+    let lists = (vec(destination(), 0..3), vec(destination(), 0..3), vec(publish, 0..3));
+    (of(subnet), any::<bool>(), any::<bool>(), lists, of(text())).prop_map(
+        |(subnet, ipv6, host_access, (allow, deny, publish), hostname)| Nat {
+            subnet,
+            ipv6,
+            host_access,
+            allow,
+            deny,
+            publish,
+            hostname,
+        },
+    )
+}
+
 fn network() -> impl Strategy<Value = Network> {
     let attachment = prop_oneof![
-        Just(NetworkAttachment::Nat),
+        nat().prop_map(NetworkAttachment::Nat),
         text().prop_map(|interface| NetworkAttachment::Bridged { interface }),
         (path(), any::<bool>(), any::<bool>()).prop_map(|(path, stream, vfkit_magic)| NetworkAttachment::UnixSocket {
             path,

@@ -44,6 +44,9 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
+    /// A port is not published, or not taken back.
+    #[error("{0}")]
+    Publish(String),
     /// Not now.
     #[error("the machine cannot be {wish} while it is {state}")]
     WrongState {

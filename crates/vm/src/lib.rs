@@ -6,6 +6,7 @@
 //! [`VirtualMachine::wait`] gives the [`Outcome`]. This library never prints, never ends the process and installs no
 //! signal handlers.
 
+mod card;
 mod console;
 mod error;
 mod open;
@@ -13,6 +14,7 @@ mod state;
 mod sysrq;
 mod virtual_machine;
 
+pub use card::NatCard;
 pub use console::{Console, ConsoleStream};
 pub use error::Error;
 pub use soft::JitMode;

@@ -1,6 +1,7 @@
 //! Opens what a configuration names: kernel, disks, networks, consoles.
 
 mod devices;
+mod nat;
 
 use std::fs::File;
 use std::io;
@@ -11,13 +12,20 @@ use ::devices::virtio::console::Console as ConsoleDevice;
 use config::BootLoader;
 use machine::{LinuxBoot, Parts};
 
+use crate::card::NatCard;
 use crate::sysrq::KernelConsole;
 use crate::{Console, Error};
+
+pub(crate) use nat::forwards;
+
+/// Slots for disks that come and go while the machine runs.
+const SLOTS: usize = 4;
 
 /// What a virtual machine is made from.
 pub(crate) struct Opened {
     pub(crate) parts: Parts,
     pub(crate) consoles: Vec<Console>,
+    pub(crate) cards: Vec<NatCard>,
     /// The virtio console, which can be resized.
     pub(crate) terminal: Option<Arc<ConsoleDevice>>,
     /// The console of the Linux kernel.
@@ -36,10 +44,12 @@ pub(crate) fn machine(config: &config::Machine) -> Result<Opened, Error> {
         memory,
         boot,
         pci: opened.pci,
+        slots: SLOTS,
         serial: opened.serial,
         reclaim: opened.reclaim,
     };
-    Ok(Opened { parts, consoles: opened.consoles, terminal: opened.terminal, kernel_console })
+    let (consoles, cards) = (opened.consoles, opened.cards);
+    Ok(Opened { parts, consoles, cards, terminal: opened.terminal, kernel_console })
 }
 
 impl KernelConsole {

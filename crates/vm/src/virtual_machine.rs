@@ -9,6 +9,7 @@ use devices::virtio::console::Console as ConsoleDevice;
 use machine::{Control, End, Machine};
 use parking_lot::Mutex;
 
+use crate::card::NatCard;
 use crate::open::{self, Opened};
 use crate::state::Life;
 use crate::sysrq::SysRq;
@@ -28,6 +29,7 @@ pub struct VirtualMachine {
     shared: Arc<Shared>,
     control: Control,
     consoles: Vec<Console>,
+    cards: Vec<NatCard>,
     terminal: Option<Arc<ConsoleDevice>>,
     sysrq: Option<SysRq>,
 }
@@ -54,7 +56,7 @@ impl VirtualMachine {
     /// # Errors
     /// As [`VirtualMachine::new`].
     pub fn with_jit(config: &config::Machine, jit: JitMode) -> Result<Self, Error> {
-        let Opened { parts, consoles, terminal, kernel_console } = open::machine(config)?;
+        let Opened { parts, consoles, cards, terminal, kernel_console } = open::machine(config)?;
         let make_vm = move |memory: hv::GuestMemory, cpus: u32| {
             Ok(Box::new(soft::Vm::new(memory, &soft::Options { cpus, jit })?) as Box<dyn hv::Vm>)
         };
@@ -62,7 +64,7 @@ impl VirtualMachine {
         let control = machine.control();
         let sysrq = kernel_console.map(|console| SysRq::new(console, control.clone()));
         let shared = Shared { life: Life::new(), machine: Mutex::new(machine), counters: Mutex::default() };
-        Ok(Self { shared: Arc::new(shared), control, consoles, terminal, sysrq })
+        Ok(Self { shared: Arc::new(shared), control, consoles, cards, terminal, sysrq })
     }
 
     /// The state.
@@ -81,6 +83,12 @@ impl VirtualMachine {
     #[must_use]
     pub fn consoles(&self) -> &[Console] {
         &self.consoles
+    }
+
+    /// The network cards behind NAT, in the order of the configuration's `network` list.
+    #[must_use]
+    pub fn cards(&self) -> &[NatCard] {
+        &self.cards
     }
 
     /// Tells the guest the size of the terminal that shows its first virtio console (`hvc0`), in character cells.

@@ -5,7 +5,8 @@ use std::hash::Hash;
 use std::path::Path;
 
 use crate::{
-    GraphicsDevice, Input, Machine, NetworkAttachment, Platform, Problem, SerialAttachment, SerialDevice, ShareSource,
+    GraphicsDevice, Input, Machine, Nat, NetworkAttachment, Platform, Problem, PublishHost, SerialAttachment,
+    SerialDevice, ShareSource,
 };
 
 /// Longest path of a unix socket: `sun_path` less its zero byte, on Linux (macOS has four bytes less).
@@ -65,7 +66,28 @@ fn networks(machine: &Machine, problems: &mut Vec<Problem>) {
             NetworkAttachment::Bridged { interface } if interface.is_empty() => {
                 problems.push(Problem::error(field("bridged"), "the name is empty", "name an interface of the host"));
             }
-            NetworkAttachment::Bridged { .. } | NetworkAttachment::Nat => {}
+            NetworkAttachment::Nat(nat) => nat_options(nat, &field, problems),
+            NetworkAttachment::Bridged { .. } => {}
+        }
+    }
+}
+
+fn nat_options(nat: &Nat, field: &dyn Fn(&str) -> String, problems: &mut Vec<Problem>) {
+    let mut hosts = Once::new();
+    for publish in &nat.publish {
+        match &publish.host {
+            PublishHost::Unix(path) => socket_path(path, field("publish"), problems),
+            PublishHost::Tcp(_, 0) | PublishHost::Udp(_, 0) => {}
+            PublishHost::Tcp(..) | PublishHost::Udp(..) => {
+                hosts.see(&publish.host, field("publish"), "publish each port of the host once", problems);
+            }
+        }
+    }
+    if let Some(name) = &nat.hostname {
+        let legal = (1..=63).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if !legal || name.starts_with('-') || name.ends_with('-') {
+            let mend = "use up to 63 letters, digits and hyphens, no hyphen at an end";
+            problems.push(Problem::error(field("hostname"), format!("`{name}` is no name of a machine"), mend));
         }
     }
 }

@@ -255,7 +255,8 @@ mod tests {
         assert_eq!(route(&open, "[::1]:80"), Err(Refused::Prohibited));
         let isolated = Config { outside: false, ..Config::default() };
         assert_eq!(route(&isolated, "192.0.2.1:80"), Err(Refused::Prohibited));
-        let egress = Egress { deny: vec!["192.0.2.0/24".parse().unwrap()], ..Egress::default() };
+        let egress =
+            Egress { deny: vec![crate::nat::Destination::new([192, 0, 2, 0].into(), 24, None)], ..Egress::default() };
         let fenced = Config { egress, ..Config::default() };
         assert_eq!(route(&fenced, "192.0.2.1:80"), Err(Refused::Prohibited));
     }

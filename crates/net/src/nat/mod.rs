@@ -42,7 +42,7 @@ use smoltcp::wire::{DHCP_SERVER_PORT, EthernetFrame, EthernetProtocol, IpProtoco
 
 pub use config::{Card, Config};
 pub use dhcp::{Lease, Leases};
-pub use egress::{Destination, Egress, ParseDestinationError};
+pub use egress::{Destination, Egress};
 pub use forward::{Control, Forward, ForwardError, HostEnd, MAX_FORWARDS};
 
 use crate::{Backend, MacAddr, Meta, Offloads, Port, SegmentKind, Wake};

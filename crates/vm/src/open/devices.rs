@@ -20,9 +20,10 @@ use devices::virtio::entropy::Entropy;
 use devices::virtio::net::Net;
 use machine::Reclaim;
 use net::MacAddr;
-use net::nat::{self, Nat};
+use net::nat::Nat;
 
 use crate::Error;
+use crate::card::NatCard;
 use crate::console::Console;
 
 /// Queues of a disk at most; each has a thread.
@@ -36,6 +37,7 @@ pub(super) struct Devices {
     pub(super) serial: Option<Arc<dyn PortBackend>>,
     pub(super) consoles: Vec<Console>,
     pub(super) terminal: Option<Arc<ConsoleDevice>>,
+    pub(super) cards: Vec<NatCard>,
     pub(super) reclaim: Option<Arc<Reclaim>>,
     /// The host's ends of the consoles that a kernel may have.
     pub(super) hvc0: Option<PipeEnd>,
@@ -53,7 +55,7 @@ pub(super) fn open(config: &config::Machine) -> Result<Devices, Error> {
     }
     let mut macs = config.network.iter().filter_map(|n| n.mac).map(|mac| mac.0).collect();
     for (index, network) in config.network.iter().enumerate() {
-        devices.pci.push(Arc::new(interface(&format!("network[{index}]"), network, &mut macs)?));
+        devices.pci.push(Arc::new(interface(&format!("network[{index}]"), network, &mut macs, &mut devices.cards)?));
     }
     if config.entropy.is_some() {
         devices.pci.push(Arc::new(Entropy::new(random("entropy")?)));
@@ -176,10 +178,15 @@ fn disk(field: &str, storage: &Storage) -> Result<Arc<dyn Disk>, Error> {
     Ok(Arc::new(disk))
 }
 
-fn interface(field: &str, network: &Network, macs: &mut HashSet<[u8; 6]>) -> Result<Net, Error> {
-    if network.attachment != NetworkAttachment::Nat {
+fn interface(
+    field: &str,
+    network: &Network,
+    macs: &mut HashSet<[u8; 6]>,
+    cards: &mut Vec<NatCard>,
+) -> Result<Net, Error> {
+    let NetworkAttachment::Nat(options) = &network.attachment else {
         return Err(Error::unsupported(field, "only `nat` can be had yet"));
-    }
+    };
     let mac = match network.mac {
         Some(mac) => mac.0,
         None => loop {
@@ -193,8 +200,9 @@ fn interface(field: &str, network: &Network, macs: &mut HashSet<[u8; 6]>) -> Res
             }
         },
     };
-    let nat = Nat::new(nat::Config::default());
+    let nat = Nat::new(super::nat::config(options, MacAddr(mac)));
     let nat = nat.map_err(|source| Error::Host { field: field.to_owned(), what: "making a network", source })?;
+    cards.push(NatCard::new(MacAddr(mac), &nat));
     Ok(Net::new(MacAddr(mac), Arc::new(Mutex::new(Box::new(nat)))))
 }
 
