@@ -4,12 +4,18 @@
 //! the one against the other. Nothing here knows virtio or guest memory. [`nat`] is the default network: a
 //! user-mode router in this process, which needs no privileges.
 
+pub mod capture;
 mod link;
 mod mac;
 pub mod nat;
 pub mod offload;
 mod port;
+pub mod socket;
+pub mod switch;
+pub mod tap;
+mod wire;
 
 pub use link::{Link, SharedBackend};
 pub use mac::{MacAddr, ParseMacError};
 pub use port::{Backend, MAX_FRAME, Meta, Offloads, PartialChecksum, Port, SegmentKind, Segments, Wake};
+pub use wire::Pump;

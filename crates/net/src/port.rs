@@ -138,6 +138,11 @@ pub trait Port: Send {
     /// The network is about to sleep: from now on the device has to [`Wake`] it when the guest sends a frame and,
     /// if the last `push` failed, when there is room again. `true`: one of these has happened already, do not sleep.
     fn arm(&mut self) -> bool;
+
+    /// Like [`arm`](Self::arm) for a network that cannot take frames at the moment: only room counts.
+    fn arm_for_room(&mut self) -> bool {
+        self.arm()
+    }
 }
 
 /// A network, as one port sees it. It keeps its state (leases, connections) between runs.

@@ -183,14 +183,18 @@ impl Pair {
         self.tx.signal();
     }
 
+    /// See [`Port::arm_for_room`](::net::Port::arm_for_room).
+    pub(super) fn arm_for_room(&mut self) -> bool {
+        if std::mem::take(&mut self.starved) {
+            return self.rx.enable_notification();
+        }
+        self.rx.disable_notification();
+        false
+    }
+
     /// See [`Port::arm`](::net::Port::arm).
     pub(super) fn arm(&mut self) -> bool {
-        let room = if std::mem::take(&mut self.starved) {
-            self.rx.enable_notification()
-        } else {
-            self.rx.disable_notification();
-            false
-        };
+        let room = self.arm_for_room();
         self.armed = true;
         self.tx.enable_notification() || room
     }

@@ -103,4 +103,8 @@ impl Port for Rings {
         let used = self.used();
         self.pairs[..used].iter_mut().fold(false, |more, pair| pair.arm() | more)
     }
+    fn arm_for_room(&mut self) -> bool {
+        let used = self.used();
+        self.pairs[..used].iter_mut().fold(false, |more, pair| pair.arm_for_room() | more)
+    }
 }

@@ -1,0 +1,9 @@
+//! Networks behind taps and sockets, with their real peers: the kernel, passt, each other.
+
+mod capture;
+mod card;
+mod guest;
+mod passt;
+mod shared;
+mod socket;
+mod tap;
