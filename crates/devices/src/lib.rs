@@ -14,7 +14,9 @@ pub mod pl011;
 pub mod pl031;
 pub mod pl061;
 pub mod regs;
+pub mod usb;
 pub mod virtio;
+pub mod xhci;
 
 /// The guest's RAM: regions of host memory at guest-physical addresses.
 pub type GuestMemory = vm_memory::GuestMemoryMmap<()>;

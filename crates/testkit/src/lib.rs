@@ -25,6 +25,7 @@ pub mod malformed;
 pub mod nvme;
 pub mod pci;
 mod ring;
+pub mod xhci;
 
 pub use driver::{Driver, Refused};
 pub use guest::Guest;
