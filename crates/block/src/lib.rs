@@ -12,6 +12,7 @@ pub mod contract;
 mod error;
 mod extent;
 mod lock;
+pub mod nbd;
 pub mod qcow2;
 mod raw;
 mod resize;

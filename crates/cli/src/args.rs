@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::completion::CompletionArgs;
 use crate::config::ConfigCommand;
+use crate::disk::DiskCommand;
 use crate::run::RunArgs;
 
 const AFTER_HELP: &str = "\
@@ -45,6 +46,9 @@ pub(crate) enum Command {
     /// Check and convert machine configurations.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Work with disks.
+    #[command(subcommand)]
+    Disk(DiskCommand),
     /// Say which engines work on this host, and why the others do not.
     ///
     /// An engine is tried, not looked at: KVM runs a small guest, because a /dev/kvm that opens may still be unable to.

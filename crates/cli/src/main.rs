@@ -5,6 +5,7 @@ mod completion;
 mod config;
 mod console;
 mod debian;
+mod disk;
 mod doctor;
 mod failure;
 mod host;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Run(run) => run::execute(run, cli.json),
         Command::Config(command) => config::execute(command, cli.json),
+        Command::Disk(command) => disk::execute(command, cli.json),
         Command::Doctor => doctor::execute(cli.json),
         Command::Completion(completion) => completion::execute(completion),
     };
