@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::completion::CompletionArgs;
 use crate::config::ConfigCommand;
 use crate::disk::DiskCommand;
+use crate::port::{IpArgs, PortCommand};
 use crate::run::RunArgs;
 
 const AFTER_HELP: &str = "\
@@ -12,6 +13,8 @@ Examples:
   russet run debian                                a Debian kernel with a root prompt; Ctrl-] q leaves
   russet run -k Image -i initrd.gz -d root.img -t 0
   russet run machine.toml
+  russet run debian --publish 2222:22 --control vm.sock
+  russet port add vm.sock 8080:80                  a port of the host that leads to the running guest
   russet doctor                                    what this host can do
 
 Exit status:
@@ -43,6 +46,11 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a machine in this terminal.
     Run(Box<RunArgs>),
+    /// Print the address of a running machine, which is known before it asks for it.
+    Ip(IpArgs),
+    /// Add, remove and list the ports of the host that lead to a running machine.
+    #[command(subcommand)]
+    Port(PortCommand),
     /// Check and convert machine configurations.
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -4,11 +4,13 @@ mod args;
 mod completion;
 mod config;
 mod console;
+mod control;
 mod debian;
 mod disk;
 mod doctor;
 mod failure;
 mod host;
+mod port;
 mod run;
 mod say;
 
@@ -25,6 +27,8 @@ fn main() -> ExitCode {
     start_log(cli.verbose);
     let result = match &cli.command {
         Command::Run(run) => run::execute(run, cli.json),
+        Command::Ip(args) => port::ip(args, cli.json),
+        Command::Port(command) => port::execute(command, cli.json),
         Command::Config(command) => config::execute(command, cli.json),
         Command::Disk(command) => disk::execute(command, cli.json),
         Command::Doctor => doctor::execute(cli.json),

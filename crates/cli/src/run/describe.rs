@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use ::config::{Builder, Engine, Parsed};
+use ::config::{Builder, Engine, NetworkAttachment, Parsed};
 
 use super::MachineArgs;
 use super::attachments::Attachment;
@@ -63,11 +63,8 @@ impl MachineArgs {
         self.put_boot(&mut builder, guest)?;
         for attachment in &self.attachments.0 {
             match attachment {
-                Attachment::Disk(path) => builder.device_with("virtio-blk", &[("path", path)], &format!("-d {path}")),
-                Attachment::Cdrom(path) => {
-                    let keys = [("path", path.as_str()), ("readonly", "true")];
-                    builder.device_with("virtio-blk", &keys, &format!("-c {path}"))
-                }
+                Attachment::Disk(text) => put_disk(&mut builder, "-d", text, &[]),
+                Attachment::Cdrom(text) => put_disk(&mut builder, "-c", text, &[("readonly", "true")]),
                 Attachment::Device(text) => builder.device(text),
             };
         }
@@ -95,6 +92,7 @@ impl MachineArgs {
             }
         }
         let mut parsed = builder.finish();
+        self.put_ports(&mut parsed)?;
         let base = file.and_then(Path::parent).unwrap_or(Path::new(""));
         parsed.resolve_paths(base, host::home().as_deref());
         Ok(Description { parsed, wait_for_client, keep_ctrl_c: self.tty == Some(0) })
@@ -138,6 +136,18 @@ impl MachineArgs {
         Ok(())
     }
 
+    /// The published ports, which are the first network's behind NAT.
+    fn put_ports(&self, parsed: &mut Parsed) -> Result<(), Failure> {
+        let (Some(machine), false) = (&mut parsed.machine, self.publish.is_empty()) else { return Ok(()) };
+        let nat = machine.network.iter_mut().find_map(|network| match &mut network.attachment {
+            NetworkAttachment::Nat(nat) => Some(nat),
+            _ => None,
+        });
+        let missing = "--publish is for a network behind NAT: add `--device virtio-net,nat`";
+        nat.ok_or_else(|| Failure::new(Status::Usage, missing))?.publish.extend_from_slice(&self.publish);
+        Ok(())
+    }
+
     /// The devices that vftool gives to every machine, where none of their kind was named.
     fn put_defaults(&self, builder: &mut Builder, debian: bool) {
         let console = if debian { "stdio" } else { "pty" };
@@ -162,4 +172,21 @@ fn read(path: &Path) -> Result<String, Failure> {
         true => Err(wrong("the file is too long for a configuration".to_owned())),
         false => Ok(text),
     }
+}
+
+/// Adds a disk of `-d` or `-c`: a path or an NBD URI, and keys behind a comma.
+fn put_disk<'a>(builder: &'a mut Builder, flag: &str, text: &str, more: &[(&str, &str)]) -> &'a mut Builder {
+    // A file may have a comma in its name.
+    let (name, keys) = match text.split_once(',') {
+        Some((name, keys)) if !Path::new(text).exists() => (name, keys),
+        _ => (text, ""),
+    };
+    let is_uri = ["nbd://", "nbds://", "nbd+unix://", "nbds+unix://"].iter().any(|scheme| name.starts_with(scheme));
+    let (kind, key) = if is_uri { ("nbd", "uri") } else { ("virtio-blk", "path") };
+    let mut all = vec![(key, name)];
+    all.extend(
+        keys.split(',').filter(|item| !item.is_empty()).map(|item| item.split_once('=').unwrap_or((item, "true"))),
+    );
+    all.extend(more);
+    builder.device_with(kind, &all, &format!("{flag} {text}"))
 }

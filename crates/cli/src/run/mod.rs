@@ -54,6 +54,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_enum, default_value_t = Jit::On)]
     jit: Jit,
 
+    /// Listen on this unix socket for `russet ip`, `russet port` and programs that speak its lines of JSON.
+    #[arg(long, value_name = "SOCKET", value_hint = ValueHint::FilePath)]
+    control: Option<PathBuf>,
+
     /// At the end, write what the engine counted on each CPU to standard error.
     #[arg(long)]
     stats: bool,
@@ -109,6 +113,11 @@ pub(crate) struct MachineArgs {
     /// Bridge the network to this interface of the host, instead of NAT.
     #[arg(short, long = "bridge", value_name = "INTERFACE")]
     bridged: Option<String>,
+
+    /// Let a port of the host lead to the guest: [ADDRESS:]HOSTPORT:GUESTPORT[/udp], or PATH:GUESTPORT for a unix
+    /// socket. Ports may be ranges; without an address it is 127.0.0.1. Repeat for more.
+    #[arg(long, value_name = "PUBLISH")]
+    publish: Vec<::config::Publish>,
 
     /// Number of virtual CPUs [default: 1]
     #[arg(short = 'p', long)]
@@ -177,6 +186,7 @@ pub(crate) fn execute(args: &RunArgs, json: bool) -> Result<(), Failure> {
         wait_for_client: description.wait_for_client,
         keep_ctrl_c: description.keep_ctrl_c,
         jit: args.jit.into(),
+        control: args.control.as_deref(),
         stats: args.stats,
         json,
     };

@@ -1,5 +1,6 @@
 //! A machine that runs in this terminal, from its start to its end.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
@@ -13,18 +14,21 @@ use super::signals::{Listener, Signal};
 use crate::console::escape::{HELP, Wish};
 use crate::console::stdio::Stdio;
 use crate::console::terminal;
+use crate::control::{self, Server};
 use crate::failure::{Failure, Status};
 use crate::say;
 
 /// How the machine meets the terminal.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Options {
+pub(super) struct Options<'a> {
     /// A client of the first pty is waited for before the machine starts.
     pub(super) wait_for_client: bool,
     /// The terminal keeps Ctrl-C for us.
     pub(super) keep_ctrl_c: bool,
     /// What the software CPU does with hot code.
     pub(super) jit: vm::JitMode,
+    /// Where the machine listens for other commands.
+    pub(super) control: Option<&'a Path>,
     /// What the engine counted is told at the end.
     pub(super) stats: bool,
     /// Where the consoles are is told as JSON, a line each.
@@ -42,12 +46,14 @@ enum Event {
 ///
 /// # Errors
 /// Every end but the guest's power-off.
-pub(super) fn run(machine: &Machine, options: Options) -> Result<(), Failure> {
+pub(super) fn run(machine: &Machine, options: Options<'_>) -> Result<(), Failure> {
     let (tell, events) = mpsc::channel();
     let _signals = listen(tell.clone())?;
     let vm = VirtualMachine::with_jit(machine, options.jit)
         .map_err(|error| Failure::new(Status::Host, error.to_string()))?;
     let vm = Arc::new(vm);
+    let _control = options.control.map(|path| listen_to_commands(path, &vm)).transpose()?;
+    tell_ports(&vm, options.json);
     let stdio = connect(machine, &vm, options, &tell)?;
     if options.wait_for_client {
         wait_for_client(machine, &vm, options, &events)?;
@@ -78,11 +84,33 @@ fn listen(tell: Sender<Event>) -> Result<Listener, Failure> {
     .map_err(|error| Failure::new(Status::Host, format!("signals cannot be listened to: {error}")))
 }
 
+fn listen_to_commands(path: &Path, vm: &Arc<VirtualMachine>) -> Result<Server, Failure> {
+    Server::start(path, vm).map_err(|error| {
+        let mend = match error.kind() {
+            std::io::ErrorKind::AddrInUse => ": another machine has it, or it is no socket: choose another path",
+            _ => "",
+        };
+        Failure::new(Status::Host, format!("--control {}: {error}{mend}", path.display()))
+    })
+}
+
+/// Says which ports of the host lead to the guest, and to programs what its addresses are.
+fn tell_ports(vm: &VirtualMachine, json: bool) {
+    for (index, card) in vm.cards().iter().enumerate() {
+        let status = control::status(card);
+        if json {
+            say::line(&json!({ "event": "network", "card": index, "network": status }).to_string());
+        } else if !status.published.is_empty() {
+            say::line(&format!("published: {}", status.published.join(", ")));
+        }
+    }
+}
+
 /// Connects the console that is on this terminal, and says where the others are.
 fn connect(
     machine: &Machine,
     vm: &VirtualMachine,
-    options: Options,
+    options: Options<'_>,
     tell: &Sender<Event>,
 ) -> Result<Option<Stdio>, Failure> {
     let mut stdio = None;
@@ -125,7 +153,7 @@ fn tell_size(vm: &VirtualMachine) {
 fn wait_for_client(
     machine: &Machine,
     vm: &VirtualMachine,
-    options: Options,
+    options: Options<'_>,
     events: &Receiver<Event>,
 ) -> Result<(), Failure> {
     let is_pty = |attachment: &SerialAttachment| *attachment == SerialAttachment::Pty;

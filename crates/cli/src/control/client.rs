@@ -1,0 +1,41 @@
+//! Asking a running machine.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use super::protocol::{Answer, MAX_LINE, Request};
+use crate::failure::{Failure, Status};
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Asks the machine whose control socket is `path`.
+///
+/// # Errors
+/// Nobody is there, or does not understand.
+pub(crate) fn ask(path: &Path, request: &Request) -> Result<Answer, Failure> {
+    let wrong = |what: &str| Failure::new(Status::Host, format!("{}: {what}", path.display()));
+    let mut stream = UnixStream::connect(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => wrong("no machine has this control socket: `russet run --control` makes it"),
+        std::io::ErrorKind::ConnectionRefused => wrong("the machine of this control socket has ended"),
+        _ => wrong(&error.to_string()),
+    })?;
+    let exchange = || -> std::io::Result<String> {
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let mut line = serde_json::to_string(request)?;
+        line.push('\n');
+        stream.write_all(line.as_bytes())?;
+        let mut answer = String::new();
+        BufReader::new(&stream).take(MAX_LINE).read_line(&mut answer)?;
+        Ok(answer)
+    };
+    let mut exchange = exchange;
+    let text = exchange().map_err(|error| wrong(&format!("the machine does not answer: {error}")))?;
+    match serde_json::from_str(&text) {
+        Ok(Answer::Error(what)) => Err(Failure::new(Status::Other, what)),
+        Ok(answer) => Ok(answer),
+        Err(error) => Err(wrong(&format!("the answer is not understood: {error}"))),
+    }
+}

@@ -1,0 +1,11 @@
+//! The control socket of a running machine: `russet run --control PATH` listens, other commands ask it.
+//!
+//! A request is a line of JSON, and so is its answer; a connection may carry many. The socket is its owner's alone.
+
+mod client;
+mod protocol;
+mod server;
+
+pub(crate) use client::ask;
+pub(crate) use protocol::{Answer, CardStatus, Request};
+pub(crate) use server::{Server, status};

@@ -1,0 +1,137 @@
+//! Listening for who asks a running machine.
+
+use std::fs::Permissions;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use ::config::Publish;
+use vm::{NatCard, VirtualMachine};
+
+use super::protocol::{Answer, CardStatus, MAX_LINE, Request};
+
+/// How many may ask at once; more are turned away.
+const MAX_CLIENTS: usize = 16;
+
+/// A control socket. Its file goes with it.
+pub(crate) struct Server {
+    path: PathBuf,
+}
+
+impl Server {
+    /// Listens at `path`, on a thread of its own, for requests to `vm`.
+    ///
+    /// # Errors
+    /// The socket cannot be made; another machine has it.
+    pub(crate) fn start(path: &Path, vm: &Arc<VirtualMachine>) -> io::Result<Self> {
+        let listener = listen(path)?;
+        let server = Self { path: path.to_owned() };
+        std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
+        // The machine ends when its last owner lets go of it, which these threads are not.
+        let vm = Arc::downgrade(vm);
+        let clients = Arc::new(AtomicUsize::new(0));
+        thread::Builder::new().name("control".to_owned()).spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if clients.fetch_add(1, Ordering::Relaxed) >= MAX_CLIENTS {
+                    clients.fetch_sub(1, Ordering::Relaxed);
+                    continue;
+                }
+                let (vm, count) = (vm.clone(), clients.clone());
+                let spawned = thread::Builder::new().name("control client".to_owned()).spawn(move || {
+                    let ended = converse(&stream, |request| vm.upgrade().map(|vm| answer(&vm, request)));
+                    if let Err(error) = ended {
+                        tracing::debug!(%error, "a client of the control socket has gone");
+                    }
+                    count.fetch_sub(1, Ordering::Relaxed);
+                });
+                if let Err(error) = spawned {
+                    clients.fetch_sub(1, Ordering::Relaxed);
+                    tracing::warn!(%error, "a client of the control socket was turned away");
+                }
+            }
+        })?;
+        Ok(server)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Somebody may have removed it already.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Makes the socket; one that nobody listens to any more is replaced.
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+            if UnixStream::connect(path).is_err_and(refused) {
+                std::fs::remove_file(path)?;
+                return UnixListener::bind(path);
+            }
+            Err(error)
+        }
+        result => result,
+    }
+}
+
+/// Answers a client's lines until it has no more, or `answer` has no more answers.
+fn converse(stream: &UnixStream, mut answer: impl FnMut(Request) -> Option<Answer>) -> io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut line = Vec::new();
+        reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)?;
+        if line.last() != Some(&b'\n') {
+            return Ok(());
+        }
+        let answer = match serde_json::from_slice(&line) {
+            Ok(request) => answer(request),
+            Err(error) => Some(Answer::Error(format!("the request is not understood: {error}"))),
+        };
+        let Some(answer) = answer else { return Ok(()) };
+        let mut text = serde_json::to_vec(&answer)?;
+        text.push(b'\n');
+        let mut writer = stream;
+        writer.write_all(&text)?;
+    }
+}
+
+fn answer(vm: &VirtualMachine, request: Request) -> Answer {
+    let done = match request {
+        Request::Network {} => return Answer::Network(vm.cards().iter().map(status).collect()),
+        Request::Publish { card, ports } => change(vm, card, &ports, |card, publish| card.publish(publish).map(drop)),
+        Request::Unpublish { card, ports } => change(vm, card, &ports, NatCard::unpublish),
+    };
+    done.unwrap_or_else(Answer::Error)
+}
+
+fn change(
+    vm: &VirtualMachine,
+    card: usize,
+    ports: &[String],
+    change: impl Fn(&NatCard, &Publish) -> Result<(), vm::Error>,
+) -> Result<Answer, String> {
+    let card = vm.cards().get(card).ok_or("the machine has no such card behind NAT")?;
+    let ports: Vec<Publish> = ports.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
+    ports.iter().try_for_each(|publish| change(card, publish)).map_err(|error| error.to_string())?;
+    Ok(Answer::Published(published(card)))
+}
+
+/// The card as it is told.
+pub(crate) fn status(card: &NatCard) -> CardStatus {
+    CardStatus {
+        mac: card.mac().to_string(),
+        address: card.address(),
+        leased: card.is_leased(),
+        published: published(card),
+    }
+}
+
+fn published(card: &NatCard) -> Vec<String> {
+    card.published().iter().map(ToString::to_string).collect()
+}

@@ -1,0 +1,104 @@
+//! `russet ip` and `russet port`: a running machine's address, and the ports that lead to it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueHint};
+use serde_json::json;
+
+use crate::config::print;
+use crate::control::{Answer, CardStatus, Request, ask};
+use crate::failure::{Failure, Status};
+
+#[derive(Debug, Args)]
+pub(crate) struct IpArgs {
+    /// The machine's control socket, as given to `russet run --control`.
+    #[arg(value_name = "SOCKET", value_hint = ValueHint::FilePath)]
+    socket: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PortCommand {
+    /// Let ports of the host lead to the guest, from now on.
+    ///
+    /// For example, the guest's SSH on a port that the host chooses, and a web server for the whole network:
+    ///   russet port add vm.sock 0:22 0.0.0.0:8080:80
+    Add(PortArgs),
+    /// Take ports back. Connections that stand go on.
+    #[command(visible_alias = "rm")]
+    Remove(PortArgs),
+    /// List the ports that lead to the guest.
+    #[command(visible_alias = "ls")]
+    List {
+        /// The machine's control socket, as given to `russet run --control`.
+        #[arg(value_name = "SOCKET", value_hint = ValueHint::FilePath)]
+        socket: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PortArgs {
+    /// The machine's control socket, as given to `russet run --control`.
+    #[arg(value_name = "SOCKET", value_hint = ValueHint::FilePath)]
+    socket: PathBuf,
+
+    /// [ADDRESS:]HOSTPORT:GUESTPORT[/udp], both ports may be ranges; or PATH:GUESTPORT for a unix socket.
+    #[arg(value_name = "PUBLISH", required = true)]
+    ports: Vec<::config::Publish>,
+
+    /// The network card, by its place among those behind NAT.
+    #[arg(long, default_value_t = 0)]
+    card: usize,
+}
+
+/// Prints the address of the machine's first card behind NAT.
+pub(crate) fn ip(args: &IpArgs, as_json: bool) -> Result<(), Failure> {
+    let cards = cards(&args.socket)?;
+    if as_json {
+        print(&json!(cards).to_string());
+        return Ok(());
+    }
+    match cards.iter().find_map(|card| card.address) {
+        Some(address) => {
+            print(&address.to_string());
+            Ok(())
+        }
+        None => Err(Failure::new(Status::Other, "the machine has no card behind NAT: add `--device virtio-net,nat`")),
+    }
+}
+
+/// Adds, removes or lists.
+pub(crate) fn execute(command: &PortCommand, as_json: bool) -> Result<(), Failure> {
+    let (args, request): (_, fn(usize, Vec<String>) -> Request) = match command {
+        PortCommand::Add(args) => (args, |card, ports| Request::Publish { card, ports }),
+        PortCommand::Remove(args) => (args, |card, ports| Request::Unpublish { card, ports }),
+        PortCommand::List { socket } => {
+            let all = cards(socket)?.into_iter().flat_map(|card| card.published).collect();
+            list(all, as_json);
+            return Ok(());
+        }
+    };
+    let ports = args.ports.iter().map(ToString::to_string).collect();
+    match ask(&args.socket, &request(args.card, ports))? {
+        Answer::Published(all) => list(all, as_json),
+        other => return Err(unexpected(&other)),
+    }
+    Ok(())
+}
+
+fn cards(socket: &std::path::Path) -> Result<Vec<CardStatus>, Failure> {
+    match ask(socket, &Request::Network {})? {
+        Answer::Network(cards) => Ok(cards),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn unexpected(answer: &Answer) -> Failure {
+    Failure::new(Status::Other, format!("the machine's answer is not to what was asked: {answer:?}"))
+}
+
+fn list(all: Vec<String>, as_json: bool) {
+    match as_json {
+        true => print(&json!(all).to_string()),
+        false => all.iter().for_each(|port| print(port)),
+    }
+}
