@@ -4,7 +4,9 @@ use super::inst::{Inst, decode};
 use crate::code::{PAGE_OPS, PagePtr};
 
 /// Most instructions of a region.
-const MAX_LEN: usize = 256;
+const MAX_LEN: usize = 320;
+/// Furthest distance, in words, at which the cases of a jump by register are looked for.
+const CASES_WITHIN: usize = 512;
 /// Most places at which a region can be entered.
 const MAX_ENTRIES: usize = 8;
 
@@ -36,7 +38,8 @@ impl Region {
         let word_at = |index| if ahead { page.allocated_word(index) } else { page.executed_word(index) };
         let mut region = Self { entries: vec![head], slots: Vec::new(), inside: [0; 16], targets: [0; 16] };
         let mut work = vec![head];
-        while let Some(start) = work.pop() {
+        let mut cases_of = None;
+        while let Some(start) = work.pop().or_else(|| region.next_case(cases_of, word_at)) {
             region.targets[start / 64] |= 1 << (start % 64);
             let mut index = start;
             while index < PAGE_OPS && !region.contains(index) && region.slots.len() < MAX_LEN {
@@ -48,6 +51,9 @@ impl Region {
                     && word_at(target).is_some()
                 {
                     work.push(target);
+                }
+                if is_jump(inst) {
+                    cases_of = Some(index);
                 }
                 index += 1;
                 if is_call(inst) {
@@ -67,6 +73,24 @@ impl Region {
         region.merge_constants();
         let useful = region.slots.iter().filter(|s| s.inst != Inst::Other).count();
         (useful >= 3 || ahead).then_some(region)
+    }
+
+    /// A word that the jump by register at word `jump` may well go to: one that was executed and that nothing falls
+    /// through to, not in the region yet.
+    fn next_case(&self, jump: Option<usize>, word_at: impl Fn(usize) -> Option<u32>) -> Option<usize> {
+        let jump = jump.filter(|_| self.slots.len() < MAX_LEN)?;
+        let ends = |at: usize| word_at(at).is_some_and(|word| ends_block(decode(word, at as u32 * 4)));
+        let last = PAGE_OPS.min(jump + CASES_WITHIN);
+        (jump.saturating_sub(CASES_WITHIN).max(1)..last)
+            .find(|at| !self.contains(*at) && ends(at - 1) && word_at(*at).is_some())
+    }
+
+    /// The words that a jump by register may reach inside; none when there is no such jump.
+    pub fn cases(&self) -> Vec<usize> {
+        if !self.slots.iter().any(|slot| is_jump(slot.inst)) {
+            return Vec::new();
+        }
+        self.slots.iter().map(|slot| slot.index).filter(|index| self.is_target(*index)).collect()
     }
 
     /// A call inside comes back to word `index`.
@@ -136,6 +160,11 @@ pub fn near_call(index: usize, inst: Inst) -> Option<usize> {
 fn in_page(index: usize, distance: i64) -> Option<usize> {
     let target = index as i64 + (distance >> 2);
     (0..PAGE_OPS as i64).contains(&target).then_some(target as usize)
+}
+
+/// Whether it is a jump by register that is not a return.
+fn is_jump(inst: Inst) -> bool {
+    matches!(inst, Inst::BranchRegister { n, link: false } if n != 30)
 }
 
 /// Whether the next word is where a call comes back to.

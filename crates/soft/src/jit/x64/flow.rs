@@ -102,6 +102,8 @@ impl Emitter<'_> {
                     self.link(slot);
                 } else if n == 30 {
                     self.return_inside();
+                } else {
+                    self.jump_inside();
                 }
                 self.jump_to_rax();
                 false
@@ -166,6 +168,31 @@ impl Emitter<'_> {
             dynasm!(self.asm ; .arch x64 ; cmp rcx, (site * 4) as i32 ; je =>label);
         }
         dynasm!(self.asm ; .arch x64 ; =>none);
+    }
+
+    /// Goes on at the instruction of this region at the address in RAX, if there is one that is a target.
+    fn jump_inside(&mut self) {
+        let Some(cases) = &self.cases else { return };
+        let (table, first, bytes) = (cases.table, cases.first, cases.bytes());
+        let none = self.asm.new_dynamic_label();
+        dynasm!(self.asm
+            ; .arch x64
+            ; mov rcx, rax
+            ; sub rcx, QWORD [rbp + offset_of!(Cpu, code_va) as i32]
+            ; sub rcx, (first * 4) as i32
+            ; cmp rcx, bytes as i32
+            ; jae =>none
+            ; test cl, 3
+            ; jnz =>none
+            ; test r15, r15
+            ; jz =>none
+            ; sub r15, 1
+            ; lea rdx, [=>table]
+            ; movsxd rcx, DWORD [rdx + rcx]
+            ; add rcx, rdx
+            ; jmp rcx
+            ; =>none
+        );
     }
 
     /// Takes the branch of `slot`.

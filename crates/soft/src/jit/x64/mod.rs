@@ -13,6 +13,7 @@
 mod access;
 mod alu;
 mod bits;
+mod cases;
 mod flow;
 #[cfg(test)]
 mod golden;
@@ -24,6 +25,7 @@ use std::mem::offset_of;
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
 
+use self::cases::Cases;
 use super::Translation;
 use super::inst::{Access, Address, Inst, Operand};
 use super::region::{Region, Slot, near_target};
@@ -74,6 +76,8 @@ pub(super) struct Emitter<'a> {
     slow: Vec<Slow>,
     /// Returns from the region after a call trapped.
     trapped: DynamicLabel,
+    /// Where jumps by register go in the region, if there are any.
+    cases: Option<Cases>,
     /// Words of the region to which RET may come back from calls inside.
     return_sites: Vec<usize>,
     /// Exits to the virtual address in RAX, if there are any.
@@ -111,8 +115,14 @@ pub(super) fn translate(region: &Region, page: PagePtr) -> Option<Translation> {
         return None;
     }
     let entries: Vec<usize> = region.entries.iter().copied().filter(translated).collect();
+    emitter.cases = Cases::of(region, &mut emitter.asm);
     let entries = emitter.region(&entries);
-    Some(Translation { code: emitter.asm.finalize().ok()?, entries })
+    let cases = emitter.cases.take();
+    let mut code = emitter.asm.finalize().ok()?;
+    if let Some(cases) = cases {
+        cases.fill(&mut code);
+    }
+    Some(Translation { code, entries })
 }
 
 /// Offset in [`Cpu`] of guest register `g`.
@@ -142,6 +152,7 @@ impl<'a> Emitter<'a> {
             pauses: BTreeMap::new(),
             slow: Vec::new(),
             trapped,
+            cases: None,
             return_sites: region.return_sites(),
             leave_to_rax: None,
             features,
@@ -161,6 +172,9 @@ impl<'a> Emitter<'a> {
             }
             let label = self.labels[&slot.index];
             dynasm!(self.asm ; .arch x64 ; =>label);
+            if let Some(cases) = &mut self.cases {
+                cases.is_at(slot.index, self.asm.offset().0);
+            }
             let falls_through = self.slot(at);
             let next = region.slots.get(at + 1).map(|s| s.index);
             if falls_through && next != Some(slot.index + 1) {
@@ -357,10 +371,16 @@ impl<'a> Emitter<'a> {
         }
         if let Some(label) = self.leave_to_rax {
             dynasm!(self.asm ; .arch x64 ; =>label);
+            if let Some(cases) = &mut self.cases {
+                cases.others_are_at(self.asm.offset().0);
+            }
             self.leave_to_address();
         }
         let trapped = self.trapped;
         dynasm!(self.asm ; .arch x64 ; =>trapped ; ret);
+        if let Some(cases) = &mut self.cases {
+            cases.table(&mut self.asm);
+        }
     }
 
     fn slow_stub(&mut self, slow: &Slow) {
