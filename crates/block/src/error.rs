@@ -60,10 +60,18 @@ pub enum Error {
         path: PathBuf,
     },
     /// The contents of an image file are wrong, or need something that we do not have.
-    #[error("the image cannot be used: {what}")]
+    #[error("{what}")]
     Image {
         /// What is wrong, about "it".
         what: String,
+    },
+    /// What is wrong with an image, and which.
+    #[error("{path}: {source}")]
+    InFile {
+        /// The image.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<Error>,
     },
     /// Neither a regular file nor a block device.
     #[error("{path}: {kind}, not a file or block device that could hold a disk")]
@@ -79,6 +87,18 @@ impl Error {
     /// Something is wrong with an image.
     pub fn image(what: impl Into<String>) -> Self {
         Self::Image { what: what.into() }
+    }
+
+    /// Says which file an error is about, unless the error does.
+    pub(crate) fn in_file(path: &std::path::Path, error: Self) -> Self {
+        match error {
+            Self::Open { .. }
+            | Self::Locked { .. }
+            | Self::Busy { .. }
+            | Self::NotADisk { .. }
+            | Self::InFile { .. } => error,
+            other => Self::InFile { path: path.into(), source: Box::new(other) },
+        }
     }
 
     /// For `map_err`: the operating system refused while `what` was being done.

@@ -1,7 +1,7 @@
 //! Disks: what a controller (virtio-blk, NVMe, USB) or an NBD server stands on, whatever holds the bytes.
 //!
 //! A [`Disk`] is an array of bytes with a durability point. It knows no virtio and no guest memory. Raw files and
-//! block devices are [`RawDisk`]. With the feature `contract`, the module `contract` has the tests which every
+//! block devices are [`RawDisk`], [`qcow2`] is QEMU's format, [`image`] opens files of any format. With the feature `contract`, the module `contract` has the tests which every
 //! implementer of the trait passes and a disk in memory for the tests of controllers.
 
 use std::io::{IoSlice, IoSliceMut};
@@ -11,17 +11,20 @@ use std::sync::Weak;
 pub mod contract;
 mod error;
 mod extent;
+pub mod image;
 mod lock;
 pub mod nbd;
 pub mod qcow2;
 mod raw;
 mod resize;
 mod sys;
+mod throttle;
 
 pub use error::Error;
 pub use extent::{Extent, ExtentKind};
 pub use raw::{Caching, RawDisk, RawOptions, SyncMode};
 pub use resize::{SizeWatcher, SizeWatchers};
+pub use throttle::{Limits, Throttle};
 
 /// The block sizes of a disk, in bytes; each is a power of two, at least 512. They are advice: a [`Disk`] takes any
 /// offset and length.

@@ -107,6 +107,21 @@ impl RawDisk {
         })
     }
 
+    /// A file that is open and that nobody else can have.
+    pub(crate) fn from_file(file: File, options: RawOptions, id: String) -> Result<Self, Error> {
+        let size = file.metadata().map_err(Error::io("look at a file"))?.len();
+        Ok(Self {
+            file,
+            size: AtomicU64::new(size),
+            resizable: true,
+            watchers: SizeWatchers::default(),
+            geometry: Geometry::default(),
+            options,
+            id,
+            flush_failed: AtomicBool::new(false),
+        })
+    }
+
     fn check_change(&self, offset: u64, len: u64) -> Result<(), Error> {
         if self.options.read_only {
             return Err(Error::ReadOnly);

@@ -52,6 +52,7 @@ impl Machine {
     /// The fields of this machine that need more of an engine than every engine has.
     fn features(&self) -> Vec<(String, Feature)> {
         const VZ: &[Engine] = &[Engine::Vz];
+        const OURS: &[Engine] = &[Engine::Soft, Engine::Kvm];
         let mut found = Vec::new();
         let mut need = |field: String, name: &'static str, engines: &'static [Engine]| {
             found.push((field, Feature { name, engines }));
@@ -86,16 +87,29 @@ impl Machine {
                 StorageDevice::UsbMassStorage => need(field("kind"), "USB disks", VZ),
             }
             match &storage.attachment {
-                DiskAttachment::Image { format: ImageFormat::Raw, .. } => {}
-                DiskAttachment::Image { format: ImageFormat::Qcow2, .. } => {
-                    need(field("format"), "qcow2 images", &[]);
-                }
-                DiskAttachment::BlockDevice { .. } => need(field("type"), "block devices of the host", VZ),
+                DiskAttachment::Image { path, format, .. } => match format {
+                    Some(ImageFormat::Raw) => {}
+                    Some(ImageFormat::Qcow2 | ImageFormat::Vmdk) => {
+                        need(field("format"), "this format of images", OURS)
+                    }
+                    None if path.extension().is_some_and(|e| e == "qcow2" || e == "vmdk") => {
+                        need(field("path"), "this format of images", OURS);
+                    }
+                    None => {}
+                },
+                DiskAttachment::BlockDevice { .. } => {}
                 DiskAttachment::Nbd { .. } => need(field("uri"), "NBD", VZ),
+            }
+            if storage.snapshot {
+                need(field("snapshot"), "disks that are thrown away", OURS);
+            }
+            if storage.bps.is_some() || storage.iops.is_some() {
+                let key = if storage.bps.is_some() { "bps" } else { "iops" };
+                need(field(key), "limits of disks", OURS);
             }
             match storage.caching {
                 Caching::Cached => {}
-                Caching::Uncached => need(field("caching"), "uncached disks", VZ),
+                Caching::Uncached => {}
                 Caching::Automatic => need(field("caching"), "automatic caching", VZ),
             }
         }

@@ -64,10 +64,13 @@ impl Machine {
             }
         }
         for (index, storage) in self.storage.iter_mut().enumerate() {
-            let write = !storage.read_only;
+            let write = storage.changes_attachment();
             match &mut storage.attachment {
-                DiskAttachment::Image { path, .. } => {
+                DiskAttachment::Image { path, backing_folder, .. } => {
                     visit(format!("storage[{index}].path"), path, if write { Role::ReadWrite } else { Role::Read });
+                    if let Some(folder) = backing_folder {
+                        visit(format!("storage[{index}].backing-folder"), folder, Role::Directory);
+                    }
                 }
                 DiskAttachment::BlockDevice { path } => {
                     visit(format!("storage[{index}].path"), path, Role::BlockDevice { write });

@@ -16,26 +16,41 @@ pub struct Storage {
     pub attachment: DiskAttachment,
     /// The guest cannot write.
     pub read_only: bool,
+    /// What the guest writes is thrown away at the end; the image or device is not changed.
+    pub snapshot: bool,
     /// Use of the host's page cache.
     pub caching: Caching,
     /// What a flush of the guest does.
     pub sync: Sync,
     /// The serial number, seen in Linux as `/dev/disk/by-id/virtio-<id>`; at most 20 bytes (virtio 1.3, 5.2.6).
     pub device_id: Option<String>,
+    /// Most bytes in a second; no limit without.
+    pub bps: Option<u64>,
+    /// Most requests in a second; no limit without.
+    pub iops: Option<u64>,
 }
 
 impl Storage {
-    /// A writable virtio disk over the raw image at `path`, with the safe defaults.
+    /// A writable virtio disk over the image at `path`, with the safe defaults.
     #[must_use]
     pub fn image(path: impl Into<PathBuf>) -> Self {
         Storage {
             device: StorageDevice::VirtioBlk,
-            attachment: DiskAttachment::Image { path: path.into(), format: ImageFormat::Raw },
+            attachment: DiskAttachment::Image { path: path.into(), format: None, backing_folder: None },
             read_only: false,
+            snapshot: false,
             caching: Caching::default(),
             sync: Sync::default(),
             device_id: None,
+            bps: None,
+            iops: None,
         }
+    }
+
+    /// Whether the image or device itself is written to.
+    #[must_use]
+    pub fn changes_attachment(&self) -> bool {
+        !self.read_only && !self.snapshot
     }
 }
 
@@ -58,8 +73,11 @@ pub enum DiskAttachment {
     Image {
         /// The file.
         path: PathBuf,
-        /// Its format. Never guessed from the content, which the guest can write.
-        format: ImageFormat,
+        /// Its format; `None`: what the name says, `.qcow2`, `.vmdk` or else raw. Never guessed from the content,
+        /// which the guest can write.
+        format: Option<ImageFormat>,
+        /// A folder beside the image's own in which files below a qcow2 image may lie.
+        backing_folder: Option<PathBuf>,
     },
     /// A block device of the host.
     BlockDevice {
@@ -76,14 +94,15 @@ pub enum DiskAttachment {
 }
 
 /// The format of an image file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ImageFormat {
     /// Blocks as they are.
-    #[default]
     Raw,
     /// QEMU's copy-on-write format.
     Qcow2,
+    /// VMware's format.
+    Vmdk,
 }
 
 /// Use of the host's page cache.
@@ -125,14 +144,22 @@ struct Keys {
     r#type: Option<PathType>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     format: Option<ImageFormat>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    backing_folder: Option<PathBuf>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     readonly: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    snapshot: bool,
     #[serde(default, skip_serializing_if = "is_default")]
     caching: Caching,
     #[serde(default, skip_serializing_if = "is_default")]
     sync: Sync,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     device_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bps: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    iops: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     timeout: Option<u64>,
 }
@@ -167,6 +194,9 @@ impl TryFrom<Keys> for Storage {
         if keys.uri.is_some() && (keys.r#type.is_some() || keys.format.is_some()) {
             return Err("`type` and `format` describe a `path`: remove them beside `uri`".to_owned());
         }
+        if keys.backing_folder.is_some() && (keys.path.is_none() || block_device) {
+            return Err("`backing-folder` is for an image in a `path`: remove it".to_owned());
+        }
         if block_device && keys.format.is_some() {
             return Err("a block device has no `format`: remove it".to_owned());
         }
@@ -175,7 +205,7 @@ impl TryFrom<Keys> for Storage {
         }
         let path = keys.path.map(|path| match block_device {
             true => DiskAttachment::BlockDevice { path },
-            false => DiskAttachment::Image { path, format: keys.format.unwrap_or_default() },
+            false => DiskAttachment::Image { path, format: keys.format, backing_folder: keys.backing_folder },
         });
         let uri = keys.uri.map(|uri| DiskAttachment::Nbd { uri, timeout: keys.timeout });
         let (device, attachment) = match keys.kind {
@@ -191,9 +221,12 @@ impl TryFrom<Keys> for Storage {
             device,
             attachment,
             read_only: keys.readonly,
+            snapshot: keys.snapshot,
             caching: keys.caching,
             sync: keys.sync,
             device_id: keys.device_id,
+            bps: keys.bps,
+            iops: keys.iops,
         })
     }
 }
@@ -210,16 +243,21 @@ impl From<Storage> for Keys {
             uri: None,
             r#type: None,
             format: None,
+            backing_folder: None,
             readonly: storage.read_only,
+            snapshot: storage.snapshot,
             caching: storage.caching,
             sync: storage.sync,
             device_id: storage.device_id,
+            bps: storage.bps,
+            iops: storage.iops,
             timeout: None,
         };
         match storage.attachment {
-            DiskAttachment::Image { path, format } => {
+            DiskAttachment::Image { path, format, backing_folder } => {
                 keys.path = Some(path);
-                keys.format = Some(format).filter(|format| *format != ImageFormat::default());
+                keys.format = format;
+                keys.backing_folder = backing_folder;
             }
             DiskAttachment::BlockDevice { path } => {
                 keys.path = Some(path);

@@ -44,26 +44,29 @@ fn platform() -> impl Strategy<Value = Platform> {
 fn storage() -> impl Strategy<Value = Storage> {
     use proptest::sample::select;
     let attachment = prop_oneof![
-        (path(), select(vec![ImageFormat::Raw, ImageFormat::Qcow2]))
-            .prop_map(|(path, format)| DiskAttachment::Image { path, format }),
+        (path(), of(select(vec![ImageFormat::Raw, ImageFormat::Qcow2, ImageFormat::Vmdk])), of(path()))
+            .prop_map(|(path, format, backing_folder)| DiskAttachment::Image { path, format, backing_folder }),
         path().prop_map(|path| DiskAttachment::BlockDevice { path }),
         (text(), of(0..=i64::MAX as u64)).prop_map(|(uri, timeout)| DiskAttachment::Nbd { uri, timeout }),
     ];
     (
         select(vec![StorageDevice::VirtioBlk, StorageDevice::Nvme, StorageDevice::UsbMassStorage]),
         attachment,
-        any::<bool>(),
+        (any::<bool>(), any::<bool>(), of(0..=i64::MAX as u64), of(0..=i64::MAX as u64)),
         select(vec![Caching::Cached, Caching::Uncached, Caching::Automatic]),
         select(vec![Sync::Full, Sync::Fsync, Sync::None]),
         of(text()),
     )
-        .prop_map(|(device, attachment, read_only, caching, sync, device_id)| Storage {
+        .prop_map(|(device, attachment, (read_only, snapshot, bps, iops), caching, sync, device_id)| Storage {
             device,
             attachment,
             read_only,
+            snapshot,
             caching,
             sync,
             device_id,
+            bps,
+            iops,
         })
 }
 

@@ -154,8 +154,26 @@ fn device_problems() {
         ),
         ("nvme,path=disk.img", None),
         (
-            "virtio-blk,path=old.qcow2,format=qcow2",
-            Some("storage[0].format: the engine `soft` cannot do qcow2 images yet: remove it; no engine can yet"),
+            "virtio-blk,path=disk.img,snapshot,readonly",
+            Some(
+                "storage[0].snapshot: a disk that the guest cannot write has nothing to throw away: give either `snapshot` or `readonly`",
+            ),
+        ),
+        (
+            "virtio-blk,path=disk.img,bps=1000",
+            Some(
+                "storage[0].bps: less than 65536 bytes in a second make a guest give its disk up: give more, or leave it out for no limit",
+            ),
+        ),
+        (
+            "virtio-blk,path=disk.img,iops=0",
+            Some("storage[0].iops: no request in a second is no disk: give 1 or more, or leave it out for no limit"),
+        ),
+        ("virtio-blk,path=old.qcow2,format=qcow2,snapshot,bps=1000000,iops=100", None),
+        ("virtio-blk,path=old.qcow2", None),
+        (
+            "virtio-blk,uri=nbd://x,backing-folder=folder",
+            Some("storage[0]: `backing-folder` is for an image in a `path`: remove it"),
         ),
         ("virtio-net", Some("network[0]: one of `nat`, `bridged`, `unix-socket-path` and `fd` must be given")),
         (
@@ -182,7 +200,6 @@ fn what_no_engine_has_yet_is_read_and_refused_by_name() {
     for argument in [
         "usb-mass-storage,path=disk.img,readonly",
         "nbd,uri=nbd://h:1/x,deviceId=n,timeout=3000,sync=none,readonly",
-        "virtio-blk,path=/dev/sdx,type=dev,readonly",
         "virtio-net,bridged=en0",
         "virtio-net,unixSocketPath=net.sock",
         "virtio-net,type=unixgram,path=net.sock,vfkitMagic=off,offloading=off",

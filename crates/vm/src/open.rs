@@ -1,6 +1,7 @@
 //! Opens what a configuration names: kernel, disks, networks, consoles.
 
 mod devices;
+mod disks;
 mod nat;
 
 use std::fs::File;

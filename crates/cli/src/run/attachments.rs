@@ -20,6 +20,22 @@ pub(crate) struct Attachments(pub(crate) Vec<Attachment>);
 /// What the value of an argument becomes.
 type Make = fn(String) -> Attachment;
 
+/// What `--help` says of disks.
+const DISK_HELP: &str = "\
+Disk: an image, or nbd://HOST/EXPORT. Repeat for more, in order: vda, vdb, ..
+
+Keys behind a comma:
+  snapshot            throw away what the guest writes; the image is not changed and can be shared
+  readonly            the guest cannot write
+  format=FORMAT       raw, qcow2 or vmdk. Without it a file called .qcow2 or .vmdk is that and everything else is raw;
+                      contents never decide, because a guest can write a qcow2 header into its raw disk
+  backing-folder=DIR  files below a qcow2 image may lie there; without it only in the image's own folder or in it
+  bps=N, iops=N       most bytes and requests in a second
+  sync=MODE           what a flush of the guest does: full and fsync make it durable; none loses data when the power
+                      fails
+  caching=MODE        cached, or uncached to keep the disk out of the host's page cache
+  device-id=ID        serial number";
+
 /// The arguments.
 const KINDS: [(&str, Make); 3] =
     [("disk", Attachment::Disk), ("cdrom", Attachment::Cdrom), ("device", Attachment::Device)];
@@ -32,8 +48,9 @@ impl Args for Attachments {
                 arg("disk")
                     .value_hint(ValueHint::FilePath)
                     .short('d')
-                    .value_name("IMAGE")
-                    .help("Disk image; repeat for more, in order: vda, vdb, .."),
+                    .value_name("IMAGE[,KEY=VALUE,..]")
+                    .help("Disk; repeat for more, in order: vda, vdb, ..")
+                    .long_help(DISK_HELP),
             )
             .arg(
                 arg("cdrom")

@@ -7,6 +7,8 @@ use crate::{Caching, DiskAttachment, ImageFormat, Machine, Problem, Sync};
 
 /// Longest serial number of a virtio disk (virtio 1.3, 5.2.6, `VIRTIO_BLK_T_GET_ID`).
 const MAX_DEVICE_ID: usize = 20;
+/// The lowest limit of bytes in a second: a request of 1 MiB then takes 16 s, and Linux waits 30 s.
+const MIN_BPS: u64 = 64 << 10;
 
 pub(super) fn check(machine: &Machine, problems: &mut Vec<Problem>) {
     let mut ids: BTreeMap<&str, usize> = BTreeMap::new();
@@ -30,15 +32,27 @@ pub(super) fn check(machine: &Machine, problems: &mut Vec<Problem>) {
             }
             Caching::Cached | Caching::Uncached => {}
         }
-        if disk.sync == Sync::None && !disk.read_only {
+        if disk.snapshot && disk.read_only {
+            let what = "a disk that the guest cannot write has nothing to throw away";
+            problems.push(Problem::error(field("snapshot"), what, "give either `snapshot` or `readonly`"));
+        }
+        if disk.bps.is_some_and(|bps| bps < MIN_BPS) {
+            let what = format!("less than {MIN_BPS} bytes in a second make a guest give its disk up");
+            problems.push(Problem::error(field("bps"), what, "give more, or leave it out for no limit"));
+        }
+        if disk.iops == Some(0) {
+            let what = "no request in a second is no disk";
+            problems.push(Problem::error(field("iops"), what, "give 1 or more, or leave it out for no limit"));
+        }
+        if disk.sync == Sync::None && disk.changes_attachment() {
             let what = "flushes do nothing: what the guest thinks is safe is lost when the host crashes";
             problems.push(Problem::warning(field("sync"), what, "leave it out unless the disk can be thrown away"));
         }
         let path = match &disk.attachment {
-            DiskAttachment::Image { path, format } => {
-                if *format == ImageFormat::Raw && path.extension().is_some_and(|extension| extension == "qcow2") {
+            DiskAttachment::Image { path, format, .. } => {
+                if *format == Some(ImageFormat::Raw) && path.extension().is_some_and(|e| e == "qcow2") {
                     let what = "the name says qcow2, and the guest would see the bytes of the file as they are";
-                    problems.push(Problem::warning(field("format"), what, "give `format=qcow2`"));
+                    problems.push(Problem::warning(field("format"), what, "leave it out, or give `format=qcow2`"));
                 }
                 path
             }
@@ -56,7 +70,7 @@ pub(super) fn check(machine: &Machine, problems: &mut Vec<Problem>) {
             }
         };
         match paths.get(path.as_path()) {
-            Some((other, other_writes)) if *other_writes || !disk.read_only => {
+            Some((other, other_writes)) if *other_writes || disk.changes_attachment() => {
                 let what = format!("storage[{other}] is the same file, and one of them writes to it");
                 problems.push(Problem::error(
                     field("path"),
@@ -66,6 +80,6 @@ pub(super) fn check(machine: &Machine, problems: &mut Vec<Problem>) {
             }
             _ => {}
         }
-        paths.insert(path, (index, !disk.read_only));
+        paths.insert(path, (index, disk.changes_attachment()));
     }
 }

@@ -6,11 +6,8 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use block::{Disk, RawDisk, RawOptions};
-use config::{
-    Caching, DiskAttachment, ImageFormat, Network, NetworkAttachment, SerialAttachment, SerialDevice, Storage,
-    StorageDevice, Sync,
-};
+use block::Disk;
+use config::{Network, NetworkAttachment, SerialAttachment, SerialDevice, Storage, StorageDevice};
 use devices::nvme::Nvme;
 use devices::pci::PciDevice;
 use devices::virtio::balloon::Balloon;
@@ -25,6 +22,7 @@ use net::nat::Nat;
 use crate::Error;
 use crate::card::NatCard;
 use crate::console::Console;
+use crate::open::disks;
 
 /// Queues of a disk at most; each has a thread.
 const DISK_QUEUES: u32 = 4;
@@ -50,7 +48,7 @@ pub(super) fn open(config: &config::Machine) -> Result<Devices, Error> {
     consoles(config, &mut devices)?;
     let queues = config.cpus.clamp(1, DISK_QUEUES) as u16;
     for (index, storage) in config.storage.iter().enumerate() {
-        let disk = disk(&format!("storage[{index}]"), storage)?;
+        let disk = disks::open(&format!("storage[{index}]"), storage)?;
         devices.pci.push(controller(storage, disk, queues));
     }
     let mut macs = config.network.iter().filter_map(|n| n.mac).map(|mac| mac.0).collect();
@@ -143,39 +141,6 @@ fn controller(storage: &Storage, disk: Arc<dyn Disk>, queues: u16) -> Arc<dyn Pc
         StorageDevice::Nvme => Arc::new(Nvme::new(disk, queues, serial)),
         StorageDevice::VirtioBlk | StorageDevice::UsbMassStorage => Arc::new(Block::new(disk, queues, serial)),
     }
-}
-
-fn disk(field: &str, storage: &Storage) -> Result<Arc<dyn Disk>, Error> {
-    if storage.device == StorageDevice::UsbMassStorage {
-        return Err(Error::unsupported(format!("{field}.kind"), "only `virtio-blk` and `nvme` disks can be had yet"));
-    }
-    let path: &Path = match &storage.attachment {
-        DiskAttachment::Image { path, format: ImageFormat::Raw } | DiskAttachment::BlockDevice { path } => path,
-        DiskAttachment::Image { format: ImageFormat::Qcow2, .. } => {
-            return Err(Error::unsupported(format!("{field}.format"), "only raw images can be had yet"));
-        }
-        DiskAttachment::Nbd { .. } => {
-            return Err(Error::unsupported(format!("{field}.uri"), "disks over NBD cannot be had yet"));
-        }
-    };
-    let options = RawOptions {
-        read_only: storage.read_only,
-        sync: match storage.sync {
-            Sync::Full => block::SyncMode::Full,
-            Sync::Fsync => block::SyncMode::Fsync,
-            Sync::None => block::SyncMode::None,
-        },
-        caching: match storage.caching {
-            Caching::Cached => block::Caching::Cached,
-            Caching::Uncached => block::Caching::Uncached,
-            Caching::Automatic => {
-                let what = "`automatic` is the framework's of macOS: choose `cached` or `uncached`";
-                return Err(Error::unsupported(format!("{field}.caching"), what));
-            }
-        },
-    };
-    let disk = RawDisk::open(path, options).map_err(|source| Error::Disk { field: field.to_owned(), source })?;
-    Ok(Arc::new(disk))
 }
 
 fn interface(

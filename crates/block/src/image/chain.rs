@@ -1,0 +1,107 @@
+//! The files below an image.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Below, Format, ImageOptions};
+use crate::qcow2::{BackingName, Qcow2};
+use crate::{Disk, Error, RawDisk, RawOptions};
+
+/// Files below an image at most.
+const MAX_DEPTH: usize = 32;
+
+/// The way down from an image.
+pub(super) struct Chain<'a> {
+    options: &'a ImageOptions,
+    /// Where files may lie.
+    folders: Vec<PathBuf>,
+    /// Device and inode of the files so far.
+    seen: Vec<(u64, u64)>,
+    found: Vec<Below>,
+}
+
+impl<'a> Chain<'a> {
+    /// A chain from the image at `top`, which the user named.
+    pub(super) fn new(top: &Path, options: &'a ImageOptions) -> Result<Self, Error> {
+        let failed = |path: &Path, source| Error::Open { path: path.into(), source };
+        let top = top.canonicalize().map_err(|e| failed(top, e))?;
+        let mut folders = vec![top.parent().unwrap_or(Path::new("/")).to_owned()];
+        for folder in &options.allowed {
+            folders.push(folder.canonicalize().map_err(|e| failed(folder, e))?);
+        }
+        let meta = fs::metadata(&top).map_err(|e| failed(&top, e))?;
+        Ok(Self { options, folders, seen: vec![(meta.dev(), meta.ino())], found: Vec::new() })
+    }
+
+    /// Opens what the qcow2 image in `file` at `path` names, and what is below that.
+    pub(super) fn below(&mut self, path: &Path, file: &Arc<dyn Disk>) -> Result<Option<Arc<dyn Disk>>, Error> {
+        let Some(name) = Qcow2::header_of(&**file)?.backing else { return Ok(None) };
+        let format = format_of(&name)?;
+        let below = resolve(path, &name.name)?;
+        let failed = |source| Error::Open { path: below.clone(), source };
+        let below = below.canonicalize().map_err(failed)?;
+        if !self.folders.iter().any(|folder| below.starts_with(folder)) {
+            return Err(Error::image(format!(
+                "its backing file {} lies outside the folder of the image: move it there, or allow its folder with \
+                 backing-folder=",
+                below.display()
+            )));
+        }
+        let meta = fs::metadata(&below).map_err(failed)?;
+        if !meta.is_file() {
+            return Err(Error::image(format!("its backing file {} is not a regular file", below.display())));
+        }
+        let identity = (meta.dev(), meta.ino());
+        if self.seen.contains(&identity) {
+            return Err(Error::image(format!("its backing file {} is above itself", below.display())));
+        }
+        if self.seen.len() > MAX_DEPTH {
+            return Err(Error::image(format!("there are more than {MAX_DEPTH} files below it: convert it")));
+        }
+        self.seen.push(identity);
+        self.found.push(Below { path: below.clone(), format });
+        let raw = RawOptions { read_only: true, sync: self.options.sync, caching: self.options.caching };
+        let file: Arc<dyn Disk> = Arc::new(RawDisk::open(&below, raw)?);
+        let named = |error| Error::in_file(&below, error);
+        // The header above names the format, so that contents cannot change it.
+        match Format::recognise(&below, Some(format), &*file).map_err(named)? {
+            Format::Qcow2 => {
+                let lower = self.below(&below, &file).map_err(named)?;
+                Ok(Some(Arc::new(Qcow2::open(file, lower).map_err(named)?)))
+            }
+            _ => Ok(Some(file)),
+        }
+    }
+
+    pub(super) fn found(self) -> Vec<Below> {
+        self.found
+    }
+}
+
+/// The format of a backing file; it must be given, because a guess from its contents is what a guest could turn.
+fn format_of(name: &BackingName) -> Result<Format, Error> {
+    match name.format.as_deref() {
+        Some("raw" | "file") => Ok(Format::Raw),
+        Some("qcow2") => Ok(Format::Qcow2),
+        Some(other) => Err(Error::image(format!("its backing file is said to be {other}: only raw and qcow2 can be"))),
+        None => Err(Error::image(format!(
+            "it does not say which format its backing file {} has, and a guess is not safe: say it once with \
+             `russet disk rebase --header-only --backing {0} --backing-format FORMAT IMAGE`",
+            name.name
+        ))),
+    }
+}
+
+/// The path that the name of a backing file in the image at `path` stands for.
+pub fn resolve(path: &Path, name: &str) -> Result<PathBuf, Error> {
+    // QEMU takes `protocol:...` for something else than a file.
+    let protocol = name.split_once(':').is_some_and(|(before, _)| !before.contains('/'));
+    if protocol && !name.starts_with("file:") {
+        return Err(Error::image(format!("its backing file `{name}` is no path of a file: only files can be below")));
+    }
+    let name = name.strip_prefix("file:").unwrap_or(name);
+    let path = path.canonicalize().map_err(|source| Error::Open { path: path.into(), source })?;
+    Ok(path.parent().unwrap_or(Path::new("/")).join(name))
+}

@@ -1,0 +1,58 @@
+//! The disks of a configuration.
+
+use std::sync::Arc;
+
+use block::image::{Format, Image, ImageOptions};
+use block::{Disk, Limits, Throttle};
+use config::{Caching, DiskAttachment, ImageFormat, Storage, StorageDevice, Sync};
+
+use crate::Error;
+
+/// Opens the disk of the field `field`.
+pub(super) fn open(field: &str, storage: &Storage) -> Result<Arc<dyn Disk>, Error> {
+    if storage.device == StorageDevice::UsbMassStorage {
+        return Err(Error::unsupported(format!("{field}.kind"), "only `virtio-blk` and `nvme` disks can be had yet"));
+    }
+    let failed = |source| Error::Disk { field: field.to_owned(), source };
+    let mut options = ImageOptions {
+        read_only: storage.read_only,
+        snapshot: storage.snapshot,
+        sync: match storage.sync {
+            Sync::Full => block::SyncMode::Full,
+            Sync::Fsync => block::SyncMode::Fsync,
+            Sync::None => block::SyncMode::None,
+        },
+        caching: match storage.caching {
+            Caching::Cached => block::Caching::Cached,
+            Caching::Uncached => block::Caching::Uncached,
+            Caching::Automatic => {
+                let what = "`automatic` is the framework's of macOS: choose `cached` or `uncached`";
+                return Err(Error::unsupported(format!("{field}.caching"), what));
+            }
+        },
+        ..ImageOptions::default()
+    };
+    let disk = match &storage.attachment {
+        DiskAttachment::Image { path, format, backing_folder } => {
+            options.format = format.map(|format| match format {
+                ImageFormat::Raw => Format::Raw,
+                ImageFormat::Qcow2 => Format::Qcow2,
+                ImageFormat::Vmdk => Format::Vmdk,
+            });
+            options.allowed = backing_folder.iter().cloned().collect();
+            Image::open(path, &options).map_err(failed)?.disk
+        }
+        DiskAttachment::BlockDevice { path } => {
+            options.format = Some(Format::Raw);
+            Image::open(path, &options).map_err(failed)?.disk
+        }
+        DiskAttachment::Nbd { .. } => {
+            return Err(Error::unsupported(format!("{field}.uri"), "disks over NBD cannot be had yet"));
+        }
+    };
+    let limits = Limits { bytes: storage.bps, requests: storage.iops };
+    Ok(match limits == Limits::default() {
+        true => disk,
+        false => Arc::new(Throttle::new(disk, limits)),
+    })
+}
