@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         memory: mib.parse::<u64>()? << 20,
         boot,
         pci: Vec::new(),
+        slots: 0,
         serial: Some(port),
         reclaim: None,
     };

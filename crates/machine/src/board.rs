@@ -15,6 +15,7 @@ use hv::{BootState, GuestMemory, VcpuEnv};
 use vm_memory::{Bytes, GuestAddress};
 
 use crate::glue::{BusAccess, FiqInput, GicAccess, IrqInput};
+use crate::hotplug::Slots;
 use crate::layout::{self, Range};
 use crate::machine::Present;
 use crate::serial::Serial;
@@ -36,6 +37,8 @@ pub struct Parts {
     pub boot: LinuxBoot,
     /// The PCI devices, in the order of their slots.
     pub pci: Vec<Arc<dyn PciDevice>>,
+    /// Slots for PCI devices that come and go while the machine runs.
+    pub slots: usize,
     /// What the serial port (`ttyAMA0`) is connected to.
     pub serial: Option<Arc<dyn PortBackend>>,
     /// What gives memory back to the host, if one of the devices does.
@@ -65,12 +68,13 @@ pub(crate) struct Board {
     bridge: Arc<HostBridge>,
     bus: Arc<Bus>,
     serial: Serial,
+    slots: Arc<Slots>,
     reclaim: Option<Arc<Reclaim>>,
 }
 
 impl Board {
     /// Builds the board with everything in memory that the first CPU needs.
-    pub(crate) fn new(parts: &Parts, make_vm: &MakeVm) -> Result<Self, Error> {
+    pub(crate) fn new(parts: &Parts, slots: &Arc<Slots>, make_vm: &MakeVm) -> Result<Self, Error> {
         if !(1..=layout::MAX_CPUS).contains(&parts.cpus) {
             return Err(Error::CpuCount { cpus: parts.cpus, max: layout::MAX_CPUS });
         }
@@ -94,6 +98,7 @@ impl Board {
         for device in &parts.pci {
             device.clone().plug(bridge.free_slot().map_err(pci_error)?, memory.clone());
         }
+        slots.build(&bridge, &memory).map_err(pci_error)?;
 
         let devices = Devices { gic: &gic, bridge: &bridge, serial: &serial.port, clock: &clock, gpio: &gpio };
         let tree = place_tree(parts, &memory, kernel.end, &devices)?;
@@ -108,6 +113,7 @@ impl Board {
             bridge,
             bus,
             serial,
+            slots: slots.clone(),
             reclaim: parts.reclaim.clone(),
         })
     }
@@ -123,6 +129,7 @@ impl Board {
 impl Drop for Board {
     fn drop(&mut self) {
         self.bridge.reset();
+        self.slots.forget();
         if let Some(reclaim) = &self.reclaim {
             reclaim.set(None);
         }

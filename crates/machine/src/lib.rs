@@ -7,6 +7,7 @@ mod board;
 mod cpu;
 mod error;
 mod glue;
+mod hotplug;
 pub mod layout;
 pub mod loader;
 mod machine;
@@ -17,5 +18,6 @@ mod tree;
 
 pub use board::{LinuxBoot, MakeVm, Parts};
 pub use error::Error;
+pub use hotplug::HotPlugError;
 pub use machine::{Control, Counters, End, Event, Machine, Outcome};
 pub use reclaim::Reclaim;

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::Duration;
 
+use devices::pci::PciDevice;
 use devices::pl011::Pl011;
 use devices::pl061::Pl061;
 use hv::Exit;
 use parking_lot::Mutex;
 
-use crate::Error;
 use crate::board::{Board, MakeVm, Parts};
 use crate::cpu::CpuThread;
+use crate::hotplug::Slots;
+use crate::{Error, HotPlugError};
 
 /// Names and values of a CPU's counters.
 pub type Counters = Vec<(&'static str, u64)>;
@@ -70,6 +73,7 @@ struct Shared {
     stopped: AtomicBool,
     /// Devices of the board that is there now.
     present: Mutex<Option<Present>>,
+    slots: Arc<Slots>,
 }
 
 /// The devices of a board that others act on.
@@ -105,6 +109,31 @@ impl Control {
         self.present().is_some_and(|present| present.serial.push_break())
     }
 
+    /// Puts a device into a slot, and gives the slot. A guest that runs is told; one that does not yet finds it there.
+    ///
+    /// # Errors
+    /// When all slots are taken.
+    pub fn insert(&self, device: Arc<dyn PciDevice>) -> Result<usize, HotPlugError> {
+        self.0.slots.insert(device)
+    }
+
+    /// Asks the guest to let go of the device in a slot, and waits until it is out. Linux takes five seconds to think
+    /// it over.
+    ///
+    /// # Errors
+    /// When there is none, and when the guest cannot be asked or does not let go in time.
+    pub fn remove(&self, slot: usize, patience: Duration) -> Result<(), HotPlugError> {
+        self.0.slots.remove(slot, patience)
+    }
+
+    /// Takes the device out of a slot without asking: what the guest has not written to it is lost.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn pull(&self, slot: usize) -> Result<(), HotPlugError> {
+        self.0.slots.pull(slot)
+    }
+
     fn present(&self) -> Option<Present> {
         self.0.present.lock().clone()
     }
@@ -119,8 +148,12 @@ impl Machine {
     #[must_use]
     pub fn new(parts: Parts, make_vm: Box<MakeVm>) -> Self {
         let (sender, messages) = mpsc::channel();
-        let shared =
-            Shared { messages: Mutex::new(sender), stopped: AtomicBool::new(false), present: Mutex::default() };
+        let shared = Shared {
+            messages: Mutex::new(sender),
+            stopped: AtomicBool::new(false),
+            present: Mutex::default(),
+            slots: Slots::new(parts.slots),
+        };
         Self { parts, make_vm, messages, control: Control(Arc::new(shared)) }
     }
 
@@ -137,7 +170,7 @@ impl Machine {
     /// When the board cannot be built, at first or after a reset. No thread is left.
     pub fn run(&mut self, mut on_event: impl FnMut(Event)) -> Result<Outcome, Error> {
         loop {
-            let board = Board::new(&self.parts, self.make_vm.as_ref())?;
+            let board = Board::new(&self.parts, &self.control.0.slots, self.make_vm.as_ref())?;
             *self.control.0.present.lock() = Some(board.present());
             let result = self.run_board(&board, &mut on_event);
             *self.control.0.present.lock() = None;

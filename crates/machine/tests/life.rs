@@ -1,6 +1,7 @@
 //! How machines start, are reset and end.
 
 mod common;
+mod hotplug;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

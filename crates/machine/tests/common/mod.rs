@@ -140,7 +140,7 @@ pub(crate) fn file(bytes: &[u8]) -> File {
 
 pub(crate) fn parts(cpus: u32) -> Parts {
     let boot = LinuxBoot { kernel: kernel(), initrd: None, command_line: "console=ttyAMA0".into() };
-    Parts { cpus, memory: 64 << 20, boot, pci: Vec::new(), serial: None, reclaim: None }
+    Parts { cpus, memory: 64 << 20, boot, pci: Vec::new(), slots: 0, serial: None, reclaim: None }
 }
 
 /// Lines of all CPUs that were ever made, to see that they go away.
