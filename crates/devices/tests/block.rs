@@ -1,20 +1,22 @@
 //! The block device, driven by a guest.
 
-use std::io::{IoSlice, IoSliceMut};
 use std::sync::Arc;
 
 use block::contract::{self as disks, MemoryDisk};
-use block::{Disk, Error, Geometry, RawDisk, RawOptions};
+use block::{Disk, Geometry};
 use devices::virtio::block::Block;
 use devices::virtio::block::spec::{Status, feature, request};
 use devices::virtio::spec::feature as common;
-use parking_lot::Mutex;
-use testkit::{Driver, Guest, PATIENCE, contract::Subject};
+use testkit::contract::Subject;
+use testkit::disk::{BlockDriver, Bytes, Ended, Failed, Request};
+use testkit::{Driver, Guest, PATIENCE};
 
 const OK: u8 = Status::Ok as u8;
 const IOERR: u8 = Status::IoErr as u8;
 const UNSUPP: u8 = Status::Unsupp as u8;
 const SIZE: usize = 1 << 20;
+
+testkit::controller_tests!(|disk| Box::new(VirtioDisk::new(disk, feature::FLUSH)));
 
 testkit::contract_tests!(Subject {
     device: Arc::new(Block::new(Arc::new(MemoryDisk::new(SIZE)), 2, None)),
@@ -59,100 +61,91 @@ fn ask(driver: &mut Driver, kind: u32, sector: u64, len: u32) -> (Vec<u8>, u8) {
     (used.data, status)
 }
 
-/// The driver's side as a disk, so that the contract of disks can be run on it. Sectors are what the device knows; the
-/// driver reads and writes whole ones.
-struct DriverDisk {
-    driver: Mutex<Driver>,
-    size: u64,
+/// The driver's side as a disk in blocks, for the rules of all controllers.
+struct VirtioDisk {
+    driver: Driver,
+    /// How many writable bytes follow each request that is on its way, besides its status.
+    flying: usize,
 }
 
-impl DriverDisk {
-    fn status(status: u8) -> Result<(), Error> {
-        match status {
-            OK => Ok(()),
-            UNSUPP => Err(Error::Unsupported("do that")),
-            _ => Err(Error::Io { what: "request", source: std::io::Error::other("IOERR") }),
-        }
-    }
-
-    fn sectors(&self, offset: u64, len: u64) -> Result<(u64, u64, u64), Error> {
-        block::check_bounds(offset, len, self.size)?;
-        let first = offset / 512;
-        Ok((first, (offset + len).div_ceil(512) - first, offset % 512))
-    }
-
-    fn get(&self, sector: u64, count: u64) -> Result<Vec<u8>, Error> {
-        let (data, status) = ask(&mut self.driver.lock(), request::IN, sector, count as u32 * 512);
-        Self::status(status).map(|()| data)
+impl VirtioDisk {
+    fn new(disk: Arc<dyn Disk>, features: u64) -> Self {
+        let mut driver = Guest::new().plug(Arc::new(Block::new(disk, 1, None)));
+        let changes = feature::RO | feature::DISCARD | feature::WRITE_ZEROES;
+        driver.init(features | driver.offered() & changes);
+        Self { driver, flying: 0 }
     }
 }
 
-impl Disk for DriverDisk {
-    fn size(&self) -> u64 {
-        self.size
+impl BlockDriver for VirtioDisk {
+    fn block(&self) -> u64 {
+        u32::from_le_bytes(self.driver.read_config(20)).into()
     }
-    fn geometry(&self) -> Geometry {
-        Geometry::default()
+    fn blocks(&self) -> u64 {
+        u64::from_le_bytes(self.driver.read_config(0)) * 512 / self.block()
     }
     fn read_only(&self) -> bool {
-        false
+        self.driver.features() & feature::RO != 0
     }
-    fn id(&self) -> &str {
-        "driver"
+    fn depth(&self) -> usize {
+        64
     }
-    fn read(&self, offset: u64, bufs: &mut [IoSliceMut<'_>]) -> Result<(), Error> {
-        let (sector, count, skip) = self.sectors(offset, bufs.iter().map(|b| b.len() as u64).sum())?;
-        let data = self.get(sector, count)?;
-        let mut at = skip as usize;
-        for buf in bufs {
-            let len = buf.len();
-            buf.copy_from_slice(&data[at..at + len]);
-            at += len;
-        }
-        Ok(())
+    fn longest(&self) -> u64 {
+        2048
     }
-    fn write(&self, offset: u64, bufs: &[IoSlice<'_>]) -> Result<(), Error> {
-        let (sector, count, skip) = self.sectors(offset, bufs.iter().map(|b| b.len() as u64).sum())?;
-        let mut data = self.get(sector, count)?;
-        let new: Vec<u8> = bufs.iter().flat_map(|b| b.to_vec()).collect();
-        data[skip as usize..][..new.len()].copy_from_slice(&new);
-        Self::status(send(&mut self.driver.lock(), request::OUT, sector, &data))
+    fn can(&self, _: &Request) -> bool {
+        true
     }
-    fn flush(&self) -> Result<(), Error> {
-        Self::status(send(&mut self.driver.lock(), request::FLUSH, 0, &[]))
+    fn submit(&mut self, asked: &Request) -> u64 {
+        let request = |kind, sector: u64| header(kind, sector);
+        let (head, data, room) = match asked {
+            Request::Read { first, count } => (request(request::IN, *first), vec![], count.wrapping_mul(512) as u32),
+            Request::Write { first, data } => (request(request::OUT, *first), data.clone(), 0),
+            Request::Zeroes { first, count, unmap } => {
+                (request(request::WRITE_ZEROES, 0), segment(*first, *count as u32, (*unmap).into()), 0)
+            }
+            Request::Discard { first, count } => (request(request::DISCARD, 0), segment(*first, *count as u32, 0), 0),
+            Request::Flush => (request(request::FLUSH, 0), vec![], 0),
+        };
+        let read: Vec<&[u8]> = [&head[..], &data].into_iter().filter(|part| !part.is_empty()).collect();
+        let write: Vec<u32> = [room, 1].into_iter().filter(|len| *len > 0).collect();
+        self.flying += 1;
+        let head = self.driver.add(0, &read, &write);
+        self.driver.kick(0);
+        head.into()
     }
-    fn discard(&self, offset: u64, len: u64) -> Result<(), Error> {
-        block::check_bounds(offset, len, self.size)?;
-        let (first, end) = (offset.div_ceil(512), (offset + len) / 512);
-        let inside = segment(first, end.saturating_sub(first) as u32, 0);
-        Self::status(send(&mut self.driver.lock(), request::DISCARD, 0, &inside))
+    fn wait(&mut self) -> (u64, Ended) {
+        assert!(self.flying > 0);
+        self.flying -= 1;
+        let mut used = self.driver.wait(0);
+        let status = used.data.pop().unwrap();
+        (used.head.into(), if status == OK { Ok(used.data) } else { Err(Failed) })
     }
-    fn write_zeroes(&self, offset: u64, len: u64, unmap: bool) -> Result<(), Error> {
-        let (sector, count, skip) = self.sectors(offset, len)?;
-        if skip != 0 || !len.is_multiple_of(512) {
-            return self.write(offset, &[IoSlice::new(&vec![0; len as usize])]);
-        }
-        let all = segment(sector, count as u32, unmap.into());
-        Self::status(send(&mut self.driver.lock(), request::WRITE_ZEROES, 0, &all))
-    }
-}
-
-fn contract_over_the_rings(disk: Arc<dyn Disk>, seed: u64, features: u64) {
-    let size = disk.size();
-    let mut driver = Guest::new().plug(Arc::new(Block::new(disk, 1, None)));
-    driver.init(features);
-    disks::operations(&DriverDisk { driver: Mutex::new(driver), size }, seed, 250);
 }
 
 #[test]
-fn random_requests_match_the_model() {
+fn random_requests_match_the_model_whatever_was_negotiated() {
     for (seed, features) in [(1, 0), (2, common::COMMON), (3, feature::FLUSH | common::RING_INDIRECT_DESC)] {
-        contract_over_the_rings(Arc::new(MemoryDisk::new(SIZE)), seed, features);
-        let file = tempfile::NamedTempFile::new().unwrap();
-        file.as_file().set_len(SIZE as u64).unwrap();
-        let raw = RawDisk::open(file.path(), RawOptions::default()).unwrap();
-        contract_over_the_rings(Arc::new(raw), seed, features);
+        let disk = Arc::new(MemoryDisk::new(SIZE));
+        disks::operations(&Bytes::new(Box::new(VirtioDisk::new(disk, features & !common::VERSION_1))), seed, 250);
     }
+}
+
+#[test]
+fn the_driver_hears_of_another_size() {
+    let (disk, mut driver) = plug(feature::FLUSH);
+    let generation = |driver: &Driver| driver.guest().read::<1>(driver.common() + 0x15)[0];
+    let (before, seen) = (generation(&driver), driver.interrupt_count(driver.config_vector()));
+    disk.resize(SIZE as u64 + 4096).unwrap();
+    driver.wait_config(seen);
+    assert_eq!(u64::from_le_bytes(driver.read_config(0)), (SIZE as u64 + 4096) / 512);
+    assert_ne!(generation(&driver), before);
+    assert_eq!(ask(&mut driver, request::IN, SIZE as u64 / 512, 4096), (vec![0; 4096], OK));
+    // Nobody is there to be told.
+    driver.reset();
+    disk.resize(SIZE as u64).unwrap();
+    driver.init(0);
+    assert_eq!(u64::from_le_bytes(driver.read_config(0)), SIZE as u64 / 512);
 }
 
 #[test]

@@ -102,20 +102,14 @@ impl Core {
     pub(super) fn ring(&self, doorbell: u64, value: u32) {
         let id = (doorbell / 2) as usize;
         let done = if doorbell.is_multiple_of(2) {
-            self.submission(id).map(|queue| queue.set_tail(value).map(|()| None))
+            self.submission(id).map(|queue| queue.set_tail(value))
         } else {
             self.completion(id).map(|queue| queue.set_head(value))
         };
         match done {
-            Some(Ok(vector)) => {
-                self.interrupt(vector);
-                // A completion queue with room may have kept commands or events waiting.
-                if id == 0 {
-                    self.manager.wake();
-                } else {
-                    self.io.ring();
-                }
-            }
+            // A completion queue with room may have kept commands or events waiting.
+            Some(Ok(())) if id == 0 => self.manager.wake(),
+            Some(Ok(())) => self.io.ring(),
             Some(Err(_)) => self.raise(Event::Doorbell(event::INVALID_DOORBELL_VALUE)),
             None => self.raise(Event::Doorbell(event::INVALID_DOORBELL)),
         }
@@ -159,11 +153,7 @@ impl Core {
     /// Posts a completion for which there is a place.
     pub(super) fn post(&self, queue: &SubmissionQueue, command: u16, status: Status, value: u32) {
         let completion = queue.completion(command, status, value);
-        self.interrupt(queue.completions().post(&self.memory, &completion));
-    }
-
-    fn interrupt(&self, vector: Option<u16>) {
-        if let (Some(vector), Some(msix)) = (vector, self.msix.get()) {
+        if let (Some(vector), Some(msix)) = (queue.completions().post(&self.memory, &completion), self.msix.get()) {
             msix.signal(vector);
         }
     }

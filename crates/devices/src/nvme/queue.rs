@@ -161,8 +161,7 @@ impl CompletionQueue {
         self.state.lock().reserved -= 1;
     }
 
-    /// Posts a completion for which a place was [reserved](Self::reserve), and gives the vector to interrupt by: when
-    /// the queue was empty, since otherwise the guest either finds it or rings the doorbell.
+    /// Posts a completion for which a place was [reserved](Self::reserve), and gives the vector to interrupt by.
     pub(super) fn post(&self, memory: &GuestMemory, completion: &Completion) -> Option<u16> {
         let mut state = self.state.lock();
         let (head, last) = completion.encode(state.phase);
@@ -172,21 +171,20 @@ impl CompletionQueue {
             .write_slice(&head, at)
             .and_then(|()| memory.store(last.to_le(), GuestAddress(at.0 + 12), Ordering::Release));
         debug_assert!(written.is_ok());
-        let was_empty = state.head == state.tail;
         state.reserved -= 1;
         state.tail = self.ring.after(state.tail);
         state.phase ^= state.tail == 0;
-        self.vector.filter(|_| was_empty)
+        self.vector
     }
 
-    /// The guest writes the head doorbell. Gives the vector to interrupt by when there are more completions.
-    pub(super) fn set_head(&self, value: u32) -> Result<Option<u16>, InvalidValue> {
+    /// The guest writes the head doorbell.
+    pub(super) fn set_head(&self, value: u32) -> Result<(), InvalidValue> {
         let mut state = self.state.lock();
         let head = u16::try_from(value).ok().filter(|head| *head < self.ring.entries).ok_or(InvalidValue)?;
         if self.ring.distance(state.head, head) > self.ring.distance(state.head, state.tail) {
             return Err(InvalidValue);
         }
         state.head = head;
-        Ok(self.vector.filter(|_| state.head != state.tail))
+        Ok(())
     }
 }

@@ -28,10 +28,8 @@ impl Bytes {
         if !driver.can(request) {
             return Ok(Vec::new());
         }
-        driver.request(request).map_err(|failed| match failed {
-            Failed::Refused => Error::Unsupported("do that"),
-            Failed::Medium => Error::Io { what: "request", source: std::io::Error::other("told by the controller") },
-        })
+        let told = |Failed| Error::Io { what: "request", source: std::io::Error::other("told by the controller") };
+        driver.request(request).map_err(told)
     }
 
     /// The blocks of a range and the offset in the first.

@@ -50,14 +50,9 @@ pub enum Request {
     Flush,
 }
 
-/// Why a request failed, as far as the guest is told.
+/// A request failed. What the guest is told of the reason differs from one controller to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failed {
-    /// The controller refused it: it lies outside, or is not for this disk.
-    Refused,
-    /// The disk could not do it.
-    Medium,
-}
+pub struct Failed;
 
 /// How a request ended: the contents for a read, else nothing.
 pub type Ended = Result<Vec<u8>, Failed>;

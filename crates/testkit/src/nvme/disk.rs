@@ -181,11 +181,7 @@ impl BlockDriver for NvmeDisk {
         let mut data = vec![0; flight.read.1];
         self.copy(flight.buffer, flight.read.0, &mut data, false);
         self.free.push(flight.buffer);
-        let ended = match completion.status {
-            0 => Ok(data),
-            status if status >> 8 == 2 => Err(Failed::Medium),
-            _ => Err(Failed::Refused),
-        };
+        let ended = if completion.status == 0 { Ok(data) } else { Err(Failed) };
         (flight.number, ended)
     }
 }

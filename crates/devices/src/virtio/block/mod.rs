@@ -4,15 +4,15 @@ mod request;
 pub mod spec;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
-use block::{Disk, Geometry};
+use block::{Disk, Geometry, SizeWatcher};
 use parking_lot::Mutex;
 
 use self::request::Lane;
 use self::spec::{ID, SECTOR, config, feature};
 use super::spec::device_type;
-use super::{ActivateError, Activation, VirtioDevice, Virtqueue, Waker, Worker};
+use super::{ActivateError, Activation, Interrupt, VirtioDevice, Virtqueue, Waker, Worker};
 
 /// Descriptors of each queue.
 const QUEUE_SIZE: u16 = 256;
@@ -39,6 +39,21 @@ struct Shared {
     writeback: AtomicBool,
     /// Requests that failed on the host, for a log that the guest cannot fill.
     failures: AtomicU64,
+    /// How often the size has changed.
+    generation: AtomicU8,
+    /// The way to the driver while there is one.
+    interrupt: Mutex<Option<Arc<dyn Interrupt>>>,
+}
+
+/// The driver is told, and reads the capacity anew (5.2.5.2).
+impl SizeWatcher for Shared {
+    fn size_changed(&self, _: u64) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        let interrupt = self.interrupt.lock().clone();
+        if let Some(interrupt) = interrupt {
+            interrupt.config();
+        }
+    }
 }
 
 impl Block {
@@ -57,10 +72,15 @@ impl Block {
             negotiated: AtomicU64::new(0),
             writeback: AtomicBool::new(true),
             failures: AtomicU64::new(0),
+            generation: AtomicU8::new(0),
+            interrupt: Mutex::default(),
         };
+        let shared = Arc::new(shared);
+        let watcher: Arc<dyn SizeWatcher> = shared.clone();
+        shared.disk.watch_size(Arc::downgrade(&watcher));
         let queues = usize::from(queues.max(1));
         Self {
-            shared: Arc::new(shared),
+            shared,
             queue_sizes: vec![QUEUE_SIZE; queues],
             wakers: vec![(); queues].into_iter().map(|()| Waker::new()).collect(),
             workers: Mutex::new(Vec::new()),
@@ -131,10 +151,15 @@ impl VirtioDevice for Block {
         }
     }
 
+    fn config_generation(&self) -> u8 {
+        self.shared.generation.load(Ordering::Acquire)
+    }
+
     fn activate(&self, activation: Activation) -> Result<(), ActivateError> {
         if activation.queues.first().is_none_or(Option::is_none) {
             return Err(ActivateError::MissingQueue(0));
         }
+        *self.shared.interrupt.lock() = Some(activation.interrupt);
         let mut workers = self.workers.lock();
         for (index, (queue, waker)) in activation.queues.into_iter().zip(&self.wakers).enumerate() {
             let lane = queue.map(|queue| Lane::new(queue, self.shared.clone()));
@@ -157,6 +182,7 @@ impl VirtioDevice for Block {
     }
 
     fn stop(&self) -> Vec<Option<Virtqueue>> {
+        *self.shared.interrupt.lock() = None;
         let workers = std::mem::take(&mut *self.workers.lock());
         workers.into_iter().map(|worker| Some(worker?.stop()?.into_queue())).collect()
     }
