@@ -195,4 +195,15 @@ mod tests {
         assert_eq!(text.matches("class=\"target\"").count(), 4);
         assert!(text.contains("a&lt;b</text>") && !text.contains("a<b"), "{text}");
     }
+
+    #[test]
+    fn the_picture_of_the_readme_is_that_of_the_report_beside_it() {
+        let docs = crate::shell::workspace().join("docs");
+        let read = |name: &str| std::fs::read_to_string(docs.join(name)).unwrap();
+        let report = serde_json::from_str(&read("cpu-bench.json")).unwrap();
+        assert!(
+            svg(&report) == read("cpu-bench.svg"),
+            "draw it anew: cargo xtask bench cpu --from docs/cpu-bench.json --svg docs/cpu-bench.svg"
+        );
+    }
 }
