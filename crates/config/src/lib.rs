@@ -46,7 +46,7 @@ pub use host::{FileKind, HostFacts};
 pub use input::Input;
 pub use machine::{DEFAULT_CPUS, DEFAULT_MEMORY_MIB, Machine};
 pub use nat::{Destination, Nat, Publish, PublishHost, Subnet};
-pub use network::{MacAddress, Network, NetworkAttachment, SocketType};
+pub use network::{Capture, MacAddress, Network, NetworkAttachment, SocketType};
 pub use parse::Parsed;
 pub use platform::{GenericPlatform, MacPlatform, Platform};
 pub use problem::{Problem, Severity};

@@ -18,13 +18,36 @@ pub struct Network {
     pub attachment: NetworkAttachment,
     /// The hardware address; without it one is made.
     pub mac: Option<MacAddress>,
+    /// The largest IP packet, in bytes; without it what the network has.
+    pub mtu: Option<u16>,
+    /// Pairs of queues; without it one for each CPU, up to what a card has.
+    pub queues: Option<u16>,
+    /// Where frames are recorded.
+    pub capture: Option<Capture>,
+}
+
+/// A record of all frames, in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capture {
+    /// The file, in the format pcapng.
+    pub path: PathBuf,
+    /// How much of each frame is kept, in bytes.
+    pub snap_len: Option<u32>,
+    /// How large the file becomes at most, in MiB.
+    pub limit: Option<u32>,
 }
 
 impl Network {
     /// An interface behind NAT, with a made-up address.
     #[must_use]
     pub fn nat() -> Self {
-        Network { attachment: NetworkAttachment::Nat(Nat::default()), mac: None }
+        Network::of(NetworkAttachment::Nat(Nat::default()))
+    }
+
+    /// An interface with this attachment and nothing else said.
+    #[must_use]
+    pub fn of(attachment: NetworkAttachment) -> Self {
+        Network { attachment, mac: None, mtu: None, queues: None, capture: None }
     }
 }
 
@@ -46,9 +69,23 @@ pub enum NetworkAttachment {
         kind: SocketType,
         /// Sends the four bytes `VFKT` first, as gvproxy expects it of vfkit.
         vfkit_magic: bool,
+        /// Waits there for the other end, instead of connecting.
+        listen: bool,
     },
-    /// A connected datagram socket that the process was started with.
+    /// A connected socket that the process was started with: of datagrams, or a stream.
     Fd(u32),
+    /// A tap of the host, by its name.
+    Tap {
+        /// The interface.
+        interface: String,
+    },
+    /// A tap that the process was started with.
+    TapFd(u32),
+    /// A network that machines of this user share.
+    Shared {
+        /// Its name.
+        name: String,
+    },
 }
 
 /// How a unix socket carries frames.
@@ -121,6 +158,28 @@ impl<'de> Deserialize<'de> for Subnet {
     }
 }
 
+/// A key that stands alone, with another that has the name (`bridged,interface=eth0`), or has the name itself
+/// (`bridged=eth0`).
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Named {
+    Alone(bool),
+    Name(String),
+}
+
+/// The name that `key` has, or `other` for it.
+fn named(key: &str, value: Option<Named>, other: &str, name: Option<String>) -> Result<Option<String>, String> {
+    match (value, name) {
+        (None | Some(Named::Alone(false)), None) => Ok(None),
+        (Some(Named::Name(name)), None) | (Some(Named::Alone(true)), Some(name)) => Ok(Some(name)),
+        (Some(Named::Alone(true)), None) => Err(format!("`{key}` needs a name: write `{key}=NAME`")),
+        (Some(Named::Name(_)), Some(_)) => Err(format!("`{key}` has a name and `{other}` another: remove `{other}`")),
+        (None | Some(Named::Alone(false)), Some(_)) => {
+            Err(format!("`{other}` describes `{key}`: give it or remove `{other}`"))
+        }
+    }
+}
+
 /// The keys of `[[network]]` and `--device virtio-net`.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -142,7 +201,19 @@ struct Keys {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     hostname: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    bridged: Option<String>,
+    bridged: Option<Named>,
+    /// Of `bridged`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    interface: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shared: Option<Named>,
+    /// Of `shared`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tap: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tap_fd: Option<u32>,
     #[serde(default, alias = "path", skip_serializing_if = "Option::is_none")]
     unix_socket_path: Option<PathBuf>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -153,6 +224,18 @@ struct Keys {
     r#type: Option<SocketType>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     vfkit_magic: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    listen: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mtu: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    queues: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    capture: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    capture_snaplen: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    capture_limit: Option<u32>,
     /// vfkit knows only `off`, which is what we do.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     offloading: bool,
@@ -162,8 +245,18 @@ impl TryFrom<Keys> for Network {
     type Error = String;
 
     fn try_from(keys: Keys) -> Result<Self, String> {
-        if keys.unix_socket_path.is_none() && (keys.r#type.is_some() || keys.vfkit_magic.is_some()) {
-            return Err("`type` and `vfkit-magic` describe a `unix-socket-path`: give one or remove them".to_owned());
+        let of_socket = keys.r#type.is_some() || keys.vfkit_magic.is_some() || keys.listen.is_some();
+        if keys.unix_socket_path.is_none() && of_socket {
+            let keys = "`type`, `vfkit-magic` and `listen`";
+            return Err(format!("{keys} describe a `unix-socket-path`: give one or remove them"));
+        }
+        if keys.listen == Some(true) && keys.r#type != Some(SocketType::Unixstream) {
+            return Err("`listen` is for a stream: add `type=unixstream`, or remove it".to_owned());
+        }
+        if keys.capture.is_none() && (keys.capture_snaplen.is_some() || keys.capture_limit.is_some()) {
+            return Err(
+                "`capture-snaplen` and `capture-limit` describe a `capture`: give one or remove them".to_owned()
+            );
         }
         if keys.offloading {
             return Err("`offloading` can only be off: remove it".to_owned());
@@ -186,20 +279,32 @@ impl TryFrom<Keys> for Network {
             path,
             kind,
             vfkit_magic: keys.vfkit_magic.unwrap_or(kind == SocketType::Unixgram),
+            listen: keys.listen.unwrap_or(false),
         });
+        let bridged = named("bridged", keys.bridged, "interface", keys.interface)?;
+        let shared = named("shared", keys.shared, "name", keys.name)?;
+        let capture =
+            keys.capture.map(|path| Capture { path, snap_len: keys.capture_snaplen, limit: keys.capture_limit });
         let attachment = exactly_one(vec![
             ("nat", keys.nat.then_some(NetworkAttachment::Nat(nat))),
-            ("bridged", keys.bridged.map(|interface| NetworkAttachment::Bridged { interface })),
+            ("bridged", bridged.map(|interface| NetworkAttachment::Bridged { interface })),
             ("unix-socket-path", socket),
             ("fd", keys.fd.map(NetworkAttachment::Fd)),
+            ("tap", keys.tap.map(|interface| NetworkAttachment::Tap { interface })),
+            ("tap-fd", keys.tap_fd.map(NetworkAttachment::TapFd)),
+            ("shared", shared.map(|name| NetworkAttachment::Shared { name })),
         ])?;
-        Ok(Network { attachment, mac: keys.mac })
+        Ok(Network { attachment, mac: keys.mac, mtu: keys.mtu, queues: keys.queues, capture })
     }
 }
 
 impl From<Network> for Keys {
     fn from(network: Network) -> Self {
-        let mut keys = Keys { mac: network.mac, ..Keys::default() };
+        let mut keys = Keys { mac: network.mac, mtu: network.mtu, queues: network.queues, ..Keys::default() };
+        if let Some(capture) = network.capture {
+            keys.capture = Some(capture.path);
+            (keys.capture_snaplen, keys.capture_limit) = (capture.snap_len, capture.limit);
+        }
         match network.attachment {
             NetworkAttachment::Nat(nat) => {
                 keys.nat = true;
@@ -210,8 +315,12 @@ impl From<Network> for Keys {
                 keys.publish = List(nat.publish);
                 keys.hostname = nat.hostname;
             }
-            NetworkAttachment::Bridged { interface } => keys.bridged = Some(interface),
-            NetworkAttachment::UnixSocket { path, kind, vfkit_magic } => {
+            NetworkAttachment::Bridged { interface } => keys.bridged = Some(Named::Name(interface)),
+            NetworkAttachment::Tap { interface } => keys.tap = Some(interface),
+            NetworkAttachment::TapFd(fd) => keys.tap_fd = Some(fd),
+            NetworkAttachment::Shared { name } => keys.shared = Some(Named::Name(name)),
+            NetworkAttachment::UnixSocket { path, kind, vfkit_magic, listen } => {
+                keys.listen = Some(listen).filter(|listen| *listen);
                 keys.unix_socket_path = Some(path);
                 keys.r#type = Some(kind).filter(|kind| *kind != SocketType::default());
                 keys.vfkit_magic = Some(vfkit_magic).filter(|magic| *magic != (kind == SocketType::Unixgram));

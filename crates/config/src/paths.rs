@@ -79,7 +79,13 @@ impl Machine {
             }
         }
         for (index, network) in self.network.iter_mut().enumerate() {
+            if let Some(capture) = &mut network.capture {
+                visit(format!("network[{index}].capture"), &mut capture.path, Role::Create);
+            }
             match &mut network.attachment {
+                NetworkAttachment::UnixSocket { path, listen: true, .. } => {
+                    visit(format!("network[{index}].unix-socket-path"), path, Role::Create);
+                }
                 NetworkAttachment::UnixSocket { path, .. } => {
                     visit(format!("network[{index}].unix-socket-path"), path, Role::Socket);
                 }
@@ -90,7 +96,11 @@ impl Machine {
                         }
                     }
                 }
-                NetworkAttachment::Bridged { .. } | NetworkAttachment::Fd(_) => {}
+                NetworkAttachment::Bridged { .. }
+                | NetworkAttachment::Fd(_)
+                | NetworkAttachment::Tap { .. }
+                | NetworkAttachment::TapFd(_)
+                | NetworkAttachment::Shared { .. } => {}
             }
         }
         for (index, serial) in self.serial.iter_mut().enumerate() {

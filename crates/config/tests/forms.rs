@@ -107,14 +107,26 @@ fn network() -> impl Strategy<Value = Network> {
     let attachment = prop_oneof![
         nat().prop_map(NetworkAttachment::Nat),
         text().prop_map(|interface| NetworkAttachment::Bridged { interface }),
-        (path(), any::<bool>(), any::<bool>()).prop_map(|(path, stream, vfkit_magic)| NetworkAttachment::UnixSocket {
-            path,
-            kind: if stream { SocketType::Unixstream } else { SocketType::Unixgram },
-            vfkit_magic,
+        (path(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(path, stream, vfkit_magic, listen)| {
+            let kind = if stream { SocketType::Unixstream } else { SocketType::Unixgram };
+            NetworkAttachment::UnixSocket { path, kind, vfkit_magic, listen: listen && stream }
         }),
         any::<u32>().prop_map(NetworkAttachment::Fd),
+        text().prop_map(|interface| NetworkAttachment::Tap { interface }),
+        any::<u32>().prop_map(NetworkAttachment::TapFd),
+        text().prop_map(|name| NetworkAttachment::Shared { name }),
     ];
-    (attachment, of(any::<[u8; 6]>())).prop_map(|(attachment, mac)| Network { attachment, mac: mac.map(MacAddress) })
+    let capture = (path(), of(any::<u32>()), of(any::<u32>()));
+    let capture = capture.prop_map(|(path, snap_len, limit)| Capture { path, snap_len, limit });
+    (attachment, of(any::<[u8; 6]>()), of(any::<u16>()), of(any::<u16>()), of(capture)).prop_map(
+        |(attachment, mac, mtu, queues, capture)| Network {
+            attachment,
+            mac: mac.map(MacAddress),
+            mtu,
+            queues,
+            capture,
+        },
+    )
 }
 
 fn serial() -> impl Strategy<Value = Serial> {

@@ -3,6 +3,7 @@
 mod devices;
 mod disks;
 mod nat;
+mod network;
 
 use std::fs::File;
 use std::io;

@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::path::Path;
 
 use crate::{
-    GraphicsDevice, Input, Machine, Nat, NetworkAttachment, Platform, Problem, PublishHost, SerialAttachment,
+    GraphicsDevice, Input, Machine, Nat, Network, NetworkAttachment, Platform, Problem, PublishHost, SerialAttachment,
     SerialDevice, ShareSource,
 };
 
@@ -61,14 +61,70 @@ fn networks(machine: &Machine, problems: &mut Vec<Problem>) {
                 let what = format!("{fd} is a standard stream");
                 problems.push(Problem::error(field("fd"), what, "give a connected socket, 3 or higher"));
             }
-            NetworkAttachment::Fd(fd) => fds.see(*fd, field("fd"), "give each interface its own socket", problems),
-            NetworkAttachment::UnixSocket { path, .. } => socket_path(path, field("unix-socket-path"), problems),
-            NetworkAttachment::Bridged { interface } if interface.is_empty() => {
-                problems.push(Problem::error(field("bridged"), "the name is empty", "name an interface of the host"));
+            NetworkAttachment::TapFd(fd @ 0..=2) => {
+                let what = format!("{fd} is a standard stream");
+                problems.push(Problem::error(field("tap-fd"), what, "give an open tap, 3 or higher"));
             }
+            NetworkAttachment::Fd(fd) => fds.see(*fd, field("fd"), "give each interface its own socket", problems),
+            NetworkAttachment::TapFd(fd) => fds.see(*fd, field("tap-fd"), "give each interface its own tap", problems),
+            NetworkAttachment::UnixSocket { path, .. } => socket_path(path, field("unix-socket-path"), problems),
             NetworkAttachment::Nat(nat) => nat_options(nat, &field, problems),
-            NetworkAttachment::Bridged { .. } => {}
+            NetworkAttachment::Bridged { interface } => interface_name(interface, field("bridged"), problems),
+            NetworkAttachment::Tap { interface } => interface_name(interface, field("tap"), problems),
+            NetworkAttachment::Shared { name } if !is_network_name(name) => {
+                let what = format!("`{}` cannot be the name of a network", name.escape_debug());
+                let mend = "give 1 to 32 of letters, digits, `-`, `_` and `.`, not `.` first";
+                problems.push(Problem::error(field("shared"), what, mend));
+            }
+            NetworkAttachment::Shared { .. } => {}
         }
+        card(network, &field, problems);
+    }
+}
+
+/// Longest name of an interface: `IFNAMSIZ` less the zero byte.
+const MAX_INTERFACE: usize = 15;
+/// The smallest packet that IPv6 lives with (RFC 8200, 5), in bytes.
+const MIN_MTU: u16 = 1280;
+/// The most pairs of queues that a card has.
+const MAX_QUEUES: u16 = 8;
+
+fn interface_name(name: &str, field: String, problems: &mut Vec<Problem>) {
+    if name.is_empty() {
+        problems.push(Problem::error(field, "the name is empty", "name an interface of the host"));
+    } else if name.len() > MAX_INTERFACE || name.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control()) {
+        let what = format!("`{}` cannot be the name of an interface", name.escape_debug());
+        problems.push(Problem::error(field, what, "give 1 to 15 bytes without `/` and spaces"));
+    }
+}
+
+/// A name that can be that of a file, and is the same everywhere.
+fn is_network_name(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    (1..=32).contains(&name.len()) && name.bytes().all(plain) && !name.starts_with('.')
+}
+
+/// The card's own options.
+fn card(network: &Network, field: &dyn Fn(&str) -> String, problems: &mut Vec<Problem>) {
+    if network.mtu.is_some_and(|mtu| mtu < MIN_MTU) {
+        let what = format!("{} bytes are less than every packet of IPv6 may have", network.mtu.unwrap_or(0));
+        problems.push(Problem::error(field("mtu"), what, "give 1280 to 65535"));
+    }
+    let of_tap = matches!(
+        network.attachment,
+        NetworkAttachment::Tap { .. } | NetworkAttachment::TapFd(_) | NetworkAttachment::Bridged { .. }
+    );
+    if network.mtu.is_some() && of_tap {
+        let what = "the packet size of a tap is the host's";
+        problems.push(Problem::error(field("mtu"), what, "remove it, and use `ip link set TAP mtu BYTES`"));
+    }
+    if network.queues.is_some_and(|queues| !(1..=MAX_QUEUES).contains(&queues)) {
+        let what = format!("a card does not have {} pairs of queues", network.queues.unwrap_or(0));
+        problems.push(Problem::error(field("queues"), what, format!("give 1 to {MAX_QUEUES}")));
+    }
+    if network.capture.as_ref().is_some_and(|capture| capture.snap_len == Some(0)) {
+        let mend = "give 64 or more to keep headers, or remove it";
+        problems.push(Problem::error(field("capture-snaplen"), "nothing of a frame would be kept", mend));
     }
 }
 

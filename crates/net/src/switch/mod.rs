@@ -10,5 +10,5 @@ mod table;
 mod uplink;
 
 pub use hub::{Hub, MAX_PORTS};
-pub use shared::{Name, NameError, Uplink, join};
+pub use shared::{Name, NameError, Uplink, default_folder, join};
 pub use table::Table;

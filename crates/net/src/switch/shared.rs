@@ -45,6 +45,15 @@ impl FromStr for Name {
     }
 }
 
+/// Where the shared networks of this user are, unless somebody wants them elsewhere.
+#[must_use]
+pub fn default_folder() -> PathBuf {
+    match std::env::var_os("XDG_RUNTIME_DIR") {
+        Some(folder) => PathBuf::from(folder).join("russet-networks"),
+        None => std::env::temp_dir().join(format!("russet-networks-{}", rustix::process::geteuid().as_raw())),
+    }
+}
+
 /// Joins the network `name`, whose socket and lock are in `folder`, and opens it when nobody has: with `uplink` at a
 /// port of its own. The folder is made if it is missing; it has to belong to us alone, for who can write it can read all
 /// frames. `mtu`: the largest IP packet, in bytes.

@@ -1,0 +1,138 @@
+//! Network cards: their addresses, and what they are plugged into.
+
+use std::collections::HashSet;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use config::{DiskAttachment, Network, NetworkAttachment, SocketType};
+use devices::virtio::net::Net;
+use net::capture::{self, Captured};
+use net::nat::{self, Nat};
+use net::{Backend, MacAddr, socket, switch, tap};
+
+use super::devices::random;
+use crate::Error;
+use crate::card::NatCard;
+
+/// Pairs of queues unless something else is said: one for each CPU, up to this.
+const DEFAULT_PAIRS: u32 = 4;
+/// The largest IP packet of a network that does not say it itself, in bytes: Ethernet's.
+const DEFAULT_MTU: u16 = 1500;
+
+/// What the addresses of a machine's cards are made from, so that they are the same each time it starts: this host and
+/// the machine's first disk. A machine without a disk is another each time.
+pub(super) fn seed(config: &config::Machine) -> Option<Vec<u8>> {
+    let host = std::fs::read("/etc/machine-id").ok().filter(|id| id.len() >= 32)?;
+    let disk = config.storage.iter().find_map(|storage| match &storage.attachment {
+        DiskAttachment::Image { path, .. } | DiskAttachment::BlockDevice { path } => path.canonicalize().ok(),
+        DiskAttachment::Nbd { .. } => None,
+    })?;
+    Some([&host[..], disk.as_os_str().as_bytes()].concat())
+}
+
+/// The address of a card: the configured one, one made from `seed`, or any; never one of `macs`, which it joins.
+pub(super) fn mac(
+    field: &str,
+    network: &Network,
+    seed: Option<&[u8]>,
+    macs: &mut HashSet<[u8; 6]>,
+) -> Result<MacAddr, Error> {
+    if let Some(mac) = network.mac {
+        return Ok(MacAddr(mac.0));
+    }
+    if let Some(mac) = seed.map(MacAddr::derive).filter(|mac| macs.insert(mac.0)) {
+        return Ok(mac);
+    }
+    loop {
+        let mut seed = [0; 16];
+        let read = random(field)?.read_exact(&mut seed);
+        read.map_err(|source| Error::Host { field: field.to_owned(), what: "making a MAC address", source })?;
+        let mac = MacAddr::derive(&seed);
+        if macs.insert(mac.0) {
+            return Ok(mac);
+        }
+    }
+}
+
+/// The card with the address `mac` of a machine with `cpus`. One behind NAT joins `cards`.
+pub(super) fn card(
+    field: &str,
+    network: &Network,
+    mac: MacAddr,
+    cpus: u32,
+    cards: &mut Vec<NatCard>,
+) -> Result<Net, Error> {
+    let mut backend = backend(field, network, mac, cards)?;
+    if let Some(capture) = &network.capture {
+        let mut options = capture::Options::default();
+        options.snap_len = capture.snap_len.unwrap_or(options.snap_len);
+        options.limit = capture.limit.map(|mib| u64::from(mib) << 20);
+        let captured = Captured::new(backend, &capture.path, options);
+        let field = format!("{field}.capture");
+        let captured = captured.map_err(|source| Error::File { field, path: capture.path.clone(), source })?;
+        backend = Box::new(captured);
+    }
+    let pairs = network.queues.unwrap_or(cpus.clamp(1, DEFAULT_PAIRS) as u16);
+    Ok(Net::with_pairs(mac, Arc::new(Mutex::new(backend)), pairs))
+}
+
+fn backend(field: &str, network: &Network, mac: MacAddr, cards: &mut Vec<NatCard>) -> Result<Box<dyn Backend>, Error> {
+    let mtu = network.mtu.unwrap_or(DEFAULT_MTU);
+    let host = |key: &str, what| {
+        let field = if key.is_empty() { field.to_owned() } else { format!("{field}.{key}") };
+        move |source| Error::Host { field, what, source }
+    };
+    let tapped = |key: &str, made: Result<net::Pump, tap::TapError>| {
+        made.map_err(|error| Error::unsupported(format!("{field}.{key}"), error.to_string()))
+    };
+    let inherit = |key: &str, fd: u32| tap::inherited(fd).map_err(host(key, "taking the descriptor"));
+    let pump = match &network.attachment {
+        NetworkAttachment::Nat(options) => {
+            let mut config = super::nat::config(options, mac);
+            config.mtu = mtu;
+            let nat = Nat::new(config).map_err(host("", "making a network"))?;
+            cards.push(NatCard::new(mac, &nat));
+            return Ok(Box::new(nat));
+        }
+        NetworkAttachment::Bridged { interface } => tapped("bridged", tap::bridged(interface))?,
+        NetworkAttachment::Tap { interface } => tapped("tap", tap::open(interface))?,
+        NetworkAttachment::TapFd(fd) => tapped("tap-fd", tap::opened(inherit("tap-fd", *fd)?))?,
+        NetworkAttachment::Fd(fd) => {
+            let socket = inherit("fd", *fd)?;
+            socket::connected(socket, mtu).map_err(host("fd", "taking the socket (it has to be a connected one)"))?
+        }
+        NetworkAttachment::UnixSocket { path, kind, vfkit_magic, listen } => {
+            connect(path, *kind, *vfkit_magic, *listen, mtu).map_err(|source| {
+                let field = format!("{field}.unix-socket-path");
+                Error::File { field, path: path.clone(), source }
+            })?
+        }
+        NetworkAttachment::Shared { name } => {
+            let shared = |why: switch::NameError| Error::unsupported(format!("{field}.shared"), why.to_string());
+            let name = name.parse().map_err(shared)?;
+            let folder = switch::default_folder();
+            let joined = switch::join(&folder, &name, Some(router(mtu)), mtu);
+            joined.map_err(host("shared", "joining the network"))?
+        }
+    };
+    Ok(Box::new(pump))
+}
+
+fn connect(path: &Path, kind: SocketType, magic: bool, listen: bool, mtu: u16) -> io::Result<net::Pump> {
+    match kind {
+        SocketType::Unixgram => socket::datagram(path, magic, mtu),
+        SocketType::Unixstream if listen => socket::listen(path, mtu),
+        SocketType::Unixstream => socket::stream(path, mtu),
+    }
+}
+
+/// The router of a shared network, made by the machine that opens it.
+fn router(mtu: u16) -> switch::Uplink {
+    Arc::new(move || {
+        let mut config = nat::Config::on_free_networks();
+        config.mtu = mtu;
+        Ok(Box::new(Nat::new(config)?))
+    })
+}
