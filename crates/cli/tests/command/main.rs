@@ -118,7 +118,6 @@ fn what_is_wrong_has_its_status() {
         (&["run", "-k", "none"], 2, "bootloader.kernel (-k none): `none` does not exist"),
         (&["run", "-k", "text", "-t", "2"], 2, "2 is not in 0..=1"),
         (&["run", "-k", "text", "--device", "virtio-blk,pth=x"], 2, "did you mean `path`?"),
-        (&["run", "-k", "text", "-d", "text", "--device", "usb-mass-storage,path=text"], 2, "cannot do USB disks yet"),
         (&["run", "-k", "text", "--engine", "kvm"], 2, "the engine `kvm` is not in this version"),
         (&["run", "-k", "text", "-t", "0"], 3, "not in a format that is known"),
     ] {

@@ -217,6 +217,17 @@ fn the_medium_is_ejected_and_put_in_by_both_sides() {
 }
 
 #[test]
+fn a_new_size_is_told_once() {
+    let (mut bench, mut drive) = bench();
+    let driver = &mut bench.driver;
+    bench.disk.resize(2 * SIZE as u64).unwrap();
+    assert_eq!(fails(&mut drive, driver, &[0; 6], &[]), (6, 0x2a, 9));
+    ok(&mut drive, driver, &[0; 6], &[]);
+    let last = (2 * SIZE / 512 - 1) as u32;
+    assert_eq!(get(&mut drive, driver, &[0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0], 8)[..4], last.to_be_bytes());
+}
+
+#[test]
 fn random_requests_leave_what_a_model_has() {
     let (mut bench, mut drive) = bench();
     let mut model = vec![0u8; SIZE];

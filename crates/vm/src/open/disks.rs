@@ -4,15 +4,12 @@ use std::sync::Arc;
 
 use block::image::{Format, Image, ImageOptions};
 use block::{Disk, Limits, Throttle};
-use config::{Caching, DiskAttachment, ImageFormat, Storage, StorageDevice, Sync};
+use config::{Caching, DiskAttachment, ImageFormat, Storage, Sync};
 
 use crate::Error;
 
 /// Opens the disk of the field `field`.
 pub(super) fn open(field: &str, storage: &Storage) -> Result<Arc<dyn Disk>, Error> {
-    if storage.device == StorageDevice::UsbMassStorage {
-        return Err(Error::unsupported(format!("{field}.kind"), "only `virtio-blk` and `nvme` disks can be had yet"));
-    }
     let failed = |source| Error::Disk { field: field.to_owned(), source };
     let mut options = ImageOptions {
         read_only: storage.read_only,

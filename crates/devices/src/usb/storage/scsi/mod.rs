@@ -47,12 +47,14 @@ pub(super) struct Target {
     prevented: bool,
     /// [`Medium::insertions`] that the host was told of.
     seen: u64,
+    /// The disk's size, as the host knows it.
+    size: u64,
 }
 
 impl Target {
     pub(super) fn new(medium: Arc<Medium>) -> Self {
-        let seen = medium.insertions();
-        Self { medium, sense: Sense::NONE, prevented: false, seen }
+        let (seen, size) = (medium.insertions(), medium.disk().map_or(0, |disk| disk.size()));
+        Self { medium, sense: Sense::NONE, prevented: false, seen, size }
     }
 
     /// Begins the command in `cdb`, or does it when it has no data from the host.
@@ -67,14 +69,20 @@ impl Target {
         })
     }
 
-    /// Reports once that the medium may be another, to a command that does not ask for something else (SAM-5, 5.14).
+    /// Reports once that the medium may be another or has another size, to a command that does not ask for something
+    /// else (SAM-5, 5.14).
     fn changed(&mut self, command: u8) -> Result<(), Sense> {
-        let insertions = self.medium.insertions();
-        if insertions == self.seen || matches!(command, opcode::INQUIRY | opcode::REPORT_LUNS | opcode::REQUEST_SENSE) {
+        if matches!(command, opcode::INQUIRY | opcode::REPORT_LUNS | opcode::REQUEST_SENSE) {
             return Ok(());
         }
-        self.seen = insertions;
-        Err(Sense::MEDIUM_CHANGED)
+        let (insertions, size) = (self.medium.insertions(), self.medium.disk().map_or(self.size, |disk| disk.size()));
+        let (seen, known) = (self.seen, self.size);
+        (self.seen, self.size) = (insertions, size);
+        match (insertions == seen, size == known) {
+            (true, true) => Ok(()),
+            (true, false) => Err(Sense::CAPACITY_CHANGED),
+            (false, _) => Err(Sense::MEDIUM_CHANGED),
+        }
     }
 
     fn perform(&mut self, cdb: &[u8; 16]) -> Result<Transfer, Sense> {

@@ -105,6 +105,8 @@ impl Sense {
     pub const REMOVAL_PREVENTED: Self = Self(5, 0x53, 2);
     /// Another medium may be in the drive.
     pub const MEDIUM_CHANGED: Self = Self(6, 0x28, 0);
+    /// The medium has another size.
+    pub const CAPACITY_CHANGED: Self = Self(6, 0x2a, 9);
     /// The medium is write-protected.
     pub const WRITE_PROTECTED: Self = Self(7, 0x27, 0);
 }
