@@ -2,7 +2,7 @@
 
 use crate::{
     BootLoader, Caching, DiskAttachment, Engine, GraphicsDevice, ImageFormat, Input, Machine, NetworkAttachment,
-    Platform, Problem, ShareSource, StorageDevice,
+    Platform, Problem, ShareSource, SocketType, StorageDevice,
 };
 
 /// Something that not every engine can do.
@@ -52,6 +52,7 @@ impl Machine {
     /// The fields of this machine that need more of an engine than every engine has.
     fn features(&self) -> Vec<(String, Feature)> {
         const VZ: &[Engine] = &[Engine::Vz];
+        // The card is of our own board.
         const OURS: &[Engine] = &[Engine::Soft, Engine::Kvm];
         let mut found = Vec::new();
         let mut need = |field: String, name: &'static str, engines: &'static [Engine]| {
@@ -115,12 +116,18 @@ impl Machine {
         for (index, network) in self.network.iter().enumerate() {
             let field = |key: &str| format!("network[{index}].{key}");
             match network.attachment {
-                NetworkAttachment::Nat(_) => {}
-                NetworkAttachment::Bridged { .. } => need(field("bridged"), "bridged networking", VZ),
-                NetworkAttachment::UnixSocket { .. } => {
-                    need(field("unix-socket-path"), "networking over a unix socket", VZ);
-                }
-                NetworkAttachment::Fd(_) => need(field("fd"), "networking over a file descriptor", VZ),
+                NetworkAttachment::Nat(_) | NetworkAttachment::Bridged { .. } | NetworkAttachment::Fd(_) => {}
+                NetworkAttachment::UnixSocket { kind: SocketType::Unixgram, .. } => {}
+                NetworkAttachment::UnixSocket { .. } => need(field("type"), "networking over a stream", OURS),
+                NetworkAttachment::Tap { .. } => need(field("tap"), "taps", OURS),
+                NetworkAttachment::TapFd(_) => need(field("tap-fd"), "taps", OURS),
+                NetworkAttachment::Shared { .. } => need(field("shared"), "shared networks", OURS),
+            }
+            if network.queues.is_some() {
+                need(field("queues"), "a choice of queues", OURS);
+            }
+            if network.capture.is_some() {
+                need(field("capture"), "packet capture", OURS);
             }
         }
         for index in 0..self.vsock.len() {

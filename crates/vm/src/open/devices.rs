@@ -1,13 +1,11 @@
 //! The devices of a configuration, with their back ends.
 
-use std::collections::HashSet;
 use std::fs::File;
-use std::io::Read;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use block::Disk;
-use config::{Network, NetworkAttachment, SerialAttachment, SerialDevice, Storage, StorageDevice};
+use config::{SerialAttachment, SerialDevice, Storage, StorageDevice};
 use devices::nvme::Nvme;
 use devices::pci::PciDevice;
 use devices::usb::Speed;
@@ -16,13 +14,11 @@ use devices::virtio::balloon::Balloon;
 use devices::virtio::block::Block;
 use devices::virtio::console::{Console as ConsoleDevice, PipeEnd, Port, PortBackend, pipe};
 use devices::virtio::entropy::Entropy;
-use devices::virtio::net::Net;
 use devices::xhci::Xhci;
 use devices::xhci::spec::CONNECTORS;
 use machine::Reclaim;
-use net::MacAddr;
-use net::nat::Nat;
 
+use super::network;
 use crate::Error;
 use crate::card::NatCard;
 use crate::console::Console;
@@ -62,9 +58,13 @@ pub(super) fn open(config: &config::Machine) -> Result<Devices, Error> {
     for drives in drives.chunks(CONNECTORS.into()) {
         devices.pci.push(Arc::new(usb(drives)?));
     }
+    let seed = network::seed(config);
     let mut macs = config.network.iter().filter_map(|n| n.mac).map(|mac| mac.0).collect();
     for (index, network) in config.network.iter().enumerate() {
-        devices.pci.push(Arc::new(interface(&format!("network[{index}]"), network, &mut macs, &mut devices.cards)?));
+        let seed = seed.as_ref().map(|seed| [&seed[..], &index.to_le_bytes()].concat());
+        let mac = network::mac(&format!("network[{index}]"), network, seed.as_deref(), &mut macs)?;
+        let card = network::card(&format!("network[{index}]"), network, mac, config.cpus, &mut devices.cards)?;
+        devices.pci.push(Arc::new(card));
     }
     if config.entropy.is_some() {
         devices.pci.push(Arc::new(Entropy::new(random("entropy")?)));
@@ -164,36 +164,8 @@ fn controller(storage: &Storage, disk: Arc<dyn Disk>, queues: u16) -> Arc<dyn Pc
     }
 }
 
-fn interface(
-    field: &str,
-    network: &Network,
-    macs: &mut HashSet<[u8; 6]>,
-    cards: &mut Vec<NatCard>,
-) -> Result<Net, Error> {
-    let NetworkAttachment::Nat(options) = &network.attachment else {
-        return Err(Error::unsupported(field, "only `nat` can be had yet"));
-    };
-    let mac = match network.mac {
-        Some(mac) => mac.0,
-        None => loop {
-            let mut mac = [0; 6];
-            let read = random(field)?.read_exact(&mut mac);
-            read.map_err(|source| Error::Host { field: field.to_owned(), what: "making a MAC address", source })?;
-            // Locally administered, unicast (IEEE 802-2014, 8.2).
-            mac[0] = mac[0] & !1 | 2;
-            if macs.insert(mac) {
-                break mac;
-            }
-        },
-    };
-    let nat = Nat::new(super::nat::config(options, MacAddr(mac)));
-    let nat = nat.map_err(|source| Error::Host { field: field.to_owned(), what: "making a network", source })?;
-    cards.push(NatCard::new(MacAddr(mac), &nat));
-    Ok(Net::new(MacAddr(mac), Arc::new(Mutex::new(Box::new(nat)))))
-}
-
 /// The host's random number generator.
-fn random(field: &str) -> Result<File, Error> {
+pub(super) fn random(field: &str) -> Result<File, Error> {
     let path = Path::new("/dev/urandom");
     File::open(path).map_err(|source| Error::File { field: field.to_owned(), path: path.into(), source })
 }
