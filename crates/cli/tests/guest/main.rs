@@ -7,6 +7,7 @@ mod disks;
 mod ends;
 mod machine;
 mod network;
+mod shared;
 mod userland;
 
 /// The fetcher is a part of the `russet` command, which is no library.
