@@ -15,7 +15,6 @@ use devices::virtio::block::Block;
 use devices::virtio::console::{Console as ConsoleDevice, PipeEnd, Port, PortBackend, pipe};
 use devices::virtio::entropy::Entropy;
 use devices::xhci::Xhci;
-use devices::xhci::spec::CONNECTORS;
 use machine::Reclaim;
 
 use super::network;
@@ -47,16 +46,9 @@ pub(super) fn open(config: &config::Machine) -> Result<Devices, Error> {
     let mut devices = Devices::default();
     consoles(config, &mut devices)?;
     let queues = config.cpus.clamp(1, DISK_QUEUES) as u16;
-    let mut drives = Vec::new();
     for (index, storage) in config.storage.iter().enumerate() {
         let disk = disks::open(&format!("storage[{index}]"), storage)?;
-        match storage.device {
-            StorageDevice::UsbMassStorage => drives.push(Medium::new(disk, storage.device_id.as_deref())),
-            StorageDevice::VirtioBlk | StorageDevice::Nvme => devices.pci.push(controller(storage, disk, queues)),
-        }
-    }
-    for drives in drives.chunks(CONNECTORS.into()) {
-        devices.pci.push(Arc::new(usb(drives)?));
+        devices.pci.push(controller(storage, disk, queues));
     }
     let seed = network::seed(config);
     let mut macs = config.network.iter().filter_map(|n| n.mac).map(|mac| mac.0).collect();
@@ -145,23 +137,22 @@ fn consoles(config: &config::Machine, devices: &mut Devices) -> Result<(), Error
     Ok(())
 }
 
-/// A USB controller with these drives, of which there are no more than it has connectors.
-fn usb(drives: &[Arc<Medium>]) -> Result<Xhci, Error> {
-    let controller = Xhci::new();
-    for medium in drives {
-        let drive = MassStorage::new(medium.clone(), Speed::Super);
-        controller.attach(Box::new(drive)).map_err(|full| Error::unsupported("storage", full.to_string()))?;
-    }
-    Ok(controller)
-}
-
 /// The device through which the guest sees a disk, with so many queues.
 fn controller(storage: &Storage, disk: Arc<dyn Disk>, queues: u16) -> Arc<dyn PciDevice> {
     let serial = storage.device_id.as_deref();
     match storage.device {
         StorageDevice::Nvme => Arc::new(Nvme::new(disk, queues, serial)),
-        StorageDevice::VirtioBlk | StorageDevice::UsbMassStorage => Arc::new(Block::new(disk, queues, serial)),
+        StorageDevice::VirtioBlk => Arc::new(Block::new(disk, queues, serial)),
+        StorageDevice::UsbMassStorage => Arc::new(usb(Medium::new(disk, serial))),
     }
+}
+
+/// A USB controller with a drive.
+fn usb(medium: Arc<Medium>) -> Xhci {
+    let controller = Xhci::new();
+    // A new controller has a free connector.
+    let _ = controller.attach(Box::new(MassStorage::new(medium, Speed::Super)));
+    controller
 }
 
 /// The host's random number generator.
