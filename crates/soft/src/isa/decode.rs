@@ -103,6 +103,11 @@ impl Decoder {
         }
     }
 
+    /// The row of `word` if it is a function.
+    pub fn function(&self, word: u32) -> Option<usize> {
+        self.find(word).filter(|row| self.called[*row].is_some())
+    }
+
     /// The function of a called row.
     #[inline(always)]
     pub fn called(&self, row: usize) -> Called {

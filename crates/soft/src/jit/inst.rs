@@ -3,6 +3,7 @@
 //! Only words that the interpreter has executed are translated, so that reserved encodings need no check here. Register
 //! numbers are those of [`crate::cpu::Cpu::x`]: 31 is SP, 32 reads as zero, 33 takes what nobody reads.
 
+use super::simd::{self, Simd};
 use crate::cpu::{DISCARD, XZR};
 use crate::isa::Insn;
 
@@ -216,6 +217,7 @@ pub enum Inst {
         m: u8,
     },
     Access(Access),
+    Simd(Simd),
     Branch {
         distance: Distance,
         link: bool,
@@ -244,11 +246,11 @@ pub enum Inst {
     Other,
 }
 
-const fn zr(n: u32) -> u8 {
+pub(super) const fn zr(n: u32) -> u8 {
     if n == 31 { XZR as u8 } else { n as u8 }
 }
 
-const fn zd(n: u32) -> u8 {
+pub(super) const fn zd(n: u32) -> u8 {
     if n == 31 { DISCARD as u8 } else { n as u8 }
 }
 
@@ -274,6 +276,7 @@ impl Inst {
         !matches!(
             self,
             Self::Access(_)
+                | Self::Simd(_)
                 | Self::Other
                 | Self::Branch { .. }
                 | Self::BranchCond { .. }
@@ -292,7 +295,11 @@ pub fn decode(word: u32, offset: u32) -> Inst {
         0b1000 | 0b1001 => immediate(i, x, offset),
         0b1010 | 0b1011 => branch_or_system(i, x),
         0b0101 | 0b1101 => register(i, x),
-        0b0100 | 0b0110 | 0b1100 | 0b1110 => access(i).map_or(Inst::Other, Inst::Access),
+        0b0100 | 0b0110 | 0b1100 | 0b1110 => match access(i) {
+            Some(access) => Inst::Access(access),
+            None => simd::decode(word).map_or(Inst::Other, Inst::Simd),
+        },
+        0b0111 | 0b1111 => simd::decode(word).map_or(Inst::Other, Inst::Simd),
         _ => Inst::Other,
     }
 }

@@ -10,6 +10,7 @@ mod inst;
 mod region;
 #[cfg(target_arch = "x86_64")]
 mod runtime;
+mod simd;
 mod sys;
 #[cfg(not(target_arch = "x86_64"))]
 mod untranslated;

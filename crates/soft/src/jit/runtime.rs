@@ -125,6 +125,34 @@ pub(super) extern "C" fn call_fp_row(cpu: &mut Cpu, row: u32, word: u32, offset:
     call_row(cpu, row, word, offset)
 }
 
+/// As [`call_fp_row`] for instructions that read or write the flags.
+pub(super) extern "C" fn call_flags_row(cpu: &mut Cpu, row: u32, word: u32, offset: u32) -> bool {
+    let (fa, fb, fk) = flags::settled(cpu.flags);
+    cpu.nzcv = flags::nzcv(fa, fb, fk);
+    if !call_fp_row(cpu, row, word, offset) {
+        return false;
+    }
+    let (fa, fb, fk) = flags::explicit(cpu.nzcv);
+    cpu.flags = [fa, fb, fk];
+    true
+}
+
+/// As [`call_flags_row`] for comparisons: the flags become those of a subtraction.
+pub(super) extern "C" fn compare_row(cpu: &mut Cpu, row: u32, word: u32, offset: u32) -> bool {
+    if !call_flags_row(cpu, row, word, offset) {
+        return false;
+    }
+    let (a, b) = match cpu.nzcv >> 28 {
+        0b0110 => (0, 0),
+        0b1000 => (0, 1),
+        0b0010 => (1, 0),
+        // Unordered, which overflows.
+        _ => (1 << 63, 1),
+    };
+    cpu.flags = [a, b, flags::SUB];
+    true
+}
+
 /// Whether `cond` holds for the flags in [`Cpu::flags`].
 pub(super) extern "C" fn holds(cpu: &mut Cpu, cond: u32) -> bool {
     let (fa, fb, fk) = flags::settled(cpu.flags);

@@ -21,7 +21,7 @@ fn imm8(i: Insn) -> u64 {
 }
 
 /// The immediate of a vector instruction by cmode and op, for half a register.
-fn expand(i: Insn) -> u64 {
+pub(crate) fn expand(i: Insn) -> u64 {
     let imm8 = imm8(i);
     let cmode = i.bits(12, 4);
     let words = |x: u64| x << 32 | x;

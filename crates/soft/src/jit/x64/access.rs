@@ -21,11 +21,10 @@ impl Emitter<'_> {
         let (entry, back) = (self.asm.new_dynamic_label(), self.asm.new_dynamic_label());
         self.slow.push(Slow { entry, back, slot });
         if matches!(access.transfer, Transfer::Vector { .. }) {
-            dynasm!(self.asm
-                ; .arch x64
-                ; cmp BYTE [rbp + offset_of!(Cpu, fp_enabled) as i32], 0
-                ; je =>entry
-            );
+            if !self.features.vectors {
+                return dynasm!(self.asm ; .arch x64 ; jmp =>entry ; =>back);
+            }
+            self.need_vectors(entry);
         }
         self.address(access.address);
         let bytes = (1 << access.transfer.size()) * if access.t2.is_some() { 2 } else { 1 };
@@ -64,7 +63,7 @@ impl Emitter<'_> {
     }
 
     /// RAX = the virtual address. Uses RCX.
-    fn address(&mut self, address: Address) {
+    pub(super) fn address(&mut self, address: Address) {
         match address {
             Address::Offset { n, imm } | Address::Pre { n, imm } => {
                 let n = self.src(n, RAX);
@@ -91,7 +90,7 @@ impl Emitter<'_> {
 
     /// Compares the TLB's tag for `bytes` at RAX: equal when the access may go on. RCX becomes the offset of the entry.
     /// Uses RDX.
-    fn probe(&mut self, bytes: i32, load: bool) {
+    pub(super) fn probe(&mut self, bytes: i32, load: bool) {
         let tag = tlb_offset(if load { offset_of!(Entry, read) } else { offset_of!(Entry, write) });
         let context = offset_of!(Cpu, tlb_context) as i32;
         let mask = ((SETS - 1) << ENTRY_SHIFT) as i32;
@@ -111,16 +110,7 @@ impl Emitter<'_> {
     fn load(&mut self, transfer: Transfer, t: u8, at: i32) {
         let general = |e: &Self| if t as usize == DISCARD { RDX } else { e.map[t as usize].unwrap_or(RDX) };
         match transfer {
-            Transfer::Vector { size } => {
-                match size {
-                    0 => dynasm!(self.asm ; .arch x64 ; movzx edx, BYTE [rax + rcx + at] ; movd xmm0, edx),
-                    1 => dynasm!(self.asm ; .arch x64 ; movzx edx, WORD [rax + rcx + at] ; movd xmm0, edx),
-                    2 => dynasm!(self.asm ; .arch x64 ; movd xmm0, DWORD [rax + rcx + at]),
-                    3 => dynasm!(self.asm ; .arch x64 ; movq xmm0, QWORD [rax + rcx + at]),
-                    _ => dynasm!(self.asm ; .arch x64 ; movups xmm0, [rax + rcx + at]),
-                }
-                dynasm!(self.asm ; .arch x64 ; movups [rbp + vector_offset(t)], xmm0);
-            }
+            Transfer::Vector { size } => self.load_vector(size, t, at),
             Transfer::General { size } => {
                 let host = general(self);
                 match size {
@@ -148,14 +138,7 @@ impl Emitter<'_> {
     /// Stores register `t` to [RAX + RCX + `at`]. Uses RDX.
     fn store(&mut self, transfer: Transfer, t: u8, at: i32) {
         if let Transfer::Vector { size } = transfer {
-            dynasm!(self.asm ; .arch x64 ; movups xmm0, [rbp + vector_offset(t)]);
-            return match size {
-                0 => dynasm!(self.asm ; .arch x64 ; movd edx, xmm0 ; mov BYTE [rax + rcx + at], dl),
-                1 => dynasm!(self.asm ; .arch x64 ; movd edx, xmm0 ; mov WORD [rax + rcx + at], dx),
-                2 => dynasm!(self.asm ; .arch x64 ; movd DWORD [rax + rcx + at], xmm0),
-                3 => dynasm!(self.asm ; .arch x64 ; movq QWORD [rax + rcx + at], xmm0),
-                _ => dynasm!(self.asm ; .arch x64 ; movups [rax + rcx + at], xmm0),
-            };
+            return self.store_vector(size, t, at);
         }
         let host = self.src(t, RDX);
         match transfer.size() {
@@ -168,11 +151,6 @@ impl Emitter<'_> {
 }
 
 /// Offset in [`Cpu`] of a field of the first entry of the TLB's first way.
-fn tlb_offset(field: usize) -> i32 {
+pub(super) fn tlb_offset(field: usize) -> i32 {
     (offset_of!(Cpu, tlb) + crate::mmu::tlb::FIRST_WAY + field) as i32
-}
-
-/// Offset in [`Cpu`] of vector register `t`.
-fn vector_offset(t: u8) -> i32 {
-    offset_of!(Cpu, v) as i32 + i32::from(t) * 16
 }

@@ -66,6 +66,24 @@ const CASES: &[(&str, &[u32])] = &[
     ("str d0, [x1, #8]", &[0xfd00_0420]),
     ("cbz x0, .+8", &[0xb400_0040]),
     ("tbnz w0, #5, .+8", &[0x3728_0040]),
+    ("fadd d0, d1, d2", &[0x1e62_2820]),
+    ("fmul s0, s1, s2", &[0x1e22_0820]),
+    ("fmadd d0, d1, d2, d3", &[0x1f42_0c20]),
+    ("fcmp d0, d1; b.gt .+8", &[0x1e61_2000, 0x5400_004c]),
+    ("fcmp d0, d1; fcsel d2, d3, d4, mi", &[0x1e61_2000, 0x1e64_4c62]),
+    ("fcvtzs x0, d1", &[0x9e78_0020]),
+    ("scvtf d0, x1", &[0x9e62_0020]),
+    ("fmov x0, d1", &[0x9e66_0020]),
+    ("fadd v0.4s, v1.4s, v2.4s", &[0x4e22_d420]),
+    ("add v0.16b, v1.16b, v2.16b", &[0x4e22_8420]),
+    ("add v0.8b, v1.8b, v2.8b", &[0x0e22_8420]),
+    ("cmeq v0.16b, v1.16b, #0", &[0x4e20_9820]),
+    ("umaxp v0.4s, v1.4s, v2.4s", &[0x6ea2_a420]),
+    ("umull v0.2d, v1.2s, v2.2s", &[0x2ea2_c020]),
+    ("dup v0.16b, w1", &[0x4e01_0c20]),
+    ("ext v0.16b, v1.16b, v2.16b, #3", &[0x6e02_1820]),
+    ("ldp q0, q1, [x1], #32", &[0xacc1_0420]),
+    ("ld1 {v0.16b, v1.16b}, [x1], #32", &[0x4cdf_a020]),
     ("nop", &[0xd503_201f]),
 ];
 
@@ -82,7 +100,7 @@ fn code_of(words: &[u32]) -> Vec<u8> {
     let mut cache = CodeCache::new();
     let page = cache.page(0, ram.page(0).unwrap()).0;
     let region = Region::of(page, 0, true).unwrap();
-    let mut emitter = Emitter::new(&region, page, Features { bmi2: true });
+    let mut emitter = Emitter::new(&region, page, Features { bmi2: true, vectors: true });
     (0..POOL.len()).for_each(|at| emitter.map[at] = Some(POOL[at]));
     let mut end = 0;
     for (at, slot) in region.slots.iter().enumerate() {

@@ -14,10 +14,16 @@ mod access;
 mod alu;
 mod bits;
 mod cases;
+mod float;
 mod flow;
 #[cfg(test)]
 mod golden;
 mod leave;
+mod permute;
+mod structure;
+mod vector;
+mod vectors;
+mod vex;
 
 use std::collections::BTreeMap;
 use std::mem::offset_of;
@@ -83,6 +89,8 @@ pub(super) struct Emitter<'a> {
     /// Exits to the virtual address in RAX, if there are any.
     leave_to_rax: Option<DynamicLabel>,
     features: Features,
+    /// FP and AdvSIMD registers.
+    vectors: vectors::Vectors,
     host_flags: Option<Kind>,
     /// Whether the operands in [`Cpu::flags`] have 64 bits, and what they are.
     stored_flags: Option<(bool, Kind)>,
@@ -92,11 +100,14 @@ pub(super) struct Emitter<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Features {
     pub bmi2: bool,
+    /// AVX2, FMA and AES, with all that came before.
+    pub vectors: bool,
 }
 
 impl Features {
     fn of_host() -> Self {
-        Self { bmi2: std::arch::is_x86_feature_detected!("bmi2") }
+        use std::arch::is_x86_feature_detected as has;
+        Self { bmi2: has!("bmi2"), vectors: has!("avx2") && has!("fma") && has!("aes") }
     }
 }
 
@@ -141,6 +152,7 @@ impl<'a> Emitter<'a> {
         let labels = region.slots.iter().map(|s| (s.index, asm.new_dynamic_label())).collect();
         let trapped = asm.new_dynamic_label();
         let (map, written) = assign_registers(region);
+        let vectors = vectors::Vectors::new(region, features.vectors, || asm.new_dynamic_label());
         Self {
             asm,
             region,
@@ -156,6 +168,7 @@ impl<'a> Emitter<'a> {
             return_sites: region.return_sites(),
             leave_to_rax: None,
             features,
+            vectors,
             host_flags: None,
             stored_flags: None,
         }
@@ -169,6 +182,7 @@ impl<'a> Emitter<'a> {
             if region.is_target(slot.index) {
                 self.host_flags = None;
                 self.stored_flags = None;
+                self.vectors.forget_modes();
             }
             let label = self.labels[&slot.index];
             dynasm!(self.asm ; .arch x64 ; =>label);
@@ -221,7 +235,11 @@ impl<'a> Emitter<'a> {
                 self.access(slot, access);
                 true
             }
-            Inst::Other => self.other(slot),
+            Inst::Simd(simd) if self.features.vectors => {
+                self.simd(slot, simd);
+                true
+            }
+            Inst::Other | Inst::Simd(_) => self.other(slot),
             _ => {
                 let keep = self.flags_are_seen(at);
                 self.compute(slot.inst, keep);
@@ -251,8 +269,9 @@ impl<'a> Emitter<'a> {
     /// An instruction without a translation: called, or left to the interpreter.
     fn other(&mut self, slot: Slot) -> bool {
         self.host_flags = None;
+        self.vectors.forget_modes();
         let decoder = crate::isa::decode::Decoder::get();
-        let Some((row, fp)) = decoder.callable(slot.word) else {
+        let Some((_, fp)) = decoder.callable(slot.word) else {
             let exit = self.exit(slot.index);
             dynasm!(self.asm ; .arch x64 ; jmp =>exit);
             return false;
@@ -262,6 +281,13 @@ impl<'a> Emitter<'a> {
         } else {
             super::runtime::call_row as *const () as usize
         };
+        self.call_slot(target, slot);
+        true
+    }
+
+    /// Calls the function of `slot` through `target`.
+    fn call_slot(&mut self, target: usize, slot: Slot) {
+        let row = crate::isa::decode::Decoder::get().function(slot.word).expect("only functions are called");
         self.store_written();
         let trapped = self.trapped;
         dynasm!(self.asm
@@ -278,7 +304,6 @@ impl<'a> Emitter<'a> {
             ; jz =>trapped
         );
         self.load_mapped();
-        true
     }
 
     fn is_called(&self, word: u32) -> bool {
@@ -294,6 +319,7 @@ impl<'a> Emitter<'a> {
                 dynasm!(self.asm ; .arch x64 ; mov Rq(host), QWORD [rbp + reg_offset(g)]);
             }
         }
+        self.enter_vectors();
     }
 
     /// Stores every guest register that has a host register and is written in the region.
@@ -303,6 +329,7 @@ impl<'a> Emitter<'a> {
             let host = self.map[g as usize].expect("written registers are mapped ones");
             dynasm!(self.asm ; .arch x64 ; mov QWORD [rbp + reg_offset(g)], Rq(host));
         }
+        self.leave_vectors();
     }
 
     /// A host register with the value of `g`: its own, or `scratch`. Leaves the flags alone.
@@ -361,6 +388,7 @@ impl<'a> Emitter<'a> {
         for slow in std::mem::take(&mut self.slow) {
             self.slow_stub(&slow);
         }
+        self.slow_simds();
         for (index, label) in std::mem::take(&mut self.exits) {
             dynasm!(self.asm ; .arch x64 ; =>label);
             self.leave_to_op(index);
@@ -381,6 +409,7 @@ impl<'a> Emitter<'a> {
         if let Some(cases) = &mut self.cases {
             cases.table(&mut self.asm);
         }
+        self.vector_stubs();
     }
 
     fn slow_stub(&mut self, slow: &Slow) {
@@ -454,6 +483,7 @@ fn registers(inst: Inst, mut f: impl FnMut(u8, bool)) {
             f(d, true);
         }
         Inst::Access(a) => access_registers(a, &mut f),
+        Inst::Simd(simd) => simd.general_registers(f),
         Inst::BranchZero { n, .. } | Inst::BranchBit { n, .. } | Inst::BranchRegister { n, link: false } => f(n, false),
         Inst::BranchRegister { n, link: true } => {
             f(n, false);
@@ -481,8 +511,8 @@ fn access_registers(access: Access, f: &mut dyn FnMut(u8, bool)) {
     }
 }
 
-/// Gives host registers to the guest registers that are used most, uses in loops counting more.
-fn assign_registers(region: &Region) -> ([Option<u8>; GUEST_REGS], Vec<u8>) {
+/// How many loops, up to 3, each slot is in.
+fn loop_depths(region: &Region) -> Vec<u32> {
     let mut depth = vec![0u32; region.slots.len()];
     for slot in &region.slots {
         if let Some(target) = near_target(slot.index, slot.inst)
@@ -496,9 +526,14 @@ fn assign_registers(region: &Region) -> ([Option<u8>; GUEST_REGS], Vec<u8>) {
             }
         }
     }
+    depth
+}
+
+/// Gives host registers to the guest registers that are used most, uses in loops counting more.
+fn assign_registers(region: &Region) -> ([Option<u8>; GUEST_REGS], Vec<u8>) {
     let mut weight = [0u64; GUEST_REGS];
     let mut is_written = [false; GUEST_REGS];
-    for (slot, depth) in region.slots.iter().zip(&depth) {
+    for (slot, depth) in region.slots.iter().zip(loop_depths(region)) {
         registers(slot.inst, |g, write| {
             weight[g as usize] += 1 << (3 * depth);
             is_written[g as usize] |= write;

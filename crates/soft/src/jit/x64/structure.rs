@@ -1,0 +1,95 @@
+//! Loads and stores of FP and AdvSIMD registers: the part of [`super::access`] that knows them; LD1 and ST1 of whole
+//! registers, and LD1R, with the probe of the data TLB in line and everything else a call.
+
+use std::mem::offset_of;
+
+use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
+
+use super::access::tlb_offset;
+use super::vectors::RESULT;
+use super::{Emitter, RAX, RDX};
+use crate::jit::inst::Address;
+use crate::jit::region::Slot;
+use crate::jit::simd::Simd;
+use crate::mmu::tlb::Entry;
+
+impl Emitter<'_> {
+    /// Emits a load or store of whole registers, or of one element that is replicated.
+    pub(super) fn structure(&mut self, slot: Slot, simd: Simd) {
+        let back = self.asm.new_dynamic_label();
+        let slow = self.slow_simd(slot, back);
+        self.need_vectors(slow);
+        let (load, n, post, bytes) = match simd {
+            Simd::Multiple { load, registers, q, n, post, .. } => {
+                (load, n, post, i32::from(registers) * if q { 16 } else { 8 })
+            }
+            Simd::LoadReplicate { size, n, post, .. } => (true, n, post, 1 << size),
+            _ => unreachable!("only structures come here"),
+        };
+        self.address(Address::Offset { n, imm: 0 });
+        self.probe(bytes, load);
+        let addend = tlb_offset(offset_of!(Entry, addend));
+        dynasm!(self.asm ; .arch x64 ; jne =>slow ; mov rcx, QWORD [rbp + rcx + addend]);
+        match simd {
+            Simd::Multiple { load, registers, q, t, .. } => {
+                for k in 0..registers {
+                    self.whole_register(load, q, (t + k) % 32, i32::from(k) * if q { 16 } else { 8 });
+                }
+            }
+            Simd::LoadReplicate { size, q, t, .. } => {
+                match size {
+                    0 => dynasm!(self.asm ; .arch x64 ; vpbroadcastb xmm0, [rax + rcx]),
+                    1 => dynasm!(self.asm ; .arch x64 ; vpbroadcastw xmm0, [rax + rcx]),
+                    2 => dynasm!(self.asm ; .arch x64 ; vpbroadcastd xmm0, [rax + rcx]),
+                    _ => dynasm!(self.asm ; .arch x64 ; vpbroadcastq xmm0, [rax + rcx]),
+                }
+                self.v_put_q(t, q, RESULT);
+            }
+            _ => {}
+        }
+        match post {
+            None => {}
+            Some(None) => {
+                dynasm!(self.asm ; .arch x64 ; lea rdx, [rax + bytes]);
+                self.put(n, RDX);
+            }
+            Some(Some(m)) => {
+                let m = self.src(m, RDX);
+                dynasm!(self.asm ; .arch x64 ; lea rax, [rax + Rq(m)]);
+                self.put(n, RAX);
+            }
+        }
+        dynasm!(self.asm ; .arch x64 ; =>back);
+    }
+
+    /// Loads or stores a register, or its lower half.
+    fn whole_register(&mut self, load: bool, q: bool, t: u8, at: i32) {
+        let size = if q { 4 } else { 3 };
+        if load { self.load_vector(size, t, at) } else { self.store_vector(size, t, at) }
+    }
+
+    /// Loads register `t` from [RAX + RCX + `at`]. Uses RDX.
+    pub(super) fn load_vector(&mut self, size: u8, t: u8, at: i32) {
+        let to = self.v_dst(t);
+        match size {
+            0 => dynasm!(self.asm ; .arch x64 ; movzx edx, BYTE [rax + rcx + at] ; vmovd Rx(to), edx),
+            1 => dynasm!(self.asm ; .arch x64 ; movzx edx, WORD [rax + rcx + at] ; vmovd Rx(to), edx),
+            2 => dynasm!(self.asm ; .arch x64 ; vmovd Rx(to), DWORD [rax + rcx + at]),
+            3 => dynasm!(self.asm ; .arch x64 ; vmovq Rx(to), QWORD [rax + rcx + at]),
+            _ => dynasm!(self.asm ; .arch x64 ; vmovups Rx(to), [rax + rcx + at]),
+        }
+        self.v_put(t, to);
+    }
+
+    /// Stores register `t` to [RAX + RCX + `at`]. Uses RDX.
+    pub(super) fn store_vector(&mut self, size: u8, t: u8, at: i32) {
+        let from = self.v_reg(t, RESULT);
+        match size {
+            0 => dynasm!(self.asm ; .arch x64 ; vmovd edx, Rx(from) ; mov BYTE [rax + rcx + at], dl),
+            1 => dynasm!(self.asm ; .arch x64 ; vmovd edx, Rx(from) ; mov WORD [rax + rcx + at], dx),
+            2 => dynasm!(self.asm ; .arch x64 ; vmovd DWORD [rax + rcx + at], Rx(from)),
+            3 => dynasm!(self.asm ; .arch x64 ; vmovq QWORD [rax + rcx + at], Rx(from)),
+            _ => dynasm!(self.asm ; .arch x64 ; vmovups [rax + rcx + at], Rx(from)),
+        }
+    }
+}
