@@ -14,16 +14,16 @@ pub enum HotPlugError {
     #[error("all {0} slots for devices that come and go are taken: take one out first")]
     Full(usize),
     /// There is no such slot, or nothing in it.
-    #[error("there is no device in slot {0}")]
+    #[error("there is no device in slot {}", .0 + 1)]
     Empty(usize),
     /// The guest's kernel does not serve the slot.
     #[error(
-        "the guest does not listen to the button of slot {0}: it has no driver for PCI Express hot plug, or has not \
-         started it yet"
+        "the guest does not listen to the button of slot {}: it has no driver for PCI Express hot plug, or has not \
+         started it yet", .0 + 1
     )]
     NobodyListens(usize),
     /// The guest was asked and keeps it.
-    #[error("the guest has not let go of the device in slot {0} yet: it leaves when the guest does")]
+    #[error("the guest has not let go of the device in slot {} yet: it leaves when the guest does", .0 + 1)]
     Kept(usize),
 }
 

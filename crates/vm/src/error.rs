@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::State;
+use crate::{DiskName, State};
 
 /// Why a virtual machine could not be made, or would not do what it was told.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,15 @@ pub enum Error {
     /// A port is not published, or not taken back.
     #[error("{0}")]
     Publish(String),
+    /// A disk did not go into a slot or out of it.
+    #[error(transparent)]
+    HotPlug(#[from] machine::HotPlugError),
+    /// There is no such disk.
+    #[error("the machine has no disk `{0}`")]
+    NoSuchDisk(DiskName),
+    /// A disk of the configuration cannot be taken out.
+    #[error("`{0}` is of the machine's configuration: only disks that were attached while it ran can be detached")]
+    StaysIn(DiskName),
     /// Not now.
     #[error("the machine cannot be {wish} while it is {state}")]
     WrongState {

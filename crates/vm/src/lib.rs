@@ -8,6 +8,7 @@
 
 mod card;
 mod console;
+mod disks;
 mod error;
 mod open;
 mod state;
@@ -16,6 +17,7 @@ mod virtual_machine;
 
 pub use card::NatCard;
 pub use console::{Console, ConsoleStream};
+pub use disks::{DiskName, DiskStatus};
 pub use error::Error;
 pub use soft::JitMode;
 pub use state::{Event, Outcome, State};

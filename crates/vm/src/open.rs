@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ::devices::virtio::console::Console as ConsoleDevice;
+use block::Disk;
 use config::BootLoader;
 use machine::{LinuxBoot, Parts};
 
@@ -18,6 +19,7 @@ use crate::card::NatCard;
 use crate::sysrq::KernelConsole;
 use crate::{Console, Error};
 
+pub(crate) use devices::disk;
 pub(crate) use nat::forwards;
 
 /// Slots for disks that come and go while the machine runs.
@@ -28,6 +30,9 @@ pub(crate) struct Opened {
     pub(crate) parts: Parts,
     pub(crate) consoles: Vec<Console>,
     pub(crate) cards: Vec<NatCard>,
+    /// The disks, and how many queues each may have.
+    pub(crate) disks: Vec<Arc<dyn Disk>>,
+    pub(crate) disk_queues: u16,
     /// The virtio console, which can be resized.
     pub(crate) terminal: Option<Arc<ConsoleDevice>>,
     /// The console of the Linux kernel.
@@ -50,8 +55,9 @@ pub(crate) fn machine(config: &config::Machine) -> Result<Opened, Error> {
         serial: opened.serial,
         reclaim: opened.reclaim,
     };
-    let (consoles, cards) = (opened.consoles, opened.cards);
-    Ok(Opened { parts, consoles, cards, terminal: opened.terminal, kernel_console })
+    let (consoles, cards, disks) = (opened.consoles, opened.cards, opened.disks);
+    let disk_queues = devices::disk_queues(config);
+    Ok(Opened { parts, consoles, cards, disks, disk_queues, terminal: opened.terminal, kernel_console })
 }
 
 impl KernelConsole {

@@ -10,10 +10,11 @@ use machine::{Control, End, Machine};
 use parking_lot::Mutex;
 
 use crate::card::NatCard;
+use crate::disks::Disks;
 use crate::open::{self, Opened};
 use crate::state::Life;
 use crate::sysrq::SysRq;
-use crate::{Console, Error, Event, Outcome, State};
+use crate::{Console, DiskName, DiskStatus, Error, Event, Outcome, State};
 use soft::JitMode;
 
 /// How long the power button is held. The driver looks at it again a few milliseconds after the press.
@@ -30,6 +31,7 @@ pub struct VirtualMachine {
     control: Control,
     consoles: Vec<Console>,
     cards: Vec<NatCard>,
+    disks: Disks,
     terminal: Option<Arc<ConsoleDevice>>,
     sysrq: Option<SysRq>,
 }
@@ -56,15 +58,16 @@ impl VirtualMachine {
     /// # Errors
     /// As [`VirtualMachine::new`].
     pub fn with_jit(config: &config::Machine, jit: JitMode) -> Result<Self, Error> {
-        let Opened { parts, consoles, cards, terminal, kernel_console } = open::machine(config)?;
+        let Opened { parts, consoles, cards, disks, disk_queues, terminal, kernel_console } = open::machine(config)?;
         let make_vm = move |memory: hv::GuestMemory, cpus: u32| {
             Ok(Box::new(soft::Vm::new(memory, &soft::Options { cpus, jit })?) as Box<dyn hv::Vm>)
         };
         let machine = Machine::new(parts, Box::new(make_vm));
         let control = machine.control();
+        let disks = Disks::new(disks, disk_queues, control.clone());
         let sysrq = kernel_console.map(|console| SysRq::new(console, control.clone()));
         let shared = Shared { life: Life::new(), machine: Mutex::new(machine), counters: Mutex::default() };
-        Ok(Self { shared: Arc::new(shared), control, consoles, cards, terminal, sysrq })
+        Ok(Self { shared: Arc::new(shared), control, consoles, cards, disks, terminal, sysrq })
     }
 
     /// The state.
@@ -89,6 +92,47 @@ impl VirtualMachine {
     #[must_use]
     pub fn cards(&self) -> &[NatCard] {
         &self.cards
+    }
+
+    /// The disks, those of the configuration first.
+    #[must_use]
+    pub fn disks(&self) -> Vec<DiskStatus> {
+        self.disks.list()
+    }
+
+    /// Opens a disk and puts it into a free slot (PCI Express hot plug). A guest that runs is told; one that does not
+    /// yet finds it when it starts. It stays there over resets.
+    ///
+    /// # Errors
+    /// It cannot be opened, and when all slots are taken.
+    pub fn attach_disk(&self, storage: &config::Storage) -> Result<DiskName, Error> {
+        self.disks.attach(storage)
+    }
+
+    /// Asks the guest to let go of a disk that was attached, and closes it when the guest has. Linux thinks it over
+    /// for five seconds, and writes what it has not written.
+    ///
+    /// # Errors
+    /// There is none, the guest cannot be asked, or it has not let go when `patience` is at an end; then the disk
+    /// leaves as soon as it does.
+    pub fn detach_disk(&self, name: DiskName, patience: Duration) -> Result<(), Error> {
+        self.disks.detach(name, Some(patience))
+    }
+
+    /// Takes a disk that was attached out without asking: the guest loses what it has not written.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn pull_disk(&self, name: DiskName) -> Result<(), Error> {
+        self.disks.detach(name, None)
+    }
+
+    /// Makes a disk `size` bytes long, and tells the guest. What is cut off is lost.
+    ///
+    /// # Errors
+    /// There is none, or what holds it cannot be resized.
+    pub fn resize_disk(&self, name: DiskName, size: u64) -> Result<(), Error> {
+        self.disks.resize(name, size)
     }
 
     /// Tells the guest the size of the terminal that shows its first virtio console (`hvc0`), in character cells.

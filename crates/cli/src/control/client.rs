@@ -3,13 +3,9 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
 
 use super::protocol::{Answer, MAX_LINE, Request};
 use crate::failure::{Failure, Status};
-
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Asks the machine whose control socket is `path`.
 ///
@@ -23,7 +19,7 @@ pub(crate) fn ask(path: &Path, request: &Request) -> Result<Answer, Failure> {
         _ => wrong(&error.to_string()),
     })?;
     let exchange = || -> std::io::Result<String> {
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(request.patience()))?;
         let mut line = serde_json::to_string(request)?;
         line.push('\n');
         stream.write_all(line.as_bytes())?;

@@ -3,9 +3,10 @@
 //! A request is a line of JSON, and so is its answer; a connection may carry many. The socket is its owner's alone.
 
 mod client;
+mod disks;
 mod protocol;
 mod server;
 
 pub(crate) use client::ask;
-pub(crate) use protocol::{Answer, CardStatus, Request};
+pub(crate) use protocol::{Answer, CardStatus, DiskStatus, Request};
 pub(crate) use server::{Server, status};

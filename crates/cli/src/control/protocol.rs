@@ -1,7 +1,9 @@
 //! What is said over the control socket.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
+use ::config::Storage;
 use serde::{Deserialize, Serialize};
 
 /// Longest line, in bytes.
@@ -29,6 +31,38 @@ pub(crate) enum Request {
         /// As in `Publish`.
         ports: Vec<String>,
     },
+    /// The disks.
+    Disks {},
+    /// Puts a disk into a slot while the machine runs.
+    AttachDisk {
+        /// The disk, as an entry of a configuration's `storage`.
+        disk: Storage,
+    },
+    /// Takes a disk out that was attached.
+    DetachDisk {
+        /// Its name.
+        name: String,
+        /// Seconds that the guest has to let go of it; none: it is not asked.
+        seconds: Option<u64>,
+    },
+    /// Gives a disk another size.
+    ResizeDisk {
+        /// Its name.
+        name: String,
+        /// Bytes.
+        size: u64,
+    },
+}
+
+impl Request {
+    /// How long the answer may take.
+    pub(crate) fn patience(&self) -> Duration {
+        let own = match self {
+            Request::DetachDisk { seconds, .. } => seconds.unwrap_or(0),
+            _ => 0,
+        };
+        Duration::from_secs(own.saturating_add(20))
+    }
 }
 
 /// What is answered: `{"network":[..]}`, `{"published":[..]}`, `{"error":".."}`.
@@ -39,6 +73,10 @@ pub(crate) enum Answer {
     Network(Vec<CardStatus>),
     /// All ports that lead to the card now.
     Published(Vec<String>),
+    /// All disks, after the change if there was one.
+    Disks(Vec<DiskStatus>),
+    /// The name of the disk that was attached.
+    Attached(String),
     /// Why it was not done.
     Error(String),
 }
@@ -56,6 +94,17 @@ pub(crate) struct CardStatus {
     pub(crate) published: Vec<String>,
 }
 
+/// A disk of a running machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DiskStatus {
+    /// Its name.
+    pub(crate) name: String,
+    /// Bytes.
+    pub(crate) size: u64,
+    /// Whether the guest cannot write it.
+    pub(crate) read_only: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +117,12 @@ mod tests {
         assert_eq!(serde_json::from_str::<Request>(r#"{"ask":"publish","ports":["8080:80"]}"#).unwrap(), request);
         assert_eq!(serde_json::from_str::<Request>(r#"{"ask":"network"}"#).unwrap(), Request::Network {});
         assert!(serde_json::from_str::<Request>(r#"{"ask":"network","more":1}"#).is_err());
+        let attach = r#"{"ask":"attach-disk","disk":{"kind":"nvme","path":"/a.img"}}"#;
+        let Request::AttachDisk { disk } = serde_json::from_str(attach).unwrap() else { panic!("another request") };
+        assert_eq!(disk.device, ::config::StorageDevice::Nvme);
+        let detach = Request::DetachDisk { name: "slot1".into(), seconds: Some(3) };
+        assert_eq!(serde_json::to_string(&detach).unwrap(), r#"{"ask":"detach-disk","name":"slot1","seconds":3}"#);
+        assert_eq!(detach.patience(), Duration::from_secs(23));
         let answer = Answer::Published(vec!["127.0.0.1:8080:80".into()]);
         assert_eq!(serde_json::to_string(&answer).unwrap(), r#"{"published":["127.0.0.1:8080:80"]}"#);
     }

@@ -12,6 +12,7 @@ use std::thread;
 use ::config::Publish;
 use vm::{NatCard, VirtualMachine};
 
+use super::disks;
 use super::protocol::{Answer, CardStatus, MAX_LINE, Request};
 
 /// How many may ask at once; more are turned away.
@@ -106,6 +107,10 @@ fn answer(vm: &VirtualMachine, request: Request) -> Answer {
         Request::Network {} => return Answer::Network(vm.cards().iter().map(status).collect()),
         Request::Publish { card, ports } => change(vm, card, &ports, |card, publish| card.publish(publish).map(drop)),
         Request::Unpublish { card, ports } => change(vm, card, &ports, NatCard::unpublish),
+        Request::Disks {} => Ok(disks::list(vm)),
+        Request::AttachDisk { disk } => disks::attach(vm, &disk),
+        Request::DetachDisk { name, seconds } => disks::detach(vm, &name, seconds),
+        Request::ResizeDisk { name, size } => disks::resize(vm, &name, size),
     };
     done.unwrap_or_else(Answer::Error)
 }

@@ -182,11 +182,17 @@ fn put_disk<'a>(builder: &'a mut Builder, flag: &str, text: &str, more: &[(&str,
         _ => (text, ""),
     };
     let is_uri = ["nbd://", "nbds://", "nbd+unix://", "nbds+unix://"].iter().any(|scheme| name.starts_with(scheme));
-    let (kind, key) = if is_uri { ("nbd", "uri") } else { ("virtio-blk", "path") };
-    let mut all = vec![(key, name)];
-    all.extend(
-        keys.split(',').filter(|item| !item.is_empty()).map(|item| item.split_once('=').unwrap_or((item, "true"))),
-    );
+    let mut kind = if is_uri { "nbd" } else { "virtio-blk" };
+    let mut all = vec![(if is_uri { "uri" } else { "path" }, name)];
+    let items = keys.split(',').filter(|item| !item.is_empty());
+    for (key, value) in items.map(|item| item.split_once('=').unwrap_or((item, "true"))) {
+        match (key, value) {
+            ("bus", "virtio") => {}
+            ("bus", "nvme") => kind = "nvme",
+            ("bus", "usb") => kind = "usb-mass-storage",
+            other => all.push(other),
+        }
+    }
     all.extend(more);
     builder.device_with(kind, &all, &format!("{flag} {text}"))
 }

@@ -5,6 +5,7 @@ mod boot;
 mod console;
 mod disks;
 mod ends;
+mod hotplug;
 mod machine;
 mod network;
 mod shared;

@@ -15,6 +15,7 @@ use devices::virtio::block::Block;
 use devices::virtio::console::{Console as ConsoleDevice, PipeEnd, Port, PortBackend, pipe};
 use devices::virtio::entropy::Entropy;
 use devices::xhci::Xhci;
+use devices::xhci::spec::CONNECTORS;
 use machine::Reclaim;
 
 use super::network;
@@ -35,6 +36,7 @@ pub(super) struct Devices {
     pub(super) consoles: Vec<Console>,
     pub(super) terminal: Option<Arc<ConsoleDevice>>,
     pub(super) cards: Vec<NatCard>,
+    pub(super) disks: Vec<Arc<dyn Disk>>,
     pub(super) reclaim: Option<Arc<Reclaim>>,
     /// The host's ends of the consoles that a kernel may have.
     pub(super) hvc0: Option<PipeEnd>,
@@ -45,10 +47,19 @@ pub(super) fn open(config: &config::Machine) -> Result<Devices, Error> {
     refuse(config)?;
     let mut devices = Devices::default();
     consoles(config, &mut devices)?;
-    let queues = config.cpus.clamp(1, DISK_QUEUES) as u16;
+    let mut drives = Vec::new();
     for (index, storage) in config.storage.iter().enumerate() {
         let disk = disks::open(&format!("storage[{index}]"), storage)?;
-        devices.pci.push(controller(storage, disk, queues));
+        devices.disks.push(disk.clone());
+        match storage.device {
+            StorageDevice::UsbMassStorage => drives.push(Medium::new(disk, storage.device_id.as_deref())),
+            StorageDevice::VirtioBlk | StorageDevice::Nvme => {
+                devices.pci.push(controller(storage, disk, disk_queues(config))?);
+            }
+        }
+    }
+    for drives in drives.chunks(CONNECTORS.into()) {
+        devices.pci.push(Arc::new(usb(drives)?));
     }
     let seed = network::seed(config);
     let mut macs = config.network.iter().filter_map(|n| n.mac).map(|mac| mac.0).collect();
@@ -137,22 +148,38 @@ fn consoles(config: &config::Machine, devices: &mut Devices) -> Result<(), Error
     Ok(())
 }
 
-/// The device through which the guest sees a disk, with so many queues.
-fn controller(storage: &Storage, disk: Arc<dyn Disk>, queues: u16) -> Arc<dyn PciDevice> {
-    let serial = storage.device_id.as_deref();
-    match storage.device {
-        StorageDevice::Nvme => Arc::new(Nvme::new(disk, queues, serial)),
-        StorageDevice::VirtioBlk => Arc::new(Block::new(disk, queues, serial)),
-        StorageDevice::UsbMassStorage => Arc::new(usb(Medium::new(disk, serial))),
-    }
+/// How many queues each disk may have.
+pub(super) fn disk_queues(config: &config::Machine) -> u16 {
+    config.cpus.clamp(1, DISK_QUEUES) as u16
 }
 
-/// A USB controller with a drive.
-fn usb(medium: Arc<Medium>) -> Xhci {
+/// A disk, and the device through which the guest sees it.
+type DiskDevice = (Arc<dyn Disk>, Arc<dyn PciDevice>);
+
+/// Opens a disk of so many queues.
+pub(crate) fn disk(field: &str, storage: &Storage, queues: u16) -> Result<DiskDevice, Error> {
+    let disk = disks::open(field, storage)?;
+    Ok((disk.clone(), controller(storage, disk, queues)?))
+}
+
+/// A controller for a disk alone.
+fn controller(storage: &Storage, disk: Arc<dyn Disk>, queues: u16) -> Result<Arc<dyn PciDevice>, Error> {
+    let serial = storage.device_id.as_deref();
+    Ok(match storage.device {
+        StorageDevice::Nvme => Arc::new(Nvme::new(disk, queues, serial)),
+        StorageDevice::VirtioBlk => Arc::new(Block::new(disk, queues, serial)),
+        StorageDevice::UsbMassStorage => Arc::new(usb(&[Medium::new(disk, serial)])?),
+    })
+}
+
+/// A USB controller with these drives, of which there are no more than it has connectors.
+fn usb(drives: &[Arc<Medium>]) -> Result<Xhci, Error> {
     let controller = Xhci::new();
-    // A new controller has a free connector.
-    let _ = controller.attach(Box::new(MassStorage::new(medium, Speed::Super)));
-    controller
+    for medium in drives {
+        let drive = MassStorage::new(medium.clone(), Speed::Super);
+        controller.attach(Box::new(drive)).map_err(|full| Error::unsupported("storage", full.to_string()))?;
+    }
+    Ok(controller)
 }
 
 /// The host's random number generator.

@@ -106,7 +106,10 @@ impl RootPort {
         cards.iter().for_each(|card| card.reset());
         let interrupt = self.state.lock().emptied();
         self.tell(interrupt);
-        if !cards.is_empty() {
+        let ejected = !cards.is_empty();
+        // Whoever is told that the device has left may count on it: nothing here holds it any more.
+        drop(cards);
+        if ejected {
             (self.on_eject)();
         }
     }
