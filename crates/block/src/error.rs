@@ -22,6 +22,9 @@ pub enum Error {
     /// The disk has no such operation.
     #[error("the disk cannot {0}")]
     Unsupported(&'static str),
+    /// Whoever asked for it does not want it any more.
+    #[error("it was cancelled")]
+    Cancelled,
     /// An earlier flush failed, so that it is not known which writes are durable.
     #[error(
         "an earlier flush failed: the host may have lost writes that it had accepted; stop the machine and check its disk"

@@ -62,7 +62,8 @@ impl<'a> Chain<'a> {
         }
         self.seen.push(identity);
         self.found.push(Below { path: below.clone(), format });
-        let raw = RawOptions { read_only: true, sync: self.options.sync, caching: self.options.caching };
+        let read_only = !(self.options.write_below && self.found.len() == 1);
+        let raw = RawOptions { read_only, sync: self.options.sync, caching: self.options.caching };
         let file: Arc<dyn Disk> = Arc::new(RawDisk::open(&below, raw)?);
         let named = |error| Error::in_file(&below, error);
         // The header above names the format, so that contents cannot change it.

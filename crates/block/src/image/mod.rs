@@ -8,6 +8,8 @@
 //! named, in a folder in that, or in a folder that the user allows. Symbolic links are followed first. At most 32.
 
 mod chain;
+mod clone;
+mod copy;
 mod format;
 mod throw_away;
 
@@ -18,6 +20,8 @@ use crate::qcow2::Qcow2;
 use crate::{Caching, Disk, Error, RawDisk, RawOptions, SyncMode};
 
 pub use self::chain::resolve as resolve_below;
+pub use self::clone::reflink;
+pub use self::copy::{Progress, commit, compact, copy, first_difference, keep_above};
 pub use self::format::Format;
 pub use self::throw_away::throw_away;
 
@@ -34,6 +38,8 @@ pub struct ImageOptions {
     pub sync: SyncMode,
     /// What the page cache keeps.
     pub caching: Caching,
+    /// Open the first file below for writing, to move data down to it.
+    pub write_below: bool,
     /// Folders in which files below may lie, beside that of the image.
     pub allowed: Vec<PathBuf>,
 }
@@ -47,6 +53,8 @@ pub struct Image {
     pub format: Format,
     /// The same disk, where it is a qcow2 image and not hidden under a throw-away layer.
     pub qcow2: Option<Arc<Qcow2>>,
+    /// What is right below, where it is a qcow2 image that is not hidden under a throw-away layer.
+    pub lower: Option<Arc<dyn Disk>>,
     /// The files below, from the one right below on.
     pub below: Vec<Below>,
 }
@@ -69,18 +77,18 @@ impl Image {
         let file: Arc<dyn Disk> = Arc::new(RawDisk::open(path, raw)?);
         let format = Format::recognise(path, options.format, &*file).map_err(named)?;
         let mut image = match format {
-            Format::Raw => Self { disk: file, format, qcow2: None, below: Vec::new() },
+            Format::Raw => Self { disk: file, format, qcow2: None, lower: None, below: Vec::new() },
             Format::Vmdk => return Err(named(Error::image("vmdk images cannot be read yet"))),
             Format::Qcow2 => {
                 let mut chain = chain::Chain::new(path, options)?;
                 let backing = chain.below(path, &file).map_err(named)?;
-                let qcow2 = Arc::new(Qcow2::open(file, backing).map_err(named)?);
-                Self { disk: qcow2.clone(), format, qcow2: Some(qcow2), below: chain.found() }
+                let qcow2 = Arc::new(Qcow2::open(file, backing.clone()).map_err(named)?);
+                Self { disk: qcow2.clone(), format, qcow2: Some(qcow2), lower: backing, below: chain.found() }
             }
         };
         if options.snapshot {
             image.disk = throw_away(image.disk)?;
-            image.qcow2 = None;
+            (image.qcow2, image.lower) = (None, None);
         }
         Ok(image)
     }

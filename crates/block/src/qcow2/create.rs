@@ -2,7 +2,7 @@
 
 use super::header::{BackingName, Compression, Header, MAX_L1};
 use super::store::write_all;
-use super::{Error, bytes, counts};
+use super::{Error, Qcow2, bytes, counts};
 use crate::Disk;
 
 /// How a new image is to be.
@@ -93,5 +93,20 @@ pub fn create(store: &dyn Disk, options: &CreateOptions) -> Result<(), Error> {
     }
     store.flush()?;
     write_all(store, 0, &encoded)?;
+    store.flush()
+}
+
+/// Writes another name of the file below into the header of the image in `store`, which nobody has open as a disk.
+pub fn set_backing(store: &dyn Disk, backing: Option<BackingName>) -> Result<(), Error> {
+    let mut header = Qcow2::header_of(store)?;
+    if header.backing == backing {
+        return Ok(());
+    }
+    header.backing = backing;
+    let mut bytes = header.encode()?;
+    // What was there before must not be taken for an extension or a name.
+    bytes.resize((header.cluster_size() as usize).min(4096).max(bytes.len()), 0);
+    store.flush()?;
+    write_all(store, 0, &bytes)?;
     store.flush()
 }

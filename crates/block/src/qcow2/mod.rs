@@ -14,6 +14,7 @@
 //! Who changes the mapping of a cluster has a claim on it; others who want to wait.
 
 mod bytes;
+mod check;
 mod claims;
 mod compressed;
 mod counts;
@@ -43,7 +44,8 @@ use self::refcount::Refcounts;
 use self::tables::Tables;
 use crate::{Disk, Error, Extent, ExtentKind, Geometry, SizeWatcher, SizeWatchers, check_bounds};
 
-pub use self::create::{CreateOptions, create};
+pub use self::check::{Report, check, repair};
+pub use self::create::{CreateOptions, create, set_backing};
 pub use self::header::{BackingName, Compression, Header, MAGIC};
 
 /// L2 tables in memory, in bytes: enough for 256 GiB with clusters of 64 KiB.
@@ -155,6 +157,18 @@ impl Qcow2 {
         let _gate = self.gate.read();
         let run = self.run(offset, len)?;
         Ok((run.len, run.layer()))
+    }
+
+    /// Drops all that this file itself has, so that what is below shows.
+    pub fn empty(&self) -> Result<(), Error> {
+        self.check_change(0, 0)?;
+        let step = STEP_ENTRIES << self.header.cluster_bits;
+        for start in (0..self.size()).step_by(step as usize) {
+            self.relieve()?;
+            let _gate = self.gate.read();
+            self.remove_clusters(start, start.saturating_add(step).min(self.size()))?;
+        }
+        self.flush_all()
     }
 
     fn refcounts(&self) -> Result<&Refcounts, Error> {

@@ -91,6 +91,25 @@ impl Refcounts {
         })))
     }
 
+    /// The same to look at, from a file that is not written to.
+    pub(super) fn load_to_read<'a>(store: &'a dyn Disk, header: &Header) -> Result<Reader<'a>, Error> {
+        let len = (u64::from(header.reftable_clusters) << header.cluster_bits) as usize;
+        let table = bytes::table(&read_vec(store, header.reftable_offset, len)?).collect();
+        Ok(Reader { store, header: header.clone(), table, block: Default::default() })
+    }
+
+    /// Sets a count to what it should be.
+    pub(super) fn correct(&self, cluster: u64, count: u64) -> Result<(), Error> {
+        let mut state = self.0.lock();
+        if state.count(cluster)? == count {
+            return Ok(());
+        }
+        if !state.table_has(cluster) {
+            return Err(Error::image("it has no room for the refcounts that it needs: convert it"));
+        }
+        state.set_count(cluster, count)
+    }
+
     /// Takes up to `max` clusters that follow each other, at least one.
     pub(super) fn allocate(&self, max: u64) -> Result<Allocation, Error> {
         self.0.lock().allocate(max, false)
@@ -141,6 +160,31 @@ impl Refcounts {
     /// The clusters in `range` must not be handed out.
     pub(super) fn reserve(&self, range: std::ops::Range<u64>) {
         self.0.lock().reserved.push(range);
+    }
+}
+
+/// Counts, read one block at a time.
+pub(super) struct Reader<'a> {
+    store: &'a dyn Disk,
+    header: Header,
+    table: Vec<u64>,
+    /// The block read last, with its index.
+    block: std::cell::RefCell<(Option<usize>, Vec<u8>)>,
+}
+
+impl Reader<'_> {
+    /// The count of a cluster.
+    pub(super) fn count_of(&self, cluster: u64) -> Result<u64, Error> {
+        let per_block = (self.header.cluster_size() * 8) >> self.header.refcount_order;
+        let index = (cluster / per_block) as usize;
+        let mut block = self.block.borrow_mut();
+        if block.0 != Some(index) {
+            let host = self.table.get(index).map_or(0, |entry| entry & BLOCK_OFFSET);
+            let inside = host != 0 && host < self.store.size();
+            let len = self.header.cluster_size() as usize;
+            *block = (Some(index), if inside { read_vec(self.store, host, len)? } else { vec![0; len] });
+        }
+        Ok(counts::get(&block.1, self.header.refcount_order, (cluster % per_block) as usize))
     }
 }
 

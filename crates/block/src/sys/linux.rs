@@ -59,6 +59,15 @@ pub(crate) fn extent(file: &File, offset: u64, len: u64) -> io::Result<Extent> {
     }
 }
 
+/// Makes `to` share the blocks of `from` (`FICLONE`, ioctl_ficlone(2)). `false`: the file system cannot.
+pub(crate) fn reflink(from: &File, to: &File) -> io::Result<bool> {
+    match rustix::fs::ioctl_ficlone(to, from) {
+        Ok(()) => Ok(true),
+        Err(Errno::OPNOTSUPP | Errno::NOTTY | Errno::XDEV | Errno::INVAL | Errno::NOSYS) => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}
+
 /// Nothing to set on the file: [`drop_cache`] does it.
 pub(crate) fn set_uncached(_: &File) {}
 

@@ -29,6 +29,11 @@ pub(crate) fn extent(_: &File, _: u64, len: u64) -> io::Result<Extent> {
     Ok(Extent { len, kind: ExtentKind::Data })
 }
 
+/// Makes `to` share the blocks of `from`: not here.
+pub(crate) fn reflink(_: &File, _: &File) -> io::Result<bool> {
+    Ok(false)
+}
+
 /// Keeps the file's contents out of the cache. Advice only, so a failure is no error.
 pub(crate) fn set_uncached(file: &File) {
     #[cfg(target_vendor = "apple")]

@@ -1,0 +1,89 @@
+//! A file that is made beside where it is to be, and takes that place when it is complete.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use block::image::{Format, Image, ImageOptions};
+use block::qcow2::{self, BackingName, CreateOptions};
+use block::{Disk, RawDisk, RawOptions, SyncMode};
+
+use super::failed;
+use crate::failure::{Failure, Status};
+
+/// What the new image is to be.
+pub(super) struct Plan {
+    pub(super) format: Format,
+    pub(super) size: u64,
+    pub(super) cluster_bits: u32,
+    pub(super) backing: Option<BackingName>,
+}
+
+/// A new image; removed when it is dropped before it is complete.
+pub(super) struct Target {
+    path: PathBuf,
+    part: PathBuf,
+}
+
+impl Target {
+    /// Begins to make `path`, which may exist only with `force`.
+    pub(super) fn new(path: &Path, force: bool) -> Result<Self, Failure> {
+        if path.exists() && !force {
+            let message =
+                format!("{}: there is such a file: give another name, or --force to replace it", path.display());
+            return Err(Failure::new(Status::Usage, message));
+        }
+        if path.exists() {
+            // Someone who has it open must not lose it. The lock also names who that is.
+            let options = RawOptions { sync: SyncMode::None, ..RawOptions::default() };
+            drop(RawDisk::open(path, options).map_err(|error| failed(path, error))?);
+        }
+        let name = path.file_name().ok_or_else(|| Failure::new(Status::Usage, "the target has no name: give one"))?;
+        let mut part = std::ffi::OsString::from(".");
+        part.push(name);
+        part.push(format!(".{}.part", std::process::id()));
+        Ok(Self { path: path.to_owned(), part: path.with_file_name(part) })
+    }
+
+    /// Makes an empty image, open for writing.
+    pub(super) fn create(&self, plan: &Plan) -> Result<Arc<dyn Disk>, Failure> {
+        let failed = |error| failed(&self.path, error);
+        let file = |what: &'static str| move |error| block::Error::io(what)(error);
+        File::create_new(&self.part).map_err(file("make the file")).map_err(failed)?;
+        let options = RawOptions { sync: SyncMode::Full, ..RawOptions::default() };
+        let store: Arc<dyn Disk> = Arc::new(RawDisk::open(&self.part, options).map_err(failed)?);
+        match plan.format {
+            Format::Raw => {
+                store.resize(plan.size).map_err(failed)?;
+                Ok(store)
+            }
+            Format::Qcow2 => {
+                let (size, cluster_bits, backing) = (plan.size, plan.cluster_bits, plan.backing.clone());
+                qcow2::create(&*store, &CreateOptions { size, cluster_bits, version: 3, backing }).map_err(failed)?;
+                drop(store);
+                let mut options = ImageOptions { format: Some(Format::Qcow2), ..ImageOptions::default() };
+                // What is below was named by the user.
+                options.allowed.push(PathBuf::from("/"));
+                Ok(Image::open(&self.part, &options).map_err(failed)?.disk)
+            }
+            Format::Vmdk => Err(Failure::new(Status::Usage, "vmdk images cannot be made: choose raw or qcow2")),
+        }
+    }
+
+    /// Where the file is until it is complete.
+    pub(super) fn part(&self) -> &Path {
+        &self.part
+    }
+
+    /// It is complete, and closed: it takes its place.
+    pub(super) fn finish(self) -> Result<(), Failure> {
+        fs::rename(&self.part, &self.path).map_err(|error| failed(&self.path, block::Error::io("rename")(error)))
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        // Gone already when it is complete.
+        let _ = fs::remove_file(&self.part);
+    }
+}
