@@ -76,6 +76,9 @@ pub enum Error {
         /// What is wrong.
         source: Box<Error>,
     },
+    /// An NBD server or client.
+    #[error(transparent)]
+    Nbd(#[from] crate::nbd::Error),
     /// Neither a regular file nor a block device.
     #[error("{path}: {kind}, not a file or block device that could hold a disk")]
     NotADisk {

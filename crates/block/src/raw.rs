@@ -287,7 +287,7 @@ fn not_a_disk(kind: FileType) -> Option<&'static str> {
 }
 
 /// 16 hexadecimal digits made of the path (FNV-1a): stable, and telling the guest nothing.
-fn stable_id(path: &Path) -> String {
+pub(crate) fn stable_id(path: &Path) -> String {
     let hash = path
         .as_os_str()
         .as_encoded_bytes()

@@ -1,8 +1,10 @@
 //! The disks of a configuration.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use block::image::{Format, Image, ImageOptions};
+use block::image::{self, Format, Image, ImageOptions};
+use block::nbd::{Client, ClientOptions, Uri};
 use block::{Disk, Limits, Throttle};
 use config::{Caching, DiskAttachment, ImageFormat, Storage, Sync};
 
@@ -43,13 +45,21 @@ pub(super) fn open(field: &str, storage: &Storage) -> Result<Arc<dyn Disk>, Erro
             options.format = Some(Format::Raw);
             Image::open(path, &options).map_err(failed)?.disk
         }
-        DiskAttachment::Nbd { .. } => {
-            return Err(Error::unsupported(format!("{field}.uri"), "disks over NBD cannot be had yet"));
-        }
+        DiskAttachment::Nbd { uri, timeout } => nbd(uri, *timeout, storage).map_err(failed)?,
     };
     let limits = Limits { bytes: storage.bps, requests: storage.iops };
     Ok(match limits == Limits::default() {
         true => disk,
         false => Arc::new(Throttle::new(disk, limits)),
     })
+}
+
+/// Connects to an export. `timeout` is in milliseconds: how long the server may be silent before it counts as lost.
+fn nbd(uri: &str, timeout: Option<u64>, storage: &Storage) -> Result<Arc<dyn Disk>, block::Error> {
+    let mut options = ClientOptions { read_only: storage.read_only || storage.snapshot, ..ClientOptions::default() };
+    if let Some(timeout) = timeout {
+        options.answer_within = Duration::from_millis(timeout);
+    }
+    let disk = Arc::new(Client::connect(&uri.parse::<Uri>()?, &options)?);
+    if storage.snapshot { image::throw_away(disk) } else { Ok(disk) }
 }

@@ -134,7 +134,12 @@ impl Server {
     pub fn run(self: &Arc<Self>, listeners: &[Listener]) -> Result<(), crate::Error> {
         let accepted = self.accept(listeners);
         self.finish();
-        let flushed = self.exports.iter().filter(|e| !e.disk.read_only()).map(|e| e.disk.flush()).collect();
+        // All of them, also when one fails.
+        let flush = |done: Result<(), crate::Error>, export: &Export| {
+            let flushed = export.disk.flush();
+            done.and(flushed)
+        };
+        let flushed = self.exports.iter().filter(|e| !e.disk.read_only()).fold(Ok(()), flush);
         accepted.map_err(crate::Error::io("wait for clients")).and(flushed)
     }
 

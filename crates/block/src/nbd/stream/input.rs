@@ -34,11 +34,6 @@ impl Input {
         &self.buf[self.start..self.end]
     }
 
-    /// The most that [`need`](Self::need) can give at once.
-    pub(crate) fn capacity(&self) -> usize {
-        self.buf.len()
-    }
-
     /// Waits until `len` bytes are there, which are at most the capacity. They stay until they are consumed.
     ///
     /// # Errors
