@@ -6,6 +6,7 @@ mod cpu;
 mod emulator;
 mod kernels;
 mod machine;
+mod net;
 mod picture;
 mod program;
 mod run;
@@ -27,6 +28,8 @@ pub(crate) enum Bench {
     Userland(userland::Options),
     /// Four CPUs busy in a Debian guest: russet and qemu-system-aarch64 in turn
     Smp(userland::Options),
+    /// TCP, UDP and new connections from a guest's side of the wire: ours, qemu's libslirp and passt in turn
+    Net(net::Options),
     /// All of these: russet and qemu-system-aarch64 in turn; as a table, as JSON and as a picture
     Cpu(cpu::Options),
 }
@@ -37,6 +40,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         Bench::Kernels(options) => kernels::run(options),
         Bench::Userland(options) => userland::run(options, &userland::USERLAND),
         Bench::Smp(options) => userland::run(options, &userland::SMP),
+        Bench::Net(options) => net::run(options),
         Bench::Cpu(options) => cpu::run(options),
     }
 }
