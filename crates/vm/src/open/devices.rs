@@ -15,7 +15,6 @@ use devices::virtio::block::Block;
 use devices::virtio::console::{Console as ConsoleDevice, PipeEnd, Port, PortBackend, pipe};
 use devices::virtio::entropy::Entropy;
 use devices::xhci::Xhci;
-use devices::xhci::spec::CONNECTORS;
 use machine::Reclaim;
 
 use super::network;
@@ -47,19 +46,10 @@ pub(super) fn open(config: &config::Machine) -> Result<Devices, Error> {
     refuse(config)?;
     let mut devices = Devices::default();
     consoles(config, &mut devices)?;
-    let mut drives = Vec::new();
     for (index, storage) in config.storage.iter().enumerate() {
-        let disk = disks::open(&format!("storage[{index}]"), storage)?;
-        devices.disks.push(disk.clone());
-        match storage.device {
-            StorageDevice::UsbMassStorage => drives.push(Medium::new(disk, storage.device_id.as_deref())),
-            StorageDevice::VirtioBlk | StorageDevice::Nvme => {
-                devices.pci.push(controller(storage, disk, disk_queues(config))?);
-            }
-        }
-    }
-    for drives in drives.chunks(CONNECTORS.into()) {
-        devices.pci.push(Arc::new(usb(drives)?));
+        let (disk, device) = disk(&format!("storage[{index}]"), storage, disk_queues(config))?;
+        devices.disks.push(disk);
+        devices.pci.push(device);
     }
     let seed = network::seed(config);
     let mut macs = config.network.iter().filter_map(|n| n.mac).map(|mac| mac.0).collect();
@@ -159,27 +149,24 @@ type DiskDevice = (Arc<dyn Disk>, Arc<dyn PciDevice>);
 /// Opens a disk of so many queues.
 pub(crate) fn disk(field: &str, storage: &Storage, queues: u16) -> Result<DiskDevice, Error> {
     let disk = disks::open(field, storage)?;
-    Ok((disk.clone(), controller(storage, disk, queues)?))
+    Ok((disk.clone(), controller(storage, disk, queues)))
 }
 
-/// A controller for a disk alone.
-fn controller(storage: &Storage, disk: Arc<dyn Disk>, queues: u16) -> Result<Arc<dyn PciDevice>, Error> {
+fn controller(storage: &Storage, disk: Arc<dyn Disk>, queues: u16) -> Arc<dyn PciDevice> {
     let serial = storage.device_id.as_deref();
-    Ok(match storage.device {
+    match storage.device {
         StorageDevice::Nvme => Arc::new(Nvme::new(disk, queues, serial)),
         StorageDevice::VirtioBlk => Arc::new(Block::new(disk, queues, serial)),
-        StorageDevice::UsbMassStorage => Arc::new(usb(&[Medium::new(disk, serial)])?),
-    })
+        StorageDevice::UsbMassStorage => Arc::new(usb(Medium::new(disk, serial))),
+    }
 }
 
-/// A USB controller with these drives, of which there are no more than it has connectors.
-fn usb(drives: &[Arc<Medium>]) -> Result<Xhci, Error> {
+/// A USB controller with a drive.
+fn usb(medium: Arc<Medium>) -> Xhci {
     let controller = Xhci::new();
-    for medium in drives {
-        let drive = MassStorage::new(medium.clone(), Speed::Super);
-        controller.attach(Box::new(drive)).map_err(|full| Error::unsupported("storage", full.to_string()))?;
-    }
-    Ok(controller)
+    // A new controller has a free connector.
+    let _ = controller.attach(Box::new(MassStorage::new(medium, Speed::Super)));
+    controller
 }
 
 /// The host's random number generator.
