@@ -28,6 +28,8 @@ pub(crate) struct CodePage {
     words: [u32; PAGE_OPS],
     /// How often the interpreter paused at each word (see [`crate::jit`]).
     heat: [u8; PAGE_OPS],
+    /// Loads and stores that go to another page each time (see [`crate::jit::site`]).
+    scattered: [u64; PAGE_OPS / 64],
     /// Words whose operation is a translated region, and the handlers that they had before.
     regions: Vec<(u16, Handler)>,
     /// Where the words are.
@@ -38,7 +40,14 @@ impl CodePage {
     fn new(memory: HostPage) -> Box<Self> {
         let mut ops = [Op::new(undecoded); PAGE_OPS + 1];
         ops[PAGE_OPS] = Op::new(page_end);
-        Box::new(Self { ops, words: [0; PAGE_OPS], heat: [0; PAGE_OPS], regions: Vec::new(), memory })
+        Box::new(Self {
+            ops,
+            words: [0; PAGE_OPS],
+            heat: [0; PAGE_OPS],
+            scattered: [0; 16],
+            regions: Vec::new(),
+            memory,
+        })
     }
 
     /// The word that the operation at `index` was made from; `None` when it was not decoded yet.
@@ -188,6 +197,20 @@ impl PagePtr {
     pub fn heat<'a>(self, index: usize) -> &'a mut u8 {
         // SAFETY: as in `memory_word`; the caller lets go of the reference before it uses the page again.
         unsafe { &mut (&mut (*self.0).heat)[index] }
+    }
+
+    /// Whether the load or store of word `index` was found to go to another page each time.
+    pub fn is_scattered(self, index: usize) -> bool {
+        // SAFETY: as in `memory_word`.
+        unsafe { &*self.0 }.scattered[index / 64] >> (index % 64) & 1 != 0
+    }
+
+    /// Notes that the load or store of word `index` goes to another page each time: regions are made anew.
+    pub fn set_scattered(self, index: usize) {
+        // SAFETY: as in `memory_word`.
+        let page = unsafe { &mut *self.0 };
+        page.scattered[index / 64] |= 1 << (index % 64);
+        page.drop_regions();
     }
 
     /// Makes `handler` that of word `index`, as a translated region.

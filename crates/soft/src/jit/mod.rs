@@ -11,6 +11,7 @@ mod region;
 #[cfg(target_arch = "x86_64")]
 mod runtime;
 mod simd;
+pub(crate) mod site;
 mod sys;
 #[cfg(not(target_arch = "x86_64"))]
 mod untranslated;
@@ -23,6 +24,7 @@ use untranslated as emitter;
 use x64 as emitter;
 
 use region::Region;
+use site::{SITES, Site, SiteRange};
 use sys::CodeBuffer;
 
 pub(crate) use emitter::enter;
@@ -45,11 +47,21 @@ pub(crate) struct Translation {
     pub entries: Vec<(usize, usize)>,
 }
 
+/// Where a translation will be.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Place {
+    /// The address at which it is executed.
+    pub code: usize,
+    /// The address of the first site.
+    pub sites: usize,
+}
+
 /// The translator of one CPU.
 pub(crate) struct Jit {
     buffer: CodeBuffer,
     /// Code is translated before it has run, and left often ([`JitMode::Stress`]).
     stress: bool,
+    sites: SiteRange,
     /// Regions translated, ever.
     pub translated: u64,
     /// Times that the buffer was emptied.
@@ -66,7 +78,13 @@ impl Jit {
             return Ok(None);
         }
         let stress = mode == JitMode::Stress;
-        Ok(Some(Self { buffer: CodeBuffer::new(size)?, stress, translated: 0, flushes: 0 }))
+        Ok(Some(Self {
+            buffer: CodeBuffer::new(size, SITES * size_of::<Site>())?,
+            stress,
+            sites: SiteRange::default(),
+            translated: 0,
+            flushes: 0,
+        }))
     }
 
     /// The budget of the next stretch under stress: none, or few branches.
@@ -93,8 +111,9 @@ impl Jit {
             return true;
         }
         *heat = SETTLED;
-        let Some(translation) =
-            Region::of(page, index, self.stress).and_then(|region| emitter::translate(&region, page))
+        let region = Region::of(page, index, self.stress);
+        let place = Place { code: self.buffer.next(), sites: self.buffer.data() as usize };
+        let Some(translation) = region.and_then(|region| emitter::translate(&region, page, place, &mut self.sites))
         else {
             return true;
         };
@@ -121,6 +140,14 @@ impl Jit {
         (handler as usize).wrapping_sub(self.buffer.start()) < self.buffer.size()
     }
 
+    /// Site `number`.
+    #[cfg(target_arch = "x86_64")]
+    fn site(&mut self, number: usize) -> &mut Site {
+        assert!(number < SITES);
+        // SAFETY: the buffer's data are SITES sites, for which every pattern of bits is one; nothing else refers to them.
+        unsafe { &mut *self.buffer.data().cast::<Site>().add(number) }
+    }
+
     /// Where translated code is: its first address and how many bytes there can be.
     pub fn range(&self) -> [u64; 2] {
         [self.buffer.start() as u64, self.buffer.size() as u64]
@@ -129,6 +156,8 @@ impl Jit {
     /// Empties the buffer after all regions were dropped.
     pub fn clear(&mut self) {
         self.flushes += 1;
+        self.sites = SiteRange::default();
+        self.buffer.clear_data();
         self.buffer.clear();
     }
 }

@@ -106,6 +106,16 @@ pub(super) extern "C" fn slow_access(cpu: &mut Cpu, word: u32, offset: u32) -> b
     }
 }
 
+/// As [`slow_access`], for an access whose site `site` has missed too often.
+pub(super) extern "C" fn worn_access(cpu: &mut Cpu, word: u32, offset: u32, site: u32) -> bool {
+    // SAFETY: reads a counter of the host.
+    let now = unsafe { std::arch::x86_64::_rdtsc() } >> 10;
+    if cpu.jit.as_mut().is_some_and(|jit| jit.site(site as usize).is_worn(now as u32)) {
+        cpu.code_page.set_scattered(offset as usize / 4);
+    }
+    slow_access(cpu, word, offset)
+}
+
 /// An instruction that is a function of the table, row `row`. `false`: it trapped.
 pub(super) extern "C" fn call_row(cpu: &mut Cpu, row: u32, word: u32, offset: u32) -> bool {
     cpu.pc = cpu.code_va.wrapping_add(u64::from(offset));

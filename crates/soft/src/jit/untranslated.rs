@@ -1,6 +1,7 @@
 //! The emitter of hosts that have none: everything is interpreted.
 
 use super::region::Region;
+use super::site::SiteRange;
 use crate::code::PagePtr;
 use crate::cpu::Cpu;
 use crate::interp::OpPtr;
@@ -8,7 +9,7 @@ use crate::interp::OpPtr;
 /// Nothing is translated.
 pub(super) const AVAILABLE: bool = false;
 
-pub(super) fn translate(_: &Region, _: PagePtr) -> Option<super::Translation> {
+pub(super) fn translate(_: &Region, _: PagePtr, _: super::Place, _: &mut SiteRange) -> Option<super::Translation> {
     None
 }
 

@@ -31,6 +31,8 @@ const EMPTY: Entry = Entry { read: INVALID, write: INVALID, addend: 0, non_globa
 /// The TLB of one CPU.
 #[repr(C)]
 pub(crate) struct Tlb {
+    /// One more than the times that something was dropped which might have been copied ([`crate::jit`]'s sites).
+    pub drops: u64,
     first: [Entry; SETS],
     second: [Entry; SETS],
     /// Which 2 MiB regions, hashed, hold pages of blocks of that size or more.
@@ -48,6 +50,7 @@ impl Tlb {
     /// An empty TLB.
     pub fn new() -> Self {
         Self {
+            drops: 1,
             first: [EMPTY; SETS],
             second: [EMPTY; SETS],
             regions: [0; REGION_BITS / 64],
@@ -131,6 +134,7 @@ impl Tlb {
 
     /// Drops the page of `va` in every context; `false` when it was part of a block and everything was dropped.
     pub fn remove(&mut self, va: u64) -> bool {
+        self.drops += 1;
         let region = Self::region(va);
         if self.giant || self.regions[region / 64] >> (region % 64) & 1 != 0 {
             self.clear();
@@ -148,6 +152,7 @@ impl Tlb {
 
     /// Drops everything.
     pub fn clear(&mut self) {
+        self.drops += 1;
         self.first.fill(EMPTY);
         self.second.fill(EMPTY);
         self.regions.fill(0);
@@ -157,6 +162,7 @@ impl Tlb {
 
     /// Drops the mappings that are not global.
     pub fn clear_non_global(&mut self) {
+        self.drops += 1;
         for e in self.first.iter_mut().chain(&mut self.second) {
             if e.non_global {
                 *e = EMPTY;

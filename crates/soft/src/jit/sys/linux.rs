@@ -5,34 +5,51 @@
 use std::ptr::null_mut;
 
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 
-/// A buffer that is filled from the start and emptied as a whole.
+/// A buffer that is filled from the start and emptied as a whole, and behind its executable mapping some bytes of data
+/// for the code.
 pub struct CodeBuffer {
     writable: *mut u8,
     executable: *const u8,
     size: usize,
+    data: usize,
     used: usize,
 }
 
 impl CodeBuffer {
-    /// A buffer of `size` bytes.
-    pub fn new(size: usize) -> std::io::Result<Self> {
+    /// A buffer of `size` bytes, with `data` bytes behind it that are zero; both rounded up to whole pages.
+    pub fn new(size: usize, data: usize) -> std::io::Result<Self> {
+        let page = rustix::param::page_size();
+        let (size, data) = (size.next_multiple_of(page), data.next_multiple_of(page));
         let file = memfd_create("russet-code", MemfdFlags::CLOEXEC)?;
         ftruncate(&file, size as u64)?;
-        // SAFETY: two new mappings at addresses that the kernel chooses.
-        let (writable, executable) = unsafe {
-            let writable = mmap(null_mut(), size, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, &file, 0)?;
-            let executable = mmap(null_mut(), size, ProtFlags::READ | ProtFlags::EXEC, MapFlags::SHARED, &file, 0);
-            match executable {
-                Ok(executable) => (writable, executable),
-                Err(error) => {
-                    let _ = munmap(writable, size);
-                    return Err(error.into());
-                }
-            }
-        };
-        Ok(Self { writable: writable.cast(), executable: executable.cast(), size, used: 0 })
+        let (read, write, execute) = (ProtFlags::READ, ProtFlags::WRITE, ProtFlags::EXEC);
+        // SAFETY: two new mappings at addresses that the kernel chooses, and one in the place of a part of the second.
+        unsafe {
+            let writable = mmap(null_mut(), size, read | write, MapFlags::SHARED, &file, 0)?;
+            let mut buffer = Self { writable: writable.cast(), executable: null_mut(), size, data, used: 0 };
+            let executable = mmap_anonymous(null_mut(), size + data, read | write, MapFlags::PRIVATE)?;
+            buffer.executable = executable.cast();
+            mmap(executable, size, read | execute, MapFlags::SHARED | MapFlags::FIXED, &file, 0)?;
+            Ok(buffer)
+        }
+    }
+
+    /// The address of the data.
+    pub fn data(&self) -> *mut u8 {
+        self.executable.wrapping_add(self.size).cast_mut()
+    }
+
+    /// Makes all data zero again.
+    pub fn clear_data(&mut self) {
+        // SAFETY: the mapping is ours, and private and anonymous here: it reads as zero afterwards.
+        let _ = unsafe { madvise(self.data().cast(), self.data, Advice::LinuxDontNeed) };
+    }
+
+    /// The executable address of what is appended next.
+    pub fn next(&self) -> usize {
+        self.executable as usize + self.used
     }
 
     /// Appends `code` and gives its executable address; `None` when there is no room.
@@ -74,7 +91,9 @@ impl Drop for CodeBuffer {
         // SAFETY: both mappings are ours and whole, and the CPU that ran the code is gone.
         unsafe {
             let _ = munmap(self.writable.cast(), self.size);
-            let _ = munmap(self.executable.cast_mut().cast(), self.size);
+            if !self.executable.is_null() {
+                let _ = munmap(self.executable.cast_mut().cast(), self.size + self.data);
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::io::{Error, ErrorKind, Result};
 pub enum CodeBuffer {}
 
 impl CodeBuffer {
-    pub fn new(_: usize) -> Result<Self> {
+    pub fn new(_: usize, _: usize) -> Result<Self> {
         Err(Error::new(ErrorKind::Unsupported, "translated code has no memory on this system yet"))
     }
 
@@ -15,6 +15,18 @@ impl CodeBuffer {
     }
 
     pub fn clear(&mut self) {
+        match *self {}
+    }
+
+    pub fn data(&self) -> *mut u8 {
+        match *self {}
+    }
+
+    pub fn clear_data(&mut self) {
+        match *self {}
+    }
+
+    pub fn next(&self) -> usize {
         match *self {}
     }
 

@@ -28,11 +28,16 @@ impl Emitter<'_> {
         }
         self.address(access.address);
         let bytes = (1 << access.transfer.size()) * if access.t2.is_some() { 2 } else { 1 };
-        self.probe(bytes, access.load);
-        dynasm!(self.asm ; .arch x64 ; jne =>entry);
-        // RAX is the virtual address, RCX what makes it the host's.
-        let addend = tlb_offset(offset_of!(Entry, addend));
-        dynasm!(self.asm ; .arch x64 ; mov rcx, QWORD [rbp + rcx + addend]);
+        match self.next_site(slot) {
+            Some(site) => self.look_at_site(site, slot, bytes, access.load, entry, back),
+            None => {
+                self.probe(bytes, access.load);
+                dynasm!(self.asm ; .arch x64 ; jne =>entry);
+                // RAX is the virtual address, RCX what makes it the host's.
+                let addend = tlb_offset(offset_of!(Entry, addend));
+                dynasm!(self.asm ; .arch x64 ; mov rcx, QWORD [rbp + rcx + addend]);
+            }
+        }
         let second = 1 << access.transfer.size();
         if access.load {
             self.write_back(access.address);
@@ -50,16 +55,12 @@ impl Emitter<'_> {
         dynasm!(self.asm ; .arch x64 ; =>back);
     }
 
-    /// Writes the base of an access at RAX. Uses RDX.
+    /// Writes the base of an access. Uses RDX.
     fn write_back(&mut self, address: Address) {
-        match address {
-            Address::Pre { n, .. } => self.put(n, RAX),
-            Address::Post { n, imm } => {
-                dynasm!(self.asm ; .arch x64 ; lea rdx, [rax + imm]);
-                self.put(n, RDX);
-            }
-            _ => {}
-        }
+        let (Address::Pre { n, imm } | Address::Post { n, imm }) = address else { return };
+        let (base, host) = (self.src(n, RDX), self.map[n as usize].unwrap_or(RDX));
+        dynasm!(self.asm ; .arch x64 ; lea Rq(host), [Rq(base) + imm]);
+        self.put(n, host);
     }
 
     /// RAX = the virtual address. Uses RCX.

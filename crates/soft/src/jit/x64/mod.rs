@@ -20,6 +20,7 @@ mod flow;
 mod golden;
 mod leave;
 mod permute;
+mod sites;
 mod structure;
 mod vector;
 mod vectors;
@@ -32,9 +33,11 @@ use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
 
 use self::cases::Cases;
-use super::Translation;
+use self::sites::{Miss, Sites};
 use super::inst::{Access, Address, Inst, Operand};
 use super::region::{Region, Slot, near_target};
+use super::site::SiteRange;
+use super::{Place, Translation};
 use crate::code::PagePtr;
 use crate::cpu::{Cpu, DISCARD, XZR};
 use crate::interp::{OpPtr, flags};
@@ -69,6 +72,7 @@ pub(super) struct Emitter<'a> {
     asm: VecAssembler<X64Relocation>,
     region: &'a Region,
     page: PagePtr,
+    place: Place,
     /// Host register of each guest register that has one.
     map: [Option<u8>; GUEST_REGS],
     /// Guest registers with a host register that the region writes.
@@ -80,6 +84,10 @@ pub(super) struct Emitter<'a> {
     /// Stubs that pause at a word of the page.
     pauses: BTreeMap<usize, DynamicLabel>,
     slow: Vec<Slow>,
+    /// How many loops each slot is in.
+    depth: Vec<u32>,
+    sites: Option<Sites>,
+    misses: Vec<Miss>,
     /// Returns from the region after a call trapped.
     trapped: DynamicLabel,
     /// Where jumps by register go in the region, if there are any.
@@ -115,8 +123,8 @@ impl Features {
 pub(super) const AVAILABLE: bool = true;
 
 /// Translates `region` of `page`; `None` when its first instruction has no translation.
-pub(super) fn translate(region: &Region, page: PagePtr) -> Option<Translation> {
-    let mut emitter = Emitter::new(region, page, Features::of_host());
+pub(super) fn translate(region: &Region, page: PagePtr, place: Place, sites: &mut SiteRange) -> Option<Translation> {
+    let mut emitter = Emitter::new(region, page, place, Features::of_host());
     // What is left to the interpreter must not begin with translated code: that would come back to itself.
     let translated = |index: &usize| {
         let slot = region.slots.iter().find(|slot| slot.index == *index);
@@ -126,6 +134,7 @@ pub(super) fn translate(region: &Region, page: PagePtr) -> Option<Translation> {
         return None;
     }
     let entries: Vec<usize> = region.entries.iter().copied().filter(translated).collect();
+    emitter.take_sites(sites);
     emitter.cases = Cases::of(region, &mut emitter.asm);
     let entries = emitter.region(&entries);
     let cases = emitter.cases.take();
@@ -147,22 +156,27 @@ pub(super) fn flag_offset(n: i32) -> i32 {
 }
 
 impl<'a> Emitter<'a> {
-    fn new(region: &'a Region, page: PagePtr, features: Features) -> Self {
+    fn new(region: &'a Region, page: PagePtr, place: Place, features: Features) -> Self {
         let mut asm = VecAssembler::new(0);
         let labels = region.slots.iter().map(|s| (s.index, asm.new_dynamic_label())).collect();
         let trapped = asm.new_dynamic_label();
-        let (map, written) = assign_registers(region);
+        let depth = loop_depths(region);
+        let (map, written) = assign_registers(region, &depth);
         let vectors = vectors::Vectors::new(region, features.vectors, || asm.new_dynamic_label());
         Self {
             asm,
             region,
             page,
+            place,
             map,
             written,
             labels,
             exits: BTreeMap::new(),
             pauses: BTreeMap::new(),
             slow: Vec::new(),
+            depth,
+            sites: None,
+            misses: Vec::new(),
             trapped,
             cases: None,
             return_sites: region.return_sites(),
@@ -216,6 +230,7 @@ impl<'a> Emitter<'a> {
         );
         // Translated code comes in here.
         assert_eq!(self.asm.offset().0 - start, leave::WARM);
+        self.check_sites();
         self.load_mapped();
         let label = self.labels[&index];
         dynasm!(self.asm ; .arch x64 ; jmp =>label);
@@ -282,6 +297,9 @@ impl<'a> Emitter<'a> {
             super::runtime::call_row as *const () as usize
         };
         self.call_slot(target, slot);
+        if !fp {
+            self.check_sites();
+        }
         true
     }
 
@@ -385,6 +403,10 @@ impl<'a> Emitter<'a> {
     }
 
     fn stubs(&mut self) {
+        for miss in std::mem::take(&mut self.misses) {
+            self.miss_stub(&miss);
+        }
+        self.refresh_stub();
         for slow in std::mem::take(&mut self.slow) {
             self.slow_stub(&slow);
         }
@@ -415,9 +437,13 @@ impl<'a> Emitter<'a> {
     fn slow_stub(&mut self, slow: &Slow) {
         let entry = slow.entry;
         dynasm!(self.asm ; .arch x64 ; =>entry);
+        self.call_access(slow, super::runtime::slow_access as *const () as usize as i64);
+    }
+
+    /// Carries out the access of `slow` by `target`, which may take a fourth argument in RCX.
+    fn call_access(&mut self, slow: &Slow, target: i64) {
         self.store_written();
         let (trapped, back) = (self.trapped, slow.back);
-        let target = super::runtime::slow_access as *const () as usize as i64;
         dynasm!(self.asm
             ; .arch x64
             ; mov rdi, rbp
@@ -511,7 +537,7 @@ fn access_registers(access: Access, f: &mut dyn FnMut(u8, bool)) {
     }
 }
 
-/// How many loops, up to 3, each slot is in.
+/// How many loops each slot of the region is in, at most 3.
 fn loop_depths(region: &Region) -> Vec<u32> {
     let mut depth = vec![0u32; region.slots.len()];
     for slot in &region.slots {
@@ -530,10 +556,10 @@ fn loop_depths(region: &Region) -> Vec<u32> {
 }
 
 /// Gives host registers to the guest registers that are used most, uses in loops counting more.
-fn assign_registers(region: &Region) -> ([Option<u8>; GUEST_REGS], Vec<u8>) {
+fn assign_registers(region: &Region, depth: &[u32]) -> ([Option<u8>; GUEST_REGS], Vec<u8>) {
     let mut weight = [0u64; GUEST_REGS];
     let mut is_written = [false; GUEST_REGS];
-    for (slot, depth) in region.slots.iter().zip(loop_depths(region)) {
+    for (slot, depth) in region.slots.iter().zip(depth) {
         registers(slot.inst, |g, write| {
             weight[g as usize] += 1 << (3 * depth);
             is_written[g as usize] |= write;
