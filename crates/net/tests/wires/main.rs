@@ -2,6 +2,7 @@
 
 mod capture;
 mod card;
+mod contract;
 mod guest;
 mod passt;
 mod shared;
