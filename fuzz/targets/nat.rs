@@ -19,9 +19,20 @@ enum Frame {
         fragment: u16,
         payload: Vec<u8>,
     },
+    /// An IPv6 packet to the gateway, from the guest's own address or its link-local one.
+    Packet6 {
+        link: bool,
+        next: u8,
+        payload: Vec<u8>,
+    },
+    /// An ICMPv6 message of neighbour discovery to the gateway.
+    Neighbour {
+        kind: u8,
+        payload: Vec<u8>,
+    },
     /// A UDP datagram to a port of the gateway.
     Udp {
-        dhcp: bool,
+        port: Port53,
         payload: Vec<u8>,
     },
     /// A segment to the server. The acknowledgement is right but for `ack`.
@@ -36,6 +47,14 @@ enum Frame {
     },
     /// The server sends something, or closes what it has.
     Server(bool),
+}
+
+/// Ports behind which something of the router's parses.
+#[derive(Arbitrary, Debug)]
+enum Port53 {
+    Dhcp,
+    Dns,
+    Other,
 }
 
 #[derive(Default)]
@@ -85,19 +104,50 @@ fn ip(protocol: u8, fragment: u16, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
+fn ip6(link: bool, next: u8, payload: &[u8]) -> Vec<u8> {
+    let gateway = [0xfd, 0x72, 0x75, 0x73, 0x73, 0x65, 0x74, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+    let mut guest = gateway;
+    guest[15] = 2;
+    if link {
+        guest[..8].copy_from_slice(&[0xfe, 0x80, 0, 0, 0, 0, 0, 0]);
+    }
+    let mut frame = vec![2, 0x52, 0x55, 0x53, 0, 1, 2, 0, 0, 0, 0, 7, 0x86, 0xdd, 0x60, 0, 0, 0];
+    let payload = &payload[..payload.len().min(65535)];
+    frame.extend((payload.len() as u16).to_be_bytes());
+    frame.extend([next, 255]);
+    frame.extend(guest);
+    frame.extend(gateway);
+    frame.extend(payload);
+    frame
+}
+
 fuzz_target!(|frames: Vec<Frame>| {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.set_nonblocking(true).unwrap();
     let server = listener.local_addr().unwrap().port();
-    let mut router = Nat::new(Config { outside: false, host_access: true, ..Config::default() }).unwrap();
+    let mut router = Nat::new(Config {
+        outside: false,
+        host_access: true,
+        resolvers: Some(vec![listener.local_addr().unwrap()]),
+        ..Config::default()
+    })
+    .unwrap();
     let (mut wire, mut accepted) = (Wire::default(), Vec::new());
     for frame in frames {
         wire.to_router = match frame {
             Frame::Raw(bytes) => Some(bytes),
             Frame::Packet { protocol, fragment, payload } => Some(ip(protocol, fragment, &payload)),
-            Frame::Udp { dhcp, payload } => {
-                // Never to a real service of the host: the DHCP server, or a port that is refused.
-                let port = if dhcp { 67u16 } else { server };
+            Frame::Packet6 { link, next, payload } => Some(ip6(link, next, &payload)),
+            Frame::Neighbour { kind, payload } => {
+                Some(ip6(true, 58, &[&[133 + kind % 5, 0, 0, 0][..], &payload].concat()))
+            }
+            Frame::Udp { port, payload } => {
+                // Never to a real service of the host: the router's own servers, or a port that is refused.
+                let port = match port {
+                    Port53::Dhcp => 67u16,
+                    Port53::Dns => 53,
+                    Port53::Other => server,
+                };
                 let header = [[0, 68], port.to_be_bytes(), (8 + payload.len() as u16).to_be_bytes(), [0, 0]];
                 Some(ip(17, 0, &[header.as_flattened(), &payload].concat()))
             }
