@@ -11,7 +11,7 @@ use parking_lot::{Condvar, Mutex};
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum HotPlugError {
     /// All slots are taken.
-    #[error("all {0} slots for devices that come and go are taken: take one out first")]
+    #[error("none of the machine's {0} slots for devices that come and go is free: take one out first")]
     Full(usize),
     /// There is no such slot, or nothing in it.
     #[error("there is no device in slot {}", .0 + 1)]

@@ -21,4 +21,4 @@ pub use disks::{DiskName, DiskStatus};
 pub use error::Error;
 pub use soft::JitMode;
 pub use state::{Event, Outcome, State};
-pub use virtual_machine::VirtualMachine;
+pub use virtual_machine::{Options, VirtualMachine};

@@ -22,9 +22,6 @@ use crate::{Console, Error};
 pub(crate) use devices::disk;
 pub(crate) use nat::forwards;
 
-/// Slots for disks that come and go while the machine runs.
-const SLOTS: usize = 4;
-
 /// What a virtual machine is made from.
 pub(crate) struct Opened {
     pub(crate) parts: Parts,
@@ -39,8 +36,8 @@ pub(crate) struct Opened {
     pub(crate) kernel_console: Option<KernelConsole>,
 }
 
-/// Opens everything.
-pub(crate) fn machine(config: &config::Machine) -> Result<Opened, Error> {
+/// Opens everything, for a machine with so many slots for disks that come and go.
+pub(crate) fn machine(config: &config::Machine, slots: usize) -> Result<Opened, Error> {
     let boot = boot(config)?;
     let opened = devices::open(config)?;
     let memory = config.memory.checked_mul(1 << 20);
@@ -51,7 +48,7 @@ pub(crate) fn machine(config: &config::Machine) -> Result<Opened, Error> {
         memory,
         boot,
         pci: opened.pci,
-        slots: SLOTS,
+        slots,
         serial: opened.serial,
         reclaim: opened.reclaim,
     };

@@ -23,6 +23,21 @@ const PRESS: Duration = Duration::from_millis(100);
 /// Counters of the CPUs, as (name, value), one list for each CPU.
 type Counters = Vec<Vec<(&'static str, u64)>>;
 
+/// What the configuration leaves open.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// What the software CPU does with hot code; all but [`JitMode::On`] is for tests and bug reports.
+    pub jit: JitMode,
+    /// Slots for disks that come and go while the machine runs. Each takes the guest some milliseconds to start.
+    pub slots: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { jit: JitMode::On, slots: 4 }
+    }
+}
+
 /// A virtual machine.
 ///
 /// All methods may be called from any thread. When it is dropped, a machine that runs is stopped hard.
@@ -50,15 +65,17 @@ impl VirtualMachine {
     /// # Errors
     /// What cannot be opened, by the field that names it, and what this library cannot do.
     pub fn new(config: &config::Machine) -> Result<Self, Error> {
-        Self::with_jit(config, JitMode::On)
+        Self::with_options(config, Options::default())
     }
 
-    /// As [`VirtualMachine::new`], with a say in what the software CPU does with hot code: for tests and bug reports.
+    /// As [`VirtualMachine::new`], with a say in what the configuration leaves open.
     ///
     /// # Errors
     /// As [`VirtualMachine::new`].
-    pub fn with_jit(config: &config::Machine, jit: JitMode) -> Result<Self, Error> {
-        let Opened { parts, consoles, cards, disks, disk_queues, terminal, kernel_console } = open::machine(config)?;
+    pub fn with_options(config: &config::Machine, options: Options) -> Result<Self, Error> {
+        let Options { jit, slots } = options;
+        let Opened { parts, consoles, cards, disks, disk_queues, terminal, kernel_console } =
+            open::machine(config, slots)?;
         let make_vm = move |memory: hv::GuestMemory, cpus: u32| {
             Ok(Box::new(soft::Vm::new(memory, &soft::Options { cpus, jit })?) as Box<dyn hv::Vm>)
         };

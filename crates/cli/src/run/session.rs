@@ -49,7 +49,9 @@ enum Event {
 pub(super) fn run(machine: &Machine, options: Options<'_>) -> Result<(), Failure> {
     let (tell, events) = mpsc::channel();
     let _signals = listen(tell.clone())?;
-    let vm = VirtualMachine::with_jit(machine, options.jit)
+    // Who cannot ask for disks later needs no slots for them, and a guest starts a little sooner without.
+    let slots = if options.control.is_some() { vm::Options::default().slots } else { 0 };
+    let vm = VirtualMachine::with_options(machine, vm::Options { jit: options.jit, slots })
         .map_err(|error| Failure::new(Status::Host, error.to_string()))?;
     let vm = Arc::new(vm);
     let _control = options.control.map(|path| listen_to_commands(path, &vm)).transpose()?;
