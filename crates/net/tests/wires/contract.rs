@@ -1,5 +1,6 @@
 //! What every network has to do, whatever is behind it: the contract of `Backend`.
 
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,7 +43,7 @@ impl Port for Flood {
 }
 
 /// All networks that need no rights, each with what has to be kept beside it: peers that never read.
-fn all(folder: &Path) -> Vec<(&'static str, Box<dyn Backend>, Option<UnixStream>, Option<UnixDatagram>)> {
+fn all(folder: &Path) -> Vec<(&'static str, Box<dyn Backend>, Option<OwnedFd>)> {
     let (ours, datagrams) = UnixDatagram::pair().unwrap();
     let datagram = Box::new(socket::connected(ours.into(), 1500).unwrap());
     let (ours, stream) = UnixStream::pair().unwrap();
@@ -56,20 +57,20 @@ fn all(folder: &Path) -> Vec<(&'static str, Box<dyn Backend>, Option<UnixStream>
     let captured =
         Captured::new(nat(), &folder.join("x.pcapng"), Options { limit: Some(1 << 20), ..Options::default() });
     vec![
-        ("nat", nat(), None, None),
-        ("datagrams to a peer that does not read", datagram, None, Some(datagrams)),
-        ("a stream to a peer that does not read", plain, Some(stream), None),
-        ("a stream whose peer is gone", lost, None, None),
-        ("a stream that nobody has come to", listening, None, None),
-        ("a shared network", shared, None, None),
-        ("a captured network", Box::new(captured.unwrap()), None, None),
+        ("nat", nat(), None),
+        ("datagrams to a peer that does not read", datagram, Some(datagrams.into())),
+        ("a stream to a peer that does not read", plain, Some(stream.into())),
+        ("a stream whose peer is gone", lost, None),
+        ("a stream that nobody has come to", listening, None),
+        ("a shared network", shared, None),
+        ("a captured network", Box::new(captured.unwrap()), None),
     ]
 }
 
 #[test]
 fn every_network_comes_back_when_it_is_stopped_and_runs_again() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, network, _stream, _datagrams) in all(folder.path()) {
+    for (name, network, _peer) in all(folder.path()) {
         assert!(network.mtu() >= 68, "{name}");
         let (wake, network): (_, SharedBackend) = (network.wake(), Arc::new(Mutex::new(network)));
         for (round, endless) in [true, false, true].into_iter().enumerate() {
