@@ -1,4 +1,4 @@
-//! `russet disk`: images without a machine.
+//! `russet disk`: images without a machine, and the disks of one that runs.
 
 mod check;
 mod clone;
@@ -8,6 +8,7 @@ mod info;
 mod layers;
 mod map;
 mod resize;
+mod running;
 mod serve;
 mod size;
 mod target;
@@ -45,6 +46,18 @@ pub(crate) enum DiskCommand {
     Map(map::MapArgs),
     /// Offer disks to other programs over NBD.
     Serve(serve::ServeArgs),
+    /// Put a disk into a machine that runs, and print its name there.
+    ///
+    /// For example: russet disk attach vm.sock nvme,path=data.img
+    Attach(running::AttachArgs),
+    /// Take a disk out of a machine that runs, when its guest has let go of it.
+    Detach(running::DetachArgs),
+    /// List the disks of a machine that runs.
+    Attached(running::Machine),
+    /// Give a disk of a machine that runs another size, and tell the guest.
+    ///
+    /// For example: russet disk set-size vm.sock disk0 40G
+    SetSize(running::SetSizeArgs),
 }
 
 pub(crate) fn execute(command: &DiskCommand, json: bool) -> Result<(), Failure> {
@@ -60,6 +73,10 @@ pub(crate) fn execute(command: &DiskCommand, json: bool) -> Result<(), Failure> 
         DiskCommand::Rebase(args) => layers::rebase(args, json),
         DiskCommand::Map(args) => map::execute(args, json),
         DiskCommand::Serve(args) => serve::execute(args, json),
+        DiskCommand::Attach(args) => running::attach(args, json),
+        DiskCommand::Detach(args) => running::detach(args, json),
+        DiskCommand::Attached(machine) => running::list(machine, json),
+        DiskCommand::SetSize(args) => running::set_size(args, json),
     }
 }
 
