@@ -7,8 +7,8 @@ use std::process;
 use std::sync::Arc;
 use std::thread;
 
+use block::image::{Format, Image, ImageOptions};
 use block::nbd::{Address, Credentials, Export, Listener, Server, ServerOptions};
-use block::{Disk, RawDisk, RawOptions};
 use clap::{Args, ValueHint};
 use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -19,8 +19,8 @@ use crate::say;
 
 const AFTER_HELP: &str = "\
 Examples:
-  russet disk serve root.img --socket nbd.sock
-      One disk on a unix socket: nbd+unix:///?socket=nbd.sock
+  russet disk serve root.qcow2 --snapshot --socket nbd.sock
+      One disk on a unix socket, nbd+unix:///?socket=nbd.sock; what clients write is thrown away at the end.
   russet disk serve root.img --export root --port 10809
       On TCP, for this host only: nbd://localhost:10809/root. Others reach it with --bind 0.0.0.0: then use --tls-dir.
   russet disk serve a.img b.img --export a --export b --read-only
@@ -47,6 +47,18 @@ pub(crate) struct ServeArgs {
     /// Clients cannot write, and other readers may have the images open.
     #[arg(short, long)]
     read_only: bool,
+
+    /// Keep what clients write in a file that is gone at the end, and the images as they are.
+    #[arg(short, long, conflicts_with = "read_only")]
+    snapshot: bool,
+
+    /// The format of the images: raw, qcow2 or vmdk. Without it what their names say; never the contents.
+    #[arg(short, long)]
+    format: Option<Format>,
+
+    /// A folder beside the images' own in which files below them may lie; repeat for more.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    backing_folder: Vec<PathBuf>,
 
     /// Listen on this unix socket.
     #[arg(short = 'k', long, value_name = "PATH", value_hint = ValueHint::FilePath)]
@@ -93,7 +105,7 @@ pub(crate) fn execute(args: &ServeArgs, json: bool) -> Result<(), Failure> {
         ServerOptions { max_connections: args.shared as usize, tls: tls.transpose().map_err(host)?, once: args.once };
     let mut exports = Vec::new();
     for (image, name) in args.images.iter().zip(&names) {
-        let disk = open(args, image)?;
+        let disk = open(args, image)?.disk;
         let (name, description) = (name.clone(), args.description.clone());
         exports.push(Export { name, description, read_only: args.read_only, disk });
     }
@@ -135,10 +147,15 @@ fn names(args: &ServeArgs) -> Result<Vec<String>, Failure> {
     Ok(names)
 }
 
-fn open(args: &ServeArgs, image: &Path) -> Result<Arc<dyn Disk>, Failure> {
-    let options = RawOptions { read_only: args.read_only, ..RawOptions::default() };
-    let disk = RawDisk::open(image, options).map_err(|e| Failure::new(Status::Host, e.to_string()))?;
-    Ok(Arc::new(disk))
+fn open(args: &ServeArgs, image: &Path) -> Result<Image, Failure> {
+    let options = ImageOptions {
+        format: args.format,
+        read_only: args.read_only,
+        snapshot: args.snapshot,
+        allowed: args.backing_folder.clone(),
+        ..ImageOptions::default()
+    };
+    Image::open(image, &options).map_err(|error| super::failed(image, error))
 }
 
 fn listen(args: &ServeArgs) -> Result<Vec<Listener>, block::nbd::Error> {
