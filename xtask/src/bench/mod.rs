@@ -3,6 +3,7 @@
 mod boot;
 mod compare;
 mod cpu;
+mod disk;
 mod emulator;
 mod kernels;
 mod machine;
@@ -30,6 +31,9 @@ pub(crate) enum Bench {
     Smp(userland::Options),
     /// TCP, UDP and new connections from a guest's side of the wire: ours, qemu's libslirp and passt in turn
     Net(net::Options),
+    /// Disks and NBD
+    #[command(subcommand)]
+    Disk(disk::Disk),
     /// All of these: russet and qemu-system-aarch64 in turn; as a table, as JSON and as a picture
     Cpu(cpu::Options),
 }
@@ -41,6 +45,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         Bench::Userland(options) => userland::run(options, &userland::USERLAND),
         Bench::Smp(options) => userland::run(options, &userland::SMP),
         Bench::Net(options) => net::run(options),
+        Bench::Disk(disk) => disk::run(disk),
         Bench::Cpu(options) => cpu::run(options),
     }
 }
