@@ -5,3 +5,4 @@ mod code;
 mod cpus;
 mod flow;
 mod machine;
+mod vectors;
