@@ -68,6 +68,56 @@ fn the_guest_gets_a_lease_and_fetches_over_http() {
     machine.power_off();
 }
 
+/// What the command says when it is well.
+fn said(args: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_russet")).args(args).output().unwrap();
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Fetches a page over HTTP as the guest's own users do.
+fn fetch(address: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.write_all(b"GET /page HTTP/1.0\r\n\r\n").unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).unwrap();
+    page
+}
+
+#[test]
+fn published_ports_lead_to_the_guest_and_its_address_is_known_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("control");
+    let socket = socket.to_str().unwrap();
+    let machine = ["--control", socket, "--publish", "0:8000", "--publish", "[::1]:0:8000"];
+    let mut machine = Machine::start(&mut debian(folder.path(), &machine));
+    // Before the guest's kernel has asked for it.
+    let start = std::time::Instant::now();
+    while !std::path::Path::new(socket).exists() {
+        assert!(start.elapsed() < Duration::from_secs(60), "there is no control socket");
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(said(&["ip", socket]), "192.168.64.2\n");
+    machine.quiet_shell();
+    machine.sh("ip link set lo up; mkdir /tmp/www; echo from the guest >/tmp/www/page; httpd -p 8000 -h /tmp/www; httpd -p 8001 -h /tmp/www");
+    machine
+        .sh("n=0; until [ -s /etc/resolv.conf ] || [ $n -ge 300 ]; do sleep 0.1; n=$((n + 1)); done; [ $n -lt 300 ]");
+    let ports = said(&["port", "list", socket]);
+    let mut ports: Vec<_> = ports.lines().map(|line| line.strip_suffix(":8000").unwrap().to_owned()).collect();
+    ports.push(said(&["port", "add", socket, "0:8001"]).lines().last().unwrap().strip_suffix(":8001").unwrap().into());
+    for port in &ports {
+        assert!(fetch(port).ends_with("from the guest\n"), "{port}");
+    }
+    said(&["port", "remove", socket, &format!("{}:8001", ports[2])]);
+    assert!(std::net::TcpStream::connect(&ports[2]).is_err());
+    // The other version of the protocol: the kernel makes its address of what the router advertises.
+    machine.sh("n=0; until ip -6 addr show eth0 | grep -q 'inet6 fd72:7573:7365:7400:.* scope global' || [ $n -ge 300 ]; do sleep 0.1; n=$((n + 1)); done; [ $n -lt 300 ]");
+    machine.sh("ping -c 1 -W 10 fd72:7573:7365:7400::1; nslookup host.internal fd72:7573:7365:7400::1");
+    machine.power_off();
+    assert!(!std::path::Path::new(socket).exists());
+}
+
 #[test]
 fn the_hosts_loopback_is_out_of_reach() {
     let server = serve(Ipv4Addr::LOCALHOST, b"secret".to_vec());
@@ -75,7 +125,7 @@ fn the_hosts_loopback_is_out_of_reach() {
     // Through the gateway, by its own address and by routing what should never leave a host.
     let port = server.port();
     machine.sh("ip addr del 127.0.0.1/8 dev lo; ip route del local 127.0.0.0/8 table local; sysctl -wq net.ipv4.conf.all.route_localnet=1 net.ipv4.conf.eth0.route_localnet=1; ip route add 127.0.0.1 via 192.168.64.1; true");
-    for host in ["192.168.64.1", "127.0.0.1", "0.0.0.0"] {
+    for host in ["192.168.64.1", "127.0.0.1", "0.0.0.0", "[fd72:7573:7365:7400::1]", "[::ffff:127.0.0.1]"] {
         let (said, status) = machine.status_of(&format!("timeout 5 wget -q -O - http://{host}:{port}/ 2>&1"));
         assert!(status != 0 && !said.contains("secret"), "{host}: {said}");
     }
