@@ -54,10 +54,16 @@ pub(super) struct Queues {
     pub(super) completion: Vec<Option<Arc<CompletionQueue>>>,
 }
 
-/// A command that was fetched.
+/// A command that was fetched. Its queue waits for the end of it, however it ends.
 pub(super) struct Job {
     pub(super) queue: Arc<SubmissionQueue>,
     pub(super) command: Command,
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        self.queue.finish();
+    }
 }
 
 impl Core {
@@ -111,6 +117,8 @@ impl Core {
             Some(Ok(())) if id == 0 => self.manager.wake(),
             Some(Ok(())) => self.io.ring(),
             Some(Err(_)) => self.raise(Event::Doorbell(event::INVALID_DOORBELL_VALUE)),
+            // A controller that is not ready has no doorbells.
+            None if self.submission(0).is_none() => {}
             None => self.raise(Event::Doorbell(event::INVALID_DOORBELL)),
         }
     }
@@ -147,7 +155,6 @@ impl Core {
             }
         };
         self.post(&job.queue, job.command.id(), status, value);
-        job.queue.finish();
     }
 
     /// Posts a completion for which there is a place.

@@ -48,12 +48,13 @@ pub struct Nvme {
 }
 
 impl Nvme {
-    /// A disk of which a guest may have `queues` pairs of I/O queues (1 to [`spec::MAX_IO_QUEUES`]). `serial` is what
-    /// it reads as serial number, cut to 20 bytes; `None` takes the disk's own.
+    /// A disk of which a guest may have `queues` pairs of I/O queues (2 to [`spec::MAX_IO_QUEUES`]: the driver of EDK II
+    /// makes two, and gives up without). `serial` is what it reads as serial number, cut to 20 bytes; `None` takes the
+    /// disk's own.
     #[must_use]
     pub fn new(disk: Arc<dyn Disk>, queues: u16, serial: Option<&str>) -> Self {
         let serial = serial.unwrap_or(disk.id()).to_owned();
-        let queues = queues.clamp(1, spec::MAX_IO_QUEUES);
+        let queues = queues.clamp(2, spec::MAX_IO_QUEUES);
         Self { namespace: Arc::new(Namespace::new(disk, &serial)), queues }
     }
 

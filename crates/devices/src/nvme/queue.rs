@@ -107,7 +107,7 @@ impl SubmissionQueue {
         Completion { result, sq_head: self.state.lock().head, sq_id: self.id, command_id, status }
     }
 
-    /// A command that was fetched is done with; its completion was posted before.
+    /// A command that was fetched is done with; its completion, if it has one, was posted before.
     pub(super) fn finish(&self) {
         let mut state = self.state.lock();
         state.in_flight -= 1;

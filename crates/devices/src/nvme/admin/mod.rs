@@ -27,7 +27,6 @@ impl Core {
             admin::ASYNC_EVENT => match self.events.lock().request(command.id()) {
                 Ok(()) => {
                     job.queue.completions().release();
-                    job.queue.finish();
                     return;
                 }
                 Err(status) => Err(status),
