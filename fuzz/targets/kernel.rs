@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use machine::loader::{load_initrd, load_kernel};
 
 fuzz_target!(|file: &[u8]| {
-    let memory = machine::memory::map(machine::memory::RAM_MIN).unwrap();
+    let memory = machine::memory::map(machine::memory::RAM_MIN, false).unwrap();
     let mut on_disk = tempfile::tempfile().unwrap();
     on_disk.write_all(file).unwrap();
     on_disk.rewind().unwrap();

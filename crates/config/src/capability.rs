@@ -61,9 +61,8 @@ impl Machine {
         match &self.bootloader {
             BootLoader::Linux(_) => {}
             BootLoader::Efi(efi) => {
-                need("bootloader".to_owned(), "EFI", VZ);
                 if efi.firmware.is_some() {
-                    need("bootloader.firmware".to_owned(), "firmware of your own", &[]);
+                    need("bootloader.firmware".to_owned(), "firmware of your own", OURS);
                 }
             }
             BootLoader::Macos(_) => need("bootloader".to_owned(), "macOS", VZ),

@@ -6,6 +6,7 @@
 pub mod bus;
 #[cfg(test)]
 pub(crate) mod contract;
+pub mod flash;
 pub mod gic;
 pub mod irq;
 pub mod nvme;

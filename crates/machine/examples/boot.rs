@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 
 use devices::virtio::console;
-use machine::{LinuxBoot, Machine, Parts};
+use machine::{Boot, LinuxBoot, Machine, Parts};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -14,11 +14,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: boot KERNEL INITRD CPUS MIB COMMAND-LINE".into());
     };
     let (port, end) = console::pipe();
-    let boot = LinuxBoot {
+    let boot = Boot::Linux(LinuxBoot {
         kernel: File::open(kernel)?,
         initrd: Some(File::open(initrd)?),
         command_line: command_line.clone(),
-    };
+    });
     let parts = Parts {
         cpus: cpus.parse()?,
         memory: mib.parse::<u64>()? << 20,

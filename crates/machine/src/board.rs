@@ -5,6 +5,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use devices::bus::{Bus, MmioDevice};
+use devices::flash::Flash;
 use devices::gic::{self, CpuConfig, Gic};
 use devices::irq::MsiSink;
 use devices::pci::{self, HostBridge, PciDevice};
@@ -14,6 +15,7 @@ use devices::virtio::console::PortBackend;
 use hv::{BootState, GuestMemory, VcpuEnv};
 use vm_memory::{Bytes, GuestAddress};
 
+use crate::boot::Boot;
 use crate::glue::{BusAccess, FiqInput, GicAccess, IrqInput};
 use crate::hotplug::Slots;
 use crate::layout::{self, Range};
@@ -34,7 +36,7 @@ pub struct Parts {
     /// Bytes of RAM, a multiple of 2 MiB.
     pub memory: u64,
     /// What is booted.
-    pub boot: LinuxBoot,
+    pub boot: Boot,
     /// The PCI devices, in the order of their slots.
     pub pci: Vec<Arc<dyn PciDevice>>,
     /// Slots for PCI devices that come and go while the machine runs.
@@ -43,16 +45,6 @@ pub struct Parts {
     pub serial: Option<Arc<dyn PortBackend>>,
     /// What gives memory back to the host, if one of the devices does.
     pub reclaim: Option<Arc<Reclaim>>,
-}
-
-/// A Linux kernel to boot. The files are read again at each reset.
-pub struct LinuxBoot {
-    /// The kernel: an arm64 Image, plain or packed.
-    pub kernel: File,
-    /// The initial RAM disk.
-    pub initrd: Option<File>,
-    /// The kernel's command line.
-    pub command_line: String,
 }
 
 /// Makes the engine's virtual machine: of RAM and a number of CPUs.
@@ -67,6 +59,7 @@ pub(crate) struct Board {
     gpio: Arc<Pl061>,
     bridge: Arc<HostBridge>,
     bus: Arc<Bus>,
+    flash: Option<Arc<Flash>>,
     serial: Serial,
     slots: Arc<Slots>,
     reclaim: Option<Arc<Reclaim>>,
@@ -78,8 +71,8 @@ impl Board {
         if !(1..=layout::MAX_CPUS).contains(&parts.cpus) {
             return Err(Error::CpuCount { cpus: parts.cpus, max: layout::MAX_CPUS });
         }
-        let memory = memory::map(parts.memory)?;
-        let kernel = loader::load_kernel(&parts.boot.kernel, &memory)?;
+        let memory = memory::map(parts.memory, parts.boot.firmware().is_some())?;
+        let start = load(&parts.boot, &memory)?;
         let vm = make_vm(memory.clone(), parts.cpus)?;
 
         let bus = Arc::new(Bus::new());
@@ -100,15 +93,24 @@ impl Board {
         }
         slots.build(&bridge, &memory).map_err(pci_error)?;
 
-        let devices = Devices { gic: &gic, bridge: &bridge, serial: &serial.port, clock: &clock, gpio: &gpio };
-        let tree = place_tree(parts, &memory, kernel.end, &devices)?;
+        let flash = parts.boot.firmware().map(|firmware| firmware.variables.clone());
+        if let Some(flash) = &flash {
+            let window = Range { base: layout::VARIABLES.base, size: flash.size() };
+            put(&bus, "firmware's variable store", window, flash.clone())?;
+        }
+
+        let (serial_port, flash_node) = (&serial.port, flash.as_deref());
+        let devices =
+            Devices { gic: &gic, bridge: &bridge, serial: serial_port, clock: &clock, gpio: &gpio, flash: flash_node };
+        let tree = place_tree(parts, &memory, start.tree, &devices)?;
         if let Some(reclaim) = &parts.reclaim {
             reclaim.set(Some(memory));
         }
         Ok(Self {
             vm,
             env: VcpuEnv { mmio: Arc::new(BusAccess(bus.clone())), gic: Some(Arc::new(GicAccess(gic))) },
-            entry: BootState { pc: kernel.entry, x0: tree },
+            entry: BootState { pc: start.entry, x0: tree },
+            flash,
             gpio,
             bridge,
             bus,
@@ -130,6 +132,9 @@ impl Drop for Board {
     fn drop(&mut self) {
         self.bridge.reset();
         self.slots.forget();
+        if let Some(flash) = &self.flash {
+            flash.reset();
+        }
         if let Some(reclaim) = &self.reclaim {
             reclaim.set(None);
         }
@@ -175,18 +180,39 @@ fn pci_layout() -> pci::Layout {
     }
 }
 
+/// Where the first CPU begins, and where the device tree goes.
+struct Start {
+    entry: u64,
+    tree: u64,
+}
+
+/// Loads what is booted.
+fn load(boot: &Boot, memory: &GuestMemory) -> Result<Start, Error> {
+    match boot {
+        Boot::Linux(linux) => {
+            let kernel = loader::load_kernel(&linux.kernel, memory)?;
+            Ok(Start { entry: kernel.entry, tree: kernel.end.next_multiple_of(ALIGNMENT) })
+        }
+        Boot::Firmware(firmware) => {
+            loader::load_firmware(&firmware.code, memory)?;
+            // It looks for the tree at the beginning of RAM.
+            Ok(Start { entry: layout::FIRMWARE.base, tree: layout::RAM_BASE })
+        }
+    }
+}
+
 /// Loads the initial RAM disk, writes the device tree and says where it is: kernel, tree and RAM disk follow each
 /// other in memory, which keeps all inside the window that booting.rst asks for.
-fn place_tree(parts: &Parts, memory: &GuestMemory, kernel_end: u64, devices: &Devices<'_>) -> Result<u64, Error> {
-    let address = kernel_end.next_multiple_of(ALIGNMENT);
-    let initrd = match &parts.boot.initrd {
-        Some(file) => Some(loader::load_initrd(file, memory, address + TREE_SIZE)?),
-        None => None,
+fn place_tree(parts: &Parts, memory: &GuestMemory, address: u64, devices: &Devices<'_>) -> Result<u64, Error> {
+    let (initrd, command_line) = match &parts.boot {
+        Boot::Linux(linux) => (linux.initrd.as_ref(), linux.command_line.as_str()),
+        Boot::Firmware(_) => (None, ""),
     };
+    let initrd = initrd.map(|file| loader::load_initrd(file, memory, address + TREE_SIZE)).transpose()?;
     let description = Description {
         cpus: parts.cpus,
         memory: parts.memory,
-        command_line: &parts.boot.command_line,
+        command_line,
         initrd,
         seed: random()?,
         serial_is_console: parts.serial.is_some(),

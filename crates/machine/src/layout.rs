@@ -2,8 +2,8 @@
 //!
 //! | from           | size    | what                                              | interrupt  |
 //! |----------------|---------|---------------------------------------------------|------------|
-//! | `00_0000_0000` | 64 MiB  | firmware flash (kept free)                        |            |
-//! | `00_0400_0000` | 64 MiB  | firmware variables (kept free)                    |            |
+//! | `00_0000_0000` | 64 MiB  | firmware, where there is one                      |            |
+//! | `00_0400_0000` | 64 MiB  | flash with its variables                          |            |
 //! | `00_0800_0000` | 64 KiB  | GIC distributor                                   |            |
 //! | `00_0808_0000` | 128 KiB | GIC interrupt translation service                 |            |
 //! | `00_080a_0000` | 15 MiB  | GIC redistributors, 128 KiB for each CPU          |            |
@@ -32,6 +32,10 @@ const fn range(base: u64, size: u64) -> Range {
     Range { base, size }
 }
 
+/// Firmware, in RAM: no firmware writes to itself.
+pub const FIRMWARE: Range = range(0, 64 << 20);
+/// Flash with the firmware's variables.
+pub const VARIABLES: Range = range(0x0400_0000, 64 << 20);
 /// GIC distributor.
 pub const GICD: Range = range(0x0800_0000, 0x1_0000);
 /// GIC interrupt translation service.
@@ -80,7 +84,20 @@ mod tests {
 
     #[test]
     fn no_two_windows_overlap() {
-        let mut all = [GICD, ITS, GICR, PL011, PL031, PL061, PCI_MEMORY32, PCI_PORTS, PCI_ECAM, PCI_MEMORY64];
+        let mut all = [
+            FIRMWARE,
+            VARIABLES,
+            GICD,
+            ITS,
+            GICR,
+            PL011,
+            PL031,
+            PL061,
+            PCI_MEMORY32,
+            PCI_PORTS,
+            PCI_ECAM,
+            PCI_MEMORY64,
+        ];
         all.sort_by_key(|r| r.base);
         for pair in all.windows(2) {
             assert!(pair[0].base + pair[0].size <= pair[1].base, "{pair:x?}");

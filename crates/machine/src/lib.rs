@@ -4,6 +4,7 @@
 //! addresses and interrupt numbers.
 
 mod board;
+mod boot;
 mod cpu;
 mod error;
 mod glue;
@@ -16,7 +17,8 @@ mod reclaim;
 mod serial;
 mod tree;
 
-pub use board::{LinuxBoot, MakeVm, Parts};
+pub use board::{MakeVm, Parts};
+pub use boot::{Boot, FirmwareBoot, LinuxBoot};
 pub use error::Error;
 pub use hotplug::HotPlugError;
 pub use machine::{Control, Counters, End, Event, Machine, Outcome};

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use devices::flash::Flash;
 use devices::gic::{Gic, Phandles};
 use devices::pci::HostBridge;
 use devices::pl011::Pl011;
@@ -44,6 +45,7 @@ pub(crate) struct Devices<'a> {
     pub(crate) serial: &'a Pl011,
     pub(crate) clock: &'a Pl031,
     pub(crate) gpio: &'a Pl061,
+    pub(crate) flash: Option<&'a Flash>,
 }
 
 /// Writes the tree.
@@ -98,6 +100,9 @@ pub(crate) fn write(what: &Description<'_>, devices: &Devices<'_>) -> Result<Vec
             phandle: PHANDLE_GPIO,
         },
     )?;
+    if let Some(flash) = devices.flash {
+        flash.fdt(&mut w, layout::VARIABLES.base)?;
+    }
     w.end_node(root)?;
     w.finish()
 }

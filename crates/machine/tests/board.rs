@@ -25,7 +25,7 @@ fn cells(bytes: &[u8]) -> Vec<u32> {
 #[test]
 fn the_first_cpu_begins_in_the_kernel_with_the_tree_in_x0() {
     let mut parts = parts(2);
-    parts.boot.initrd = Some(file(&[7; 5000]));
+    parts.boot = common::linux(Some(file(&[7; 5000])), "console=ttyAMA0");
     let (mut machine, _) = machine(parts, |cpu| {
         let Some(boot) = cpu.boot else { return cpu.sleep() };
         assert_eq!((cpu.index, boot.pc), (0, 0x4000_0000));

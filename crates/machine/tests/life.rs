@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use common::{Cpu, Made, file, machine, parts};
 use hv::Exit;
-use machine::{End, Error, Event, layout};
+use machine::{Boot, End, Error, Event, LinuxBoot, layout};
 use vm_memory::{Bytes, GuestAddress};
 
 fn all_gone(made: &Made) -> bool {
@@ -116,11 +116,12 @@ fn what_cannot_be_built_is_an_error() {
         assert!(matches!(machine.run(|_| ()), Err(Error::MemorySize { .. })), "{memory:#x}");
     }
     let mut no_kernel = parts(1);
-    no_kernel.boot.kernel = file(b"not a kernel");
+    let kernel = file(b"not a kernel");
+    no_kernel.boot = Boot::Linux(LinuxBoot { kernel, initrd: None, command_line: String::new() });
     let (mut machine, _) = machine(no_kernel, Cpu::sleep);
     assert!(matches!(machine.run(|_| ()), Err(Error::Load(_))));
     let mut text = parts(1);
-    text.boot.command_line = "with a \0 inside".into();
+    text.boot = common::linux(None, "with a \0 inside");
     let (mut machine, _) = common::machine(text, Cpu::sleep);
     assert!(matches!(machine.run(|_| ()), Err(Error::DeviceTree(_))));
 }

@@ -1,19 +1,16 @@
 //! Opens what a configuration names: kernel, disks, networks, consoles.
 
+mod boot;
 mod devices;
 mod disks;
 mod nat;
 mod network;
 
-use std::fs::File;
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
 use ::devices::virtio::console::Console as ConsoleDevice;
 use block::Disk;
-use config::BootLoader;
-use machine::{LinuxBoot, Parts};
+use machine::{Boot, Parts};
 
 use crate::card::NatCard;
 use crate::sysrq::KernelConsole;
@@ -38,11 +35,14 @@ pub(crate) struct Opened {
 
 /// Opens everything, for a machine with so many slots for disks that come and go.
 pub(crate) fn machine(config: &config::Machine, slots: usize) -> Result<Opened, Error> {
-    let boot = boot(config)?;
+    let boot = boot::open(config)?;
     let opened = devices::open(config)?;
     let memory = config.memory.checked_mul(1 << 20);
     let memory = memory.ok_or_else(|| Error::unsupported("memory", "is more than any machine has"))?;
-    let kernel_console = KernelConsole::of(&boot.command_line, &opened);
+    let kernel_console = match &boot {
+        Boot::Linux(linux) => KernelConsole::of(&linux.command_line, &opened),
+        Boot::Firmware(_) => None,
+    };
     let parts = Parts {
         cpus: config.cpus,
         memory,
@@ -68,22 +68,4 @@ impl KernelConsole {
             _ => None,
         })
     }
-}
-
-fn boot(config: &config::Machine) -> Result<LinuxBoot, Error> {
-    let BootLoader::Linux(linux) = &config.bootloader else {
-        return Err(Error::unsupported("bootloader", "the engine `soft` boots Linux kernels only"));
-    };
-    let initrd = linux.initrd.as_deref().map(|path| file("bootloader.initrd", path)).transpose()?;
-    Ok(LinuxBoot { kernel: file("bootloader.kernel", &linux.kernel)?, initrd, command_line: linux.cmdline.clone() })
-}
-
-fn file(field: &str, path: &Path) -> Result<File, Error> {
-    let error = |source| Error::File { field: field.to_owned(), path: path.to_owned(), source };
-    // Looked at before it is opened: opening a FIFO would wait for a writer.
-    let metadata = path.metadata().map_err(error)?;
-    if !metadata.is_file() {
-        return Err(error(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
-    }
-    File::open(path).map_err(error)
 }

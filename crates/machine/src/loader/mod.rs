@@ -3,6 +3,7 @@
 //! The files are as hostile as a guest: every number in them is checked against guest memory before it is used, and
 //! what is decompressed is bounded by it.
 
+mod firmware;
 mod format;
 mod image;
 mod initrd;
@@ -10,6 +11,7 @@ mod initrd;
 use std::fs::File;
 use std::io;
 
+pub use firmware::load_firmware;
 pub use image::{Kernel, load_kernel};
 pub use initrd::load_initrd;
 
@@ -39,6 +41,14 @@ pub enum LoadError {
     /// It is one, but its header is wrong.
     #[error("the kernel's header is wrong: {0}")]
     Header(&'static str),
+    /// The file is no firmware.
+    #[error("the firmware has {len} bytes: pass an image for the field's `virt` boards of 1 byte to {most} MiB")]
+    NotFirmware {
+        /// Its length.
+        len: u64,
+        /// MiB that there is room for.
+        most: u64,
+    },
     /// Guest memory is too small.
     #[error("the {what} needs {needed} MiB of memory and {available} MiB are left: give the machine more memory")]
     TooBig {

@@ -48,7 +48,7 @@ fn zboot(method: &str, payload: &[u8]) -> Vec<u8> {
 }
 
 fn memory() -> GuestMemory {
-    memory::map(memory::RAM_MIN).unwrap()
+    memory::map(memory::RAM_MIN, false).unwrap()
 }
 
 fn load(bytes: &[u8]) -> Result<Kernel, LoadError> {

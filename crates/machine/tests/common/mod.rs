@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, Weak};
 
 use hv::{BootState, CpuInputs, Error, Exit, GuestMemory, Kick, Vcpu, VcpuEnv, VcpuSeed, Vm};
-use machine::{LinuxBoot, Machine, Parts};
+use machine::{Boot, LinuxBoot, Machine, Parts};
 use vm_memory::{Bytes, GuestAddress};
 
 /// What a CPU does each time it is run.
@@ -138,8 +138,12 @@ pub(crate) fn file(bytes: &[u8]) -> File {
     file
 }
 
+pub(crate) fn linux(initrd: Option<File>, command_line: &str) -> Boot {
+    Boot::Linux(LinuxBoot { kernel: kernel(), initrd, command_line: command_line.into() })
+}
+
 pub(crate) fn parts(cpus: u32) -> Parts {
-    let boot = LinuxBoot { kernel: kernel(), initrd: None, command_line: "console=ttyAMA0".into() };
+    let boot = linux(None, "console=ttyAMA0");
     Parts { cpus, memory: 64 << 20, boot, pci: Vec::new(), slots: 0, serial: None, reclaim: None }
 }
 
