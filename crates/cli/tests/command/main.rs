@@ -1,6 +1,7 @@
 //! The command as scripts and people see it: output, errors and exit statuses.
 
 mod guest;
+mod serve;
 mod terminal;
 
 use std::fs;
