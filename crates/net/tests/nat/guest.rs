@@ -24,6 +24,8 @@ pub(crate) const GATEWAY_MAC: [u8; 6] = [0x02, 0x52, 0x55, 0x53, 0, 1];
 pub(crate) struct Cable {
     pub(crate) to_router: VecDeque<Vec<u8>>,
     pub(crate) to_guest: VecDeque<Vec<u8>>,
+    /// What is known of the first frames to the router; nothing of the rest.
+    pub(crate) metas: VecDeque<Meta>,
     /// How many frames to the guest find room at once; zero: any number.
     pub(crate) room: usize,
     /// Every so-many-th frame to the guest is lost; zero: none.
@@ -39,7 +41,7 @@ pub(crate) struct Cable {
 impl Port for Cable {
     fn pull(&mut self, frame: &mut Vec<u8>) -> Option<Meta> {
         *frame = self.to_router.pop_front()?;
-        Some(Meta::default())
+        Some(self.metas.pop_front().unwrap_or_default())
     }
 
     fn push(&mut self, frame: &[u8], meta: Meta) -> bool {

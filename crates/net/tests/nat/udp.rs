@@ -3,8 +3,8 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use net::Port;
-use net::nat::Config;
+use net::nat::{self, Config};
+use net::{MacAddr, Meta, PartialChecksum, Port, SegmentKind, Segments};
 use smoltcp::iface::SocketHandle;
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::socket::udp;
@@ -195,4 +195,56 @@ fn a_flood_of_flows_stays_within_the_limit() {
         guest.inject(udp_frame(MAC, GATEWAY_MAC, (GUEST, port), (GATEWAY, server.port()), b"x"));
     }
     assert_eq!(guest.router.flows().datagram, 20);
+}
+
+#[test]
+fn what_egress_forbids_is_refused_and_names_are_answered_here() {
+    let machine = Some(nat::Card { mac: MacAddr(MAC), name: Some("web".into()) });
+    let denied = nat::Destination::new([192, 0, 2, 0].into(), 24, Some(7..=7));
+    let egress = nat::Egress { deny: vec![denied], ..nat::Egress::default() };
+    // Nobody is asked: the only name server is silent.
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let resolvers = Some(vec![silent.local_addr().unwrap()]);
+    let mut guest = Guest::with(Config { machine, egress, resolvers, ..Config::default() });
+    let target = [192, 0, 2, 1].into();
+    let answers = guest.inject(udp_frame(MAC, GATEWAY_MAC, (GUEST, 5000), (target, 7), b"?"));
+    assert_eq!(answers[0][34..36], [3, 13], "administratively prohibited");
+    assert_eq!(guest.router.flows().datagram, 0);
+
+    let question = |name: &str| {
+        let mut query = vec![0xab, 0xcd, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        for label in name.split('.') {
+            query.push(label.len() as u8);
+            query.extend(label.bytes());
+        }
+        [&query[..], &[0, 0, 1, 0, 1]].concat()
+    };
+    for (name, last) in [("web", 2), ("web.internal", 2), ("host.internal", 1)] {
+        let query = question(name);
+        let answers = guest.inject(udp_frame(MAC, GATEWAY_MAC, (GUEST, 5000), (GATEWAY, 53), &query));
+        assert_eq!(answers.len(), 1, "{name}");
+        assert!(answers[0].ends_with(&[192, 168, 64, last]), "{name}");
+    }
+    let query = question("other.example");
+    assert!(guest.inject(udp_frame(MAC, GATEWAY_MAC, (GUEST, 5000), (GATEWAY, 53), &query)).is_empty());
+    let mut bytes = [0; 100];
+    let len = silent.recv(&mut bytes).unwrap();
+    assert_eq!(bytes[..len], query);
+}
+
+#[test]
+fn datagrams_that_are_sent_as_one_arrive_one_by_one() {
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut guest = Guest::new();
+    let payload = noise(5, 2500);
+    let whole = udp_frame(MAC, GATEWAY_MAC, (GUEST, 5000), (GATEWAY, server.local_addr().unwrap().port()), &payload);
+    let partial = Some(PartialChecksum { start: 34, offset: 6 });
+    let segments = Some(Segments { kind: SegmentKind::Udp, size: 1000 });
+    guest.cable.metas.push_back(Meta { partial, segments, ..Meta::default() });
+    guest.inject(whole);
+    let mut bytes = [0; 3000];
+    for piece in payload.chunks(1000) {
+        let len = server.recv(&mut bytes).unwrap();
+        assert!(bytes[..len] == *piece);
+    }
 }
