@@ -126,12 +126,15 @@ fn each_chunk(disk: &dyn Disk, progress: &mut Progress<'_>, visit: &mut Visit<'_
     while offset < disk.size() {
         go_on(progress, offset)?;
         let extent = disk.extent(offset, disk.size() - offset)?;
-        let mut len = extent.len;
-        if !extent.kind.is_zero() {
-            len = len.min(CHUNK - offset % CHUNK);
+        let end = offset + extent.len;
+        // An extent is asked for once: to find its end can take as long as to read it.
+        while offset < end && !extent.kind.is_zero() {
+            go_on(progress, offset)?;
+            let len = (end - offset).min(CHUNK - offset % CHUNK);
             visit(offset, &read(disk, offset, len)?)?;
+            offset += len;
         }
-        offset += len;
+        offset = end;
     }
     Ok(())
 }

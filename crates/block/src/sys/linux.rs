@@ -40,6 +40,9 @@ fn try_fallocate(file: &File, flags: FallocateFlags, offset: u64, len: u64) -> i
     }
 }
 
+/// Up to so many bytes it is not worth to look where data ends.
+const SHORT: u64 = 2 << 20;
+
 /// What is at `offset`, by `SEEK_DATA` and `SEEK_HOLE` (lseek(2)); data where the file cannot tell. It moves the
 /// file's position, which nobody here uses.
 pub(crate) fn extent(file: &File, offset: u64, len: u64) -> io::Result<Extent> {
@@ -50,6 +53,8 @@ pub(crate) fn extent(file: &File, offset: u64, len: u64) -> io::Result<Extent> {
         Err(Errno::NXIO) => return Ok(Extent { len, kind: ExtentKind::Hole }),
         Err(Errno::INVAL | Errno::OPNOTSUPP) => return Ok(Extent { len, kind: ExtentKind::Data }),
         Err(e) => return Err(e.into()),
+        // Looking for the hole behind the data takes as long as there is data on some file systems (tmpfs).
+        Ok(_) if len <= SHORT => return Ok(Extent { len, kind: ExtentKind::Data }),
         Ok(_) => {}
     }
     match seek(file, SeekFrom::Hole(offset)) {
