@@ -57,3 +57,13 @@ impl HostFacts for ThisHost {
 pub(crate) fn home() -> Option<PathBuf> {
     std::env::home_dir().filter(|home| home.is_absolute())
 }
+
+/// Allows this process as many files as it may have. Every connection of a guest is one, and the usual limit is made for
+/// programs with a few.
+pub(crate) fn allow_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+}

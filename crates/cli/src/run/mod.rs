@@ -14,7 +14,7 @@ use serde_json::json;
 use self::attachments::Attachments;
 use crate::debian::{self, Guest};
 use crate::failure::{Failure, Status};
-use crate::host::ThisHost;
+use crate::host::{self, ThisHost};
 use crate::say;
 
 const AFTER_HELP: &str = "\
@@ -162,6 +162,7 @@ pub(crate) fn execute(args: &RunArgs, json: bool) -> Result<(), Failure> {
     if !args.machine.is_debian() && (args.refresh || args.suite.is_some()) {
         return Err(Failure::new(Status::Usage, "--suite and --refresh are for `russet run debian`: leave them out"));
     }
+    host::allow_files();
     args.machine.check_boot()?;
     let guest = match args.machine.is_debian() {
         true => Some(fetch(args)?),
