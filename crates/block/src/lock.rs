@@ -3,12 +3,28 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use crate::{Error, sys};
 
+/// How often a lock that someone has is tried again, and after what time. A process that is being made by `fork`, in
+/// any thread, has all our locks until its `exec`, also those that we have given up; one that is killed has its own
+/// for a moment.
+const RETRIES: u32 = 25;
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// Takes the lock (`flock`), which lives as long as `file` is open. A file system without locks is used without one.
 pub(crate) fn lock(file: &File, path: &Path, exclusive: bool) -> Result<(), Error> {
-    let taken = if exclusive { file.try_lock() } else { file.try_lock_shared() };
+    let attempt = || if exclusive { file.try_lock() } else { file.try_lock_shared() };
+    let mut taken = attempt();
+    for _ in 0..RETRIES {
+        if !matches!(taken, Err(TryLockError::WouldBlock)) {
+            break;
+        }
+        thread::sleep(PAUSE);
+        taken = attempt();
+    }
     match taken {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => {
