@@ -242,6 +242,10 @@ pub enum Inst {
         n: u8,
         link: bool,
     },
+    /// DMB: of all accesses, or of loads or stores only.
+    Barrier {
+        full: bool,
+    },
     /// No translation: called if its row is a function, else left to the interpreter.
     Other,
 }
@@ -295,6 +299,7 @@ pub fn decode(word: u32, offset: u32) -> Inst {
         0b1000 | 0b1001 => immediate(i, x, offset),
         0b1010 | 0b1011 => branch_or_system(i, x),
         0b0101 | 0b1101 => register(i, x),
+        0b1100 if is_prefetch(i) => Inst::Nop,
         0b0100 | 0b0110 | 0b1100 | 0b1110 => match access(i) {
             Some(access) => Inst::Access(access),
             None => simd::decode(word).map_or(Inst::Other, Inst::Simd),
@@ -417,10 +422,21 @@ fn branch_or_system(i: Insn, x: bool) -> Inst {
     match word & 0xffff_fc1f {
         0xd61f_0000 | 0xd65f_0000 => Inst::BranchRegister { n: zr(i.bits(5, 5)), link: false },
         0xd63f_0000 => Inst::BranchRegister { n: zr(i.bits(5, 5)), link: true },
+        // DMB: LD in bits 9:8 of 1, ST of 2, all of 3 (DDI 0487, C6.2 DMB).
+        _ if word & 0xffff_f0ff == 0xd503_30bf => Inst::Barrier { full: i.bits(8, 2) == 3 },
         // Hints that wait or signal are for the interpreter.
         _ if word & 0xffff_f01f == 0xd503_201f && !(2..=5).contains(&i.bits(5, 7)) => Inst::Nop,
         _ => Inst::Other,
     }
+}
+
+/// PRFM, PRFUM and PRFM (register); the literal form is left to the interpreter.
+fn is_prefetch(i: Insn) -> bool {
+    let register = i.bits(10, 2) == 2 && i.bit(14);
+    let unscaled = i.bits(10, 2) == 0;
+    i.0 & 0xffc0_0000 == 0xf980_0000
+        || i.0 & 0xffe0_0000 == 0xf8a0_0000 && register
+        || i.0 & 0xffe0_0000 == 0xf880_0000 && unscaled
 }
 
 /// Loads and stores of one or two registers that are neither exclusive, atomic, unprivileged nor of structures.

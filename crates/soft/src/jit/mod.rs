@@ -110,29 +110,44 @@ impl Jit {
         if *heat < HOT && !self.stress {
             return true;
         }
-        *heat = SETTLED;
-        let region = Region::of(page, index, self.stress);
-        let place = Place { code: self.buffer.next(), sites: self.buffer.data() as usize };
-        let Some(translation) = region.and_then(|region| emitter::translate(&region, page, place, &mut self.sites))
-        else {
-            return true;
-        };
-        let Some(at) = self.buffer.append(&translation.code) else {
-            *page.heat(index) = HOT - 1;
-            return false;
-        };
-        self.translated += 1;
-        for (index, offset) in translation.entries {
-            if self.is_translated(page.op_at(index).handler()) {
+        self.translate(page, index)
+    }
+
+    /// Translates the region at word `index`, and behind it what is as hot but did not fit in. `false` as
+    /// [`Jit::sample`].
+    fn translate(&mut self, page: PagePtr, index: usize) -> bool {
+        let mut work = vec![index];
+        while let Some(index) = work.pop() {
+            if *page.heat(index) == SETTLED {
                 continue;
             }
             *page.heat(index) = SETTLED;
-            // SAFETY: the code follows the handlers' calling convention (see `x64`) and stays where it is until
-            // `clear`, before which all regions are dropped.
-            let handler = unsafe { std::mem::transmute::<*const u8, Handler>(at.wrapping_add(offset)) };
-            page.install(index, handler);
+            let Some(region) = Region::of(page, index, self.stress) else { continue };
+            let place = Place { code: self.buffer.next(), sites: self.buffer.data() as usize };
+            let Some(translation) = emitter::translate(&region, page, place, &mut self.sites) else { continue };
+            let Some(at) = self.buffer.append(&translation.code) else {
+                *page.heat(index) = HOT - 1;
+                return false;
+            };
+            self.translated += 1;
+            for (index, offset) in translation.entries {
+                self.install(page, index, at.wrapping_add(offset));
+            }
+            work.extend(region.rest);
         }
         true
+    }
+
+    /// Makes the code at `at` the operation of word `index`, unless that is translated already.
+    fn install(&self, page: PagePtr, index: usize, at: *const u8) {
+        if self.is_translated(page.op_at(index).handler()) {
+            return;
+        }
+        *page.heat(index) = SETTLED;
+        // SAFETY: the code follows the handlers' calling convention (see `x64`) and stays where it is until `clear`,
+        // before which all regions are dropped.
+        let handler = unsafe { std::mem::transmute::<*const u8, Handler>(at) };
+        page.install(index, handler);
     }
 
     /// Whether `handler` is translated code.

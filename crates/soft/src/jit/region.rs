@@ -2,9 +2,10 @@
 
 use super::inst::{Inst, decode};
 use crate::code::{PAGE_OPS, PagePtr};
+use crate::isa::decode::Decoder;
 
 /// Most instructions of a region.
-const MAX_LEN: usize = 320;
+const MAX_LEN: usize = 256;
 /// Furthest distance, in words, at which the cases of a jump by register are looked for.
 const CASES_WITHIN: usize = 512;
 /// Most places at which a region can be entered.
@@ -22,8 +23,10 @@ pub struct Slot {
 /// A region: its instructions in the order of their addresses.
 #[derive(Debug)]
 pub struct Region {
-    /// Where it may be entered: at the instruction that was hot, and behind calls.
+    /// Where it may be entered: at the instruction that was hot, and behind what the interpreter does.
     pub entries: Vec<usize>,
+    /// Where it was cut off because it is long enough.
+    pub rest: Vec<usize>,
     pub slots: Vec<Slot>,
     /// Which words of the page belong to it.
     inside: [u64; PAGE_OPS / 64],
@@ -36,36 +39,10 @@ impl Region {
     /// `ahead`, code that has not been executed belongs to it, too.
     pub fn of(page: PagePtr, head: usize, ahead: bool) -> Option<Self> {
         let word_at = |index| if ahead { page.allocated_word(index) } else { page.executed_word(index) };
-        let mut region = Self { entries: vec![head], slots: Vec::new(), inside: [0; 16], targets: [0; 16] };
-        let mut work = vec![head];
-        let mut cases_of = None;
-        while let Some(start) = work.pop().or_else(|| region.next_case(cases_of, word_at)) {
-            region.targets[start / 64] |= 1 << (start % 64);
-            let mut index = start;
-            while index < PAGE_OPS && !region.contains(index) && region.slots.len() < MAX_LEN {
-                let Some(word) = word_at(index) else { break };
-                let inst = decode(word, index as u32 * 4);
-                region.inside[index / 64] |= 1 << (index % 64);
-                region.slots.push(Slot { index, word, inst });
-                if let Some(target) = near_target(index, inst).or_else(|| near_call(index, inst))
-                    && word_at(target).is_some()
-                {
-                    work.push(target);
-                }
-                if is_jump(inst) {
-                    cases_of = Some(index);
-                }
-                index += 1;
-                if is_call(inst) {
-                    region.returns_to(index);
-                } else if ends_block(inst) {
-                    break;
-                }
-            }
-            // A block that runs into one that is there already.
-            if index < PAGE_OPS && region.contains(index) {
-                region.targets[index / 64] |= 1 << (index % 64);
-            }
+        let mut region = Self::grown(word_at, head, true);
+        if !region.rest.is_empty() {
+            // Cases of a jump that do not all fit cost more than they save: they are regions of their own.
+            region = Self::grown(word_at, head, false);
         }
         region.slots.sort_unstable_by_key(|slot| slot.index);
         let inside = region.inside;
@@ -75,14 +52,70 @@ impl Region {
         (useful >= 3 || ahead).then_some(region)
     }
 
-    /// A word that the jump by register at word `jump` may well go to: one that was executed and that nothing falls
+    /// What is reached from word `head`, with what jumps by register may reach if `cases`.
+    fn grown(word_at: impl Fn(usize) -> Option<u32>, head: usize, cases: bool) -> Self {
+        let mut region =
+            Self { entries: vec![head], rest: Vec::new(), slots: Vec::new(), inside: [0; 16], targets: [0; 16] };
+        let mut work = vec![head];
+        while let Some(start) = work.pop() {
+            region.block(start, &word_at, &mut work);
+            if work.is_empty() {
+                work.extend(region.next_return());
+            }
+            if work.is_empty() && cases {
+                work.extend(region.next_case(&word_at));
+            }
+        }
+        region
+    }
+
+    /// Adds the block at word `start`, and to `work` the blocks that it leads to.
+    fn block(&mut self, start: usize, word_at: impl Fn(usize) -> Option<u32>, work: &mut Vec<usize>) {
+        self.targets[start / 64] |= 1 << (start % 64);
+        let mut index = start;
+        while index < PAGE_OPS && !self.contains(index) {
+            let Some(word) = word_at(index) else { return };
+            if self.slots.len() >= MAX_LEN {
+                self.rest.push(index);
+                return;
+            }
+            let inst = decode(word, index as u32 * 4);
+            self.inside[index / 64] |= 1 << (index % 64);
+            self.slots.push(Slot { index, word, inst });
+            work.extend(near_target(index, inst).filter(|target| word_at(*target).is_some()));
+            if ends_block(inst) {
+                return;
+            }
+            index += 1;
+            if inst == Inst::Other && Decoder::get().callable(word).is_none() {
+                self.enter_at(index);
+            }
+        }
+        // A block that runs into one that is there already.
+        if index < PAGE_OPS {
+            self.targets[index / 64] |= 1 << (index % 64);
+        }
+    }
+
+    /// The word behind a call to a word of the region, not in the region yet.
+    fn next_return(&self) -> Option<usize> {
+        self.calls_inside()
+            .map(|slot| slot.index + 1)
+            .find(|at| *at < PAGE_OPS && !self.contains(*at) && !self.is_target(*at))
+    }
+
+    fn calls_inside(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().filter(|slot| near_call(slot.index, slot.inst).is_some_and(|target| self.contains(target)))
+    }
+
+    /// A word that a jump by register of the region may well go to: one that was executed and that nothing falls
     /// through to, not in the region yet.
-    fn next_case(&self, jump: Option<usize>, word_at: impl Fn(usize) -> Option<u32>) -> Option<usize> {
-        let jump = jump.filter(|_| self.slots.len() < MAX_LEN)?;
+    fn next_case(&self, word_at: impl Fn(usize) -> Option<u32>) -> Option<usize> {
+        let jump = self.slots.iter().rev().find(|slot| is_jump(slot.inst))?.index;
         let ends = |at: usize| word_at(at).is_some_and(|word| ends_block(decode(word, at as u32 * 4)));
         let last = PAGE_OPS.min(jump + CASES_WITHIN);
         (jump.saturating_sub(CASES_WITHIN).max(1)..last)
-            .find(|at| !self.contains(*at) && ends(at - 1) && word_at(*at).is_some())
+            .find(|at| !self.contains(*at) && !self.is_target(*at) && ends(at - 1) && word_at(*at).is_some())
     }
 
     /// The words that a jump by register may reach inside; none when there is no such jump.
@@ -93,14 +126,13 @@ impl Region {
         self.slots.iter().map(|slot| slot.index).filter(|index| self.is_target(*index)).collect()
     }
 
-    /// A call inside comes back to word `index`.
-    fn returns_to(&mut self, index: usize) {
-        if index >= PAGE_OPS {
-            return;
-        }
-        self.targets[index / 64] |= 1 << (index % 64);
-        if self.entries.len() < MAX_ENTRIES && !self.entries.contains(&index) {
-            self.entries.push(index);
+    /// The region may be entered at word `index`.
+    fn enter_at(&mut self, index: usize) {
+        if index < PAGE_OPS {
+            self.targets[index / 64] |= 1 << (index % 64);
+            if self.entries.len() < MAX_ENTRIES {
+                self.entries.push(index);
+            }
         }
     }
 
@@ -123,9 +155,7 @@ impl Region {
 
     /// Words inside behind calls to words inside.
     pub fn return_sites(&self) -> Vec<usize> {
-        let inside = |at: &usize| self.contains(*at);
-        let call = |slot: &&Slot| near_call(slot.index, slot.inst).is_some_and(|target| self.contains(target));
-        self.slots.iter().filter(call).map(|slot| slot.index + 1).filter(inside).collect()
+        self.calls_inside().map(|slot| slot.index + 1).filter(|at| self.contains(*at)).collect()
     }
 
     /// Whether word `index` is translated in this region.
@@ -165,11 +195,6 @@ fn in_page(index: usize, distance: i64) -> Option<usize> {
 /// Whether it is a jump by register that is not a return.
 fn is_jump(inst: Inst) -> bool {
     matches!(inst, Inst::BranchRegister { n, link: false } if n != 30)
-}
-
-/// Whether the next word is where a call comes back to.
-fn is_call(inst: Inst) -> bool {
-    matches!(inst, Inst::Branch { link: true, .. } | Inst::BranchRegister { link: true, .. })
 }
 
 /// Whether nothing falls through to the next word.

@@ -53,7 +53,12 @@ impl Emitter<'_> {
                 return self.select(x, d, n, m, cond, invert, increment);
             }
             Inst::AddCarry { x, sub, flags, d, n, m } => return self.add_carry(x, sub, flags, d, n, m, keep),
-            Inst::Nop => return,
+            Inst::Nop | Inst::Barrier { full: false } => return,
+            Inst::Barrier { full: true } => {
+                // Only a store before a load may be seen in another order on this host.
+                self.host_flags = None;
+                return dynasm!(self.asm ; .arch x64 ; lock or DWORD [rsp - 8], 0);
+            }
             Inst::Const { d, value } => {
                 let host = self.dst(d);
                 self.constant(host, value);

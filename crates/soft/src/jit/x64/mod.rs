@@ -516,7 +516,7 @@ fn registers(inst: Inst, mut f: impl FnMut(u8, bool)) {
             f(30, true);
         }
         Inst::Branch { link: true, .. } => f(30, true),
-        Inst::Nop | Inst::Other | Inst::Branch { .. } | Inst::BranchCond { .. } => {}
+        Inst::Nop | Inst::Barrier { .. } | Inst::Other | Inst::Branch { .. } | Inst::BranchCond { .. } => {}
     }
 }
 
