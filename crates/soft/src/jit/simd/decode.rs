@@ -546,7 +546,7 @@ fn shift(i: Insn, scalar: bool) -> Option<Simd> {
     Some(Simd::Shift { op, size, q, amount, d, n })
 }
 
-/// LD1 and ST1 of whole registers, LD1R.
+/// LD1, LD2, ST1 and ST2 of whole registers, LD1R.
 fn structure(i: Insn) -> Option<Simd> {
     let (load, q) = (i.bit(22), i.bit(30));
     let (t, n, m) = (vreg(i, 0), vreg(i, 5), i.bits(16, 5));
@@ -561,12 +561,14 @@ fn structure(i: Insn) -> Option<Simd> {
     if i.bit(21) {
         return None;
     }
-    let registers = match i.bits(12, 4) {
-        0b0010 => 4,
-        0b0110 => 3,
-        0b0111 => 1,
-        0b1010 => 2,
+    let size = i.bits(10, 2) as u8;
+    let (registers, zipped) = match i.bits(12, 4) {
+        0b0010 => (4, None),
+        0b0110 => (3, None),
+        0b0111 => (1, None),
+        0b1010 => (2, None),
+        0b1000 if size < 3 || q => (2, Some(size)),
         _ => return None,
     };
-    Some(Simd::Multiple { load, registers, q, t, n, post })
+    Some(Simd::Multiple { load, registers, zipped, q, t, n, post })
 }

@@ -400,6 +400,8 @@ pub enum Simd {
     Multiple {
         load: bool,
         registers: u8,
+        /// For registers of which each has every other element: the size of these.
+        zipped: Option<u8>,
         q: bool,
         t: u8,
         n: u8,

@@ -141,12 +141,9 @@ impl Emitter<'_> {
     fn v_permute(&mut self, op: Permute, second: bool, size: u8, q: bool, d: u8, n: u8, m: u8) {
         let (a, b) = (self.v_reg(n, 1), self.v_reg(m, 2));
         match op {
-            Permute::Zip if q => {
-                let opcode = if second { HIGH } else { LOW }[size as usize];
-                self.vex(v0f(P66, opcode), RESULT, a, Rm::Reg(b));
-            }
+            Permute::Zip if q => self.v_zip(size, second, RESULT, a, b),
             Permute::Zip => {
-                self.vex(v0f(P66, LOW[size as usize]), RESULT, a, Rm::Reg(b));
+                self.v_zip(size, false, RESULT, a, b);
                 if second {
                     self.v_shift_bytes(RESULT, RESULT, 8);
                 }
@@ -176,6 +173,12 @@ impl Emitter<'_> {
             }
         }
         self.v_put_q(d, q, RESULT);
+    }
+
+    /// `to` = the elements of the lower, or upper, halves of `a` and `b` in turn.
+    pub(super) fn v_zip(&mut self, size: u8, upper: bool, to: u8, a: u8, b: u8) {
+        let opcode = if upper { HIGH } else { LOW }[size as usize];
+        self.vex(v0f(P66, opcode), to, a, Rm::Reg(b));
     }
 
     /// TBL. PSHUFB gives zero where an index has its top bit set: indices are moved so that those out of range do.

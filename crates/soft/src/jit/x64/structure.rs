@@ -1,5 +1,5 @@
-//! Loads and stores of FP and AdvSIMD registers: the part of [`super::access`] that knows them; LD1 and ST1 of whole
-//! registers, and LD1R, with the probe of the data TLB in line and everything else a call.
+//! Loads and stores of FP and AdvSIMD registers: the part of [`super::access`] that knows them; LD1, LD2, ST1 and ST2
+//! of whole registers, and LD1R, with the probe of the data TLB in line and everything else a call.
 
 use std::mem::offset_of;
 
@@ -31,6 +31,7 @@ impl Emitter<'_> {
         let addend = tlb_offset(offset_of!(Entry, addend));
         dynasm!(self.asm ; .arch x64 ; jne =>slow ; mov rcx, QWORD [rbp + rcx + addend]);
         match simd {
+            Simd::Multiple { load, zipped: Some(size), q, t, .. } => self.zipped(load, size, q, t),
             Simd::Multiple { load, registers, q, t, .. } => {
                 for k in 0..registers {
                     self.whole_register(load, q, (t + k) % 32, i32::from(k) * if q { 16 } else { 8 });
@@ -60,6 +61,30 @@ impl Emitter<'_> {
             }
         }
         dynasm!(self.asm ; .arch x64 ; =>back);
+    }
+
+    /// Loads or stores two registers whose elements take turns at [RAX + RCX].
+    fn zipped(&mut self, load: bool, size: u8, q: bool, t: u8) {
+        let second = (t + 1) % 32;
+        if load {
+            dynasm!(self.asm ; .arch x64 ; vmovups xmm1, [rax + rcx]);
+            let mut b = 1;
+            if q {
+                dynasm!(self.asm ; .arch x64 ; vmovups xmm2, [rax + rcx + 16]);
+                b = 2;
+            }
+            self.v_unzip(size, false, RESULT, 1, b);
+            self.v_put_q(t, q, RESULT);
+            self.v_unzip(size, true, RESULT, 1, b);
+            return self.v_put_q(second, q, RESULT);
+        }
+        let (a, b) = (self.v_reg(t, 1), self.v_reg(second, 2));
+        self.v_zip(size, false, RESULT, a, b);
+        dynasm!(self.asm ; .arch x64 ; vmovups [rax + rcx], xmm0);
+        if q {
+            self.v_zip(size, true, RESULT, a, b);
+            dynasm!(self.asm ; .arch x64 ; vmovups [rax + rcx + 16], xmm0);
+        }
     }
 
     /// Loads or stores a register, or its lower half.
