@@ -5,6 +5,7 @@ mod boot;
 mod console;
 mod disks;
 mod ends;
+mod firmware;
 mod hotplug;
 mod machine;
 mod network;

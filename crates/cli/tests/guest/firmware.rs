@@ -1,0 +1,44 @@
+//! UEFI firmware finds what to boot by itself.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::machine::{Machine, guest, russet};
+
+/// A FAT file system with Debian's kernel, its initial RAM disk and a script for the firmware's shell.
+fn stick(path: &Path) {
+    let guest = guest(None);
+    let script = path.with_extension("nsh");
+    fs::write(&script, "Image initrd=\\initrd console=ttyAMA0 nokaslr cryptomgr.notests\r\n").unwrap();
+    fs::File::create(path).unwrap().set_len(96 << 20).unwrap();
+    let run = |program: &str, arguments: &[&Path]| {
+        let status = Command::new(program).arg("-i").arg(path).args(arguments).status().unwrap();
+        assert!(status.success(), "{program} {arguments:?}");
+    };
+    run("mformat", &["-F".as_ref(), "::".as_ref()]);
+    for (file, name) in [(&guest.kernel, "::/Image"), (&guest.initrd, "::/initrd"), (&script, "::/startup.nsh")] {
+        run("mcopy", &[file, name.as_ref()]);
+    }
+}
+
+#[test]
+fn it_boots_from_a_usb_drive_and_keeps_its_variables() {
+    let folder = tempfile::tempdir().unwrap();
+    stick(&folder.path().join("stick.img"));
+    let arguments = [
+        "--bootloader",
+        "efi,variable-store=vars.fd,create",
+        "--device",
+        "pl011,stdio",
+        "--device",
+        "usb-mass-storage,path=stick.img,readonly",
+    ];
+    let mut machine = Machine::shell(&mut russet(folder.path(), &arguments));
+    assert_eq!(machine.sh("cat /sys/firmware/efi/fw_platform_size"), "64\n");
+    machine.power_off();
+    let variables = fs::read(folder.path().join("vars.fd")).unwrap();
+    assert_eq!(variables.len(), 768 << 10);
+    let name: Vec<u8> = "BootOrder".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert!(variables.windows(name.len()).any(|bytes| bytes == name), "the firmware's variables are in the file");
+}
