@@ -4,6 +4,7 @@
 //! the CPU and bound there, once, to become a [`Vcpu`]. Device accesses are callbacks made *during* [`Vcpu::run`]
 //! (see [`Mmio`] and [`Gic`]); `run` returns only when the CPU has to stop.
 
+pub mod debug;
 pub mod kvm;
 mod memory;
 
@@ -123,6 +124,11 @@ pub trait Vcpu {
     fn counters(&self) -> Vec<(&'static str, u64)> {
         Vec::new()
     }
+
+    /// The CPU for a debugger; `None` where the engine has nothing for one.
+    fn debug(&mut self) -> Option<&mut dyn debug::Debug> {
+        None
+    }
 }
 
 /// The registers of an arm64 CPU at the entry of a kernel or firmware (Linux `Documentation/arm64/booting.rst`):
@@ -144,6 +150,8 @@ pub enum Exit {
     PoweredOff,
     /// The guest asked for a reset (PSCI `SYSTEM_RESET`).
     Reset,
+    /// What a debugger asked for has come ([`Vcpu::debug`]); the CPU goes on when it is run again.
+    Debug(debug::Stop),
     /// The engine or the guest did something that cannot go on; the text says what.
     Failed(String),
 }

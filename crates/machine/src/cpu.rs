@@ -7,6 +7,7 @@ use std::thread::{Builder, JoinHandle};
 
 use hv::{BootState, Exit, Kick, VcpuSeed};
 
+use crate::debug::{Debugger, Seat};
 use crate::machine::Message;
 use crate::{Counters, Error};
 
@@ -14,6 +15,7 @@ use crate::{Counters, Error};
 pub(crate) struct CpuThread {
     kick: Arc<dyn Kick>,
     stopping: Arc<AtomicBool>,
+    debugger: Debugger,
     thread: JoinHandle<Counters>,
 }
 
@@ -25,15 +27,17 @@ impl CpuThread {
         seed: Box<dyn VcpuSeed>,
         entry: Option<BootState>,
         messages: Sender<Message>,
+        debugger: Debugger,
     ) -> Result<Self, Error> {
         let kick = seed.kicker();
+        let seat = debugger.seat(index, kick.clone());
         let stopping = Arc::new(AtomicBool::new(false));
         let told = stopping.clone();
         let thread = Builder::new()
             .name(format!("cpu{index}"))
             .spawn(move || {
                 let mut report = Report { index, messages, exit: None };
-                match run(seed, entry, &told) {
+                match run(seed, entry, seat, &told) {
                     Ok((exit, counters)) => {
                         report.exit = Some(exit);
                         counters
@@ -45,13 +49,14 @@ impl CpuThread {
                 }
             })
             .map_err(Error::Thread)?;
-        Ok(Self { kick, stopping, thread })
+        Ok(Self { kick, stopping, debugger, thread })
     }
 
     /// Asks the CPU to stop. Does not wait.
     pub(crate) fn ask_to_stop(&self) {
         self.stopping.store(true, Ordering::Release);
         self.kick.kick();
+        self.debugger.wake();
     }
 
     /// Waits for the thread to end, after [`ask_to_stop`](Self::ask_to_stop).
@@ -64,16 +69,21 @@ impl CpuThread {
 fn run(
     seed: Box<dyn VcpuSeed>,
     entry: Option<BootState>,
+    mut seat: Seat,
     stopping: &AtomicBool,
 ) -> Result<(Exit, Counters), hv::Error> {
     let mut cpu = seed.bind()?;
     if let Some(entry) = entry {
         cpu.set_boot_state(entry)?;
     }
+    let stopping = || stopping.load(Ordering::Acquire);
     loop {
-        let exit = if stopping.load(Ordering::Acquire) { Exit::Kicked } else { cpu.run() };
-        if exit != Exit::Kicked || stopping.load(Ordering::Acquire) {
-            return Ok((exit, cpu.counters()));
+        seat.attend(cpu.as_mut(), stopping);
+        match if stopping() { Exit::Kicked } else { cpu.run() } {
+            Exit::Kicked if stopping() => return Ok((Exit::Kicked, cpu.counters())),
+            Exit::Kicked => {}
+            Exit::Debug(stop) => seat.stopped(stop),
+            exit => return Ok((exit, cpu.counters())),
         }
     }
 }

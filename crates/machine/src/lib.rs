@@ -6,6 +6,7 @@
 mod board;
 mod boot;
 mod cpu;
+mod debug;
 mod error;
 mod glue;
 mod hotplug;
@@ -19,6 +20,7 @@ mod tree;
 
 pub use board::{MakeVm, Parts};
 pub use boot::{Boot, FirmwareBoot, LinuxBoot};
+pub use debug::{DebugError, Debugger, Notice, Order};
 pub use error::Error;
 pub use hotplug::HotPlugError;
 pub use machine::{Control, Counters, End, Event, Machine, Outcome};

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use crate::board::{Board, MakeVm, Parts};
 use crate::cpu::CpuThread;
+use crate::debug::Debugger;
 use crate::hotplug::Slots;
 use crate::{Error, HotPlugError};
 
@@ -74,6 +75,7 @@ struct Shared {
     /// Devices of the board that is there now.
     present: Mutex<Option<Present>>,
     slots: Arc<Slots>,
+    debugger: Debugger,
 }
 
 /// The devices of a board that others act on.
@@ -134,6 +136,12 @@ impl Control {
         self.0.slots.pull(slot)
     }
 
+    /// The machine for a debugger.
+    #[must_use]
+    pub fn debugger(&self) -> Debugger {
+        self.0.debugger.clone()
+    }
+
     fn present(&self) -> Option<Present> {
         self.0.present.lock().clone()
     }
@@ -153,6 +161,7 @@ impl Machine {
             stopped: AtomicBool::new(false),
             present: Mutex::default(),
             slots: Slots::new(parts.slots),
+            debugger: Debugger::new(parts.cpus),
         };
         Self { parts, make_vm, messages, control: Control(Arc::new(shared)) }
     }
@@ -180,13 +189,16 @@ impl Machine {
                 None => End::Stopped,
                 Some((_, Exit::PoweredOff)) => End::PoweredOff,
                 Some((cpu, Exit::Failed(reason))) => End::Crashed(format!("CPU {cpu}: {reason}")),
-                Some((cpu, Exit::Kicked)) => End::Crashed(format!("CPU {cpu} stopped without a reason")),
+                Some((cpu, Exit::Kicked | Exit::Debug(_))) => {
+                    End::Crashed(format!("CPU {cpu} stopped without a reason"))
+                }
                 Some((_, Exit::Reset)) if self.control.is_stopped() => End::Stopped,
                 Some((_, Exit::Reset)) => {
                     on_event(Event::Reset);
                     continue;
                 }
             };
+            self.control.0.debugger.ended();
             return Ok(Outcome { end, counters });
         }
     }
@@ -209,7 +221,7 @@ impl Machine {
             for (index, seed) in (0..).zip(seeds) {
                 let entry = (index == 0).then_some(board.entry);
                 let sender = self.control.0.messages.lock().clone();
-                threads.push(CpuThread::start(index, seed, entry, sender)?);
+                threads.push(CpuThread::start(index, seed, entry, sender, self.control.debugger())?);
             }
             Ok::<(), Error>(())
         };

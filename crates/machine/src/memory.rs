@@ -27,8 +27,7 @@ pub fn map(size: u64, firmware: bool) -> Result<GuestMemory, Error> {
     if firmware {
         ranges.insert(0, (GuestAddress(FIRMWARE.base), FIRMWARE.size as usize));
     }
-    GuestMemory::from_ranges(&ranges)
-        .map_err(|e| Error::Memory { mib: size >> 20, reason: e.to_string() })
+    GuestMemory::from_ranges(&ranges).map_err(|e| Error::Memory { mib: size >> 20, reason: e.to_string() })
 }
 
 /// The first address behind RAM.

@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 
+use crate::debug::breakpoint;
 use crate::interp::branch::fusible;
 use crate::interp::{Handler, Op, OpPtr, page_end, pause, unallocated, undecoded};
 use crate::isa::Insn;
@@ -20,6 +21,8 @@ pub const PAGE_SIZE: u64 = 4096;
 pub const PAGE_OPS: usize = 1024;
 /// Pages kept before all are dropped: 20 KiB each.
 const MAX_PAGES: usize = 4096;
+/// Pages with breakpoints kept before all are dropped.
+const MAX_BREAKPOINT_PAGES: usize = 256;
 
 /// A page of operations, the words that they were made from, and the operation after the last word.
 #[repr(C)]
@@ -88,13 +91,37 @@ pub(crate) struct CodeCache {
     pages: HashMap<u64, Box<CodePage>>,
     /// For single steps: every operation ends the step.
     step: Box<CodePage>,
+    /// Pages with breakpoints, by virtual and physical address.
+    breakpoints: HashMap<(u64, u64), BreakpointPage>,
+}
+
+/// A page of operations with breakpoints, which no instruction TLB knows.
+struct BreakpointPage {
+    page: Box<CodePage>,
+    /// The words that have one.
+    words: Vec<usize>,
+}
+
+impl BreakpointPage {
+    /// Puts the breakpoints in. The word of each is none that a compare before it could be fused with.
+    fn mark(&mut self) {
+        for &at in &self.words {
+            self.page.ops[at] = Op::new(breakpoint);
+            self.page.words[at] = 0;
+        }
+    }
+
+    fn refresh(&mut self) {
+        self.page.refresh();
+        self.mark();
+    }
 }
 
 impl CodeCache {
     pub fn new() -> Self {
         let mut step = CodePage::new(HostPage::none());
         step.ops.fill(Op::new(pause));
-        Self { pages: HashMap::new(), step }
+        Self { pages: HashMap::new(), step, breakpoints: HashMap::new() }
     }
 
     /// Number of pages.
@@ -121,6 +148,26 @@ impl CodeCache {
         PagePtr(&raw mut *self.step)
     }
 
+    /// The page at virtual address `va` and physical address `pa` with breakpoints at byte offsets `offsets`. May drop
+    /// pages as [`CodeCache::page`] does, but none that the instruction TLB knows.
+    pub fn breakpoint_page(&mut self, va: u64, pa: u64, memory: HostPage, offsets: Vec<u64>) -> PagePtr {
+        if self.breakpoints.len() >= MAX_BREAKPOINT_PAGES {
+            self.breakpoints.clear();
+        }
+        let marked = self.breakpoints.entry((va / PAGE_SIZE, pa / PAGE_SIZE)).or_insert_with(|| {
+            let words = offsets.into_iter().map(|offset| (offset / 4) as usize % PAGE_OPS).collect();
+            let mut marked = BreakpointPage { page: CodePage::new(memory), words };
+            marked.mark();
+            marked
+        });
+        PagePtr(&raw mut *marked.page)
+    }
+
+    /// Drops all pages with breakpoints. To be called while nothing is executed.
+    pub fn drop_breakpoint_pages(&mut self) {
+        self.breakpoints.clear();
+    }
+
     /// Drops all translated regions.
     pub fn drop_regions(&mut self) {
         self.pages.values_mut().for_each(|page| page.drop_regions());
@@ -131,11 +178,14 @@ impl CodeCache {
         if let Some(page) = self.pages.get_mut(&pa) {
             page.refresh();
         }
+        let here = self.breakpoints.iter_mut().filter(|((_, page), _)| *page == pa / PAGE_SIZE);
+        here.for_each(|(_, marked)| marked.refresh());
     }
 
     /// The guest invalidated all of its instruction cache.
     pub fn invalidate_all(&mut self) {
         self.pages.values_mut().for_each(|page| page.refresh());
+        self.breakpoints.values_mut().for_each(BreakpointPage::refresh);
     }
 }
 

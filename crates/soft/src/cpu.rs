@@ -7,6 +7,7 @@ use arm64::pstate;
 use hv::VcpuEnv;
 
 use crate::code::{CodeCache, Itlb, PAGE_OPS, PAGE_SIZE, PagePtr};
+use crate::debug::Debugging;
 use crate::interp::branch::{fuse, fusible};
 use crate::interp::{Op, OpPtr, unallocated};
 use crate::isa::Insn;
@@ -86,6 +87,8 @@ pub struct Cpu {
     pub(crate) shared: Arc<Shared>,
     /// This CPU has sent maintenance to others and not waited for it yet.
     pub(crate) sync_pending: bool,
+    /// What a debugger wants; `None` when it wants nothing.
+    pub(crate) debug: Option<Box<Debugging>>,
     /// Data accesses that the TLB's first way did not answer.
     pub(crate) tlb_misses: u64,
     /// Accesses to device registers.
@@ -142,6 +145,7 @@ impl Cpu {
             index,
             shared,
             sync_pending: false,
+            debug: None,
             tlb_misses: 0,
             device_accesses: 0,
             exceptions: 0,
@@ -240,6 +244,13 @@ impl Cpu {
         let Some(memory) = self.ram.page(t.pa) else {
             return Err(self.fetch_abort(pc, arm64::esr::fsc::EXTERNAL));
         };
+        let breakpoints = self.breakpoints_in_page(pc);
+        if !breakpoints.is_empty() {
+            // Not for the instruction TLB, which would let translated code of other pages in.
+            let page = self.code.breakpoint_page(pc, t.pa, memory, breakpoints);
+            self.enter_page(page, pc & !(PAGE_SIZE - 1));
+            return Ok(page.op(pc));
+        }
         let (page, dropped) = self.code.page(t.pa & !(PAGE_SIZE - 1), memory);
         if dropped {
             self.itlb.clear();

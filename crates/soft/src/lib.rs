@@ -9,6 +9,7 @@
 //! | `jit` | hot regions translated to the host's instructions |
 //! | `code` | pages of operations, the instruction TLB |
 //! | `mmu`, `ram` | the data TLB, accesses to virtual memory, guest RAM |
+//! | `debug` | breakpoints, watchpoints, steps, registers and memory for a debugger |
 //! | `sys` | system registers, exceptions, timers, maintenance, PSCI |
 //! | `shared` | what CPUs share: signals, broadcast maintenance, power, clock |
 //! | `vcpu` | the run loop behind [`hv::Vcpu`] |
@@ -20,6 +21,7 @@ pub mod isa;
 pub mod trap;
 
 mod code;
+mod debug;
 mod fp;
 mod interp;
 mod jit;

@@ -19,6 +19,8 @@ pub enum Trap {
     WaitForInterrupt,
     /// Wait for an event, then go on after this instruction.
     WaitForEvent,
+    /// What a debugger waits for, before the instruction.
+    Debug(hv::debug::Stop),
     /// The CPU or the machine stops; the program counter is past the instruction.
     Stop(Stop),
 }

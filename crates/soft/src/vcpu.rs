@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arm64::esr;
 use arm64::exception::Kind;
 use arm64::pstate;
+use hv::debug::Stop as DebugStop;
 use hv::{BootState, Exit, Kick, VcpuEnv};
 use parking_lot::Mutex;
 
@@ -175,6 +176,10 @@ impl hv::Vcpu for Vcpu {
         exit
     }
 
+    fn debug(&mut self) -> Option<&mut dyn hv::debug::Debug> {
+        Some(&mut *self.cpu)
+    }
+
     fn counters(&self) -> Vec<(&'static str, u64)> {
         let c = &self.cpu;
         vec![
@@ -204,11 +209,18 @@ impl Cpu {
         if signals.take(signal::KICK) != 0 {
             return Some(Exit::Kicked);
         }
+        let stepped = self.is_stepped();
         if !self.powered_on() {
+            if stepped {
+                return Some(Exit::Debug(DebugStop::Step));
+            }
             signals.park();
             signals.sleep(signal::POWER | signal::KICK, None);
             signals.unpark();
             return None;
+        }
+        if stepped {
+            return Some(self.step());
         }
         if self.timer_armed() {
             self.update_timers();
@@ -224,8 +236,18 @@ impl Cpu {
         self.settle(left)
     }
 
+    /// Carries out one instruction for a debugger.
+    fn step(&mut self) -> Exit {
+        self.interpret();
+        let left = match self.left.take().unwrap_or(Trap::Resume) {
+            Trap::WaitForInterrupt | Trap::WaitForEvent => Trap::Resume,
+            left => left,
+        };
+        self.settle(left).unwrap_or(Exit::Debug(DebugStop::Step))
+    }
+
     /// Whether the CPU is on; starts it when another CPU or the boot protocol asked for that.
-    fn powered_on(&mut self) -> bool {
+    pub(crate) fn powered_on(&mut self) -> bool {
         let power = *self.power().lock();
         match power {
             Power::On => true,
@@ -245,11 +267,14 @@ impl Cpu {
     fn interpret(&mut self) {
         self.entries += 1;
         let stepping = self.stepping();
-        let fetched = if self.pstate & pstate::IL != 0 {
+        let one = stepping || self.is_stepped();
+        let fetched = if let Some(stop) = self.breakpoint_here() {
+            Err(stop)
+        } else if self.pstate & pstate::IL != 0 {
             Err(Trap::Exception { esr: esr::illegal_state(), far: None })
         } else if stepping && self.pstate & pstate::SS == 0 {
             Err(Trap::Exception { esr: esr::software_step(self.el0(), true, false), far: None })
-        } else if stepping {
+        } else if one {
             self.fetch_step()
         } else {
             self.fetch()
@@ -258,7 +283,7 @@ impl Cpu {
             Ok(op) => {
                 let (fa, fb, fk) = flags::explicit(self.nzcv);
                 let pc = self.pc;
-                let budget = if stepping {
+                let budget = if one {
                     // A branch to another page ends the step, too.
                     0
                 } else {
@@ -277,6 +302,9 @@ impl Cpu {
 
     /// Lets the translator know where the interpreter is entered.
     fn sample(&mut self, op: OpPtr) {
+        if self.debug.is_some() && !self.breakpoints_in_page(self.pc).is_empty() {
+            return;
+        }
         let (page, index) = (self.code_page, self.code_page.index(op));
         if let Some(jit) = &mut self.jit
             && !jit.sample(page, index)
@@ -307,6 +335,7 @@ impl Cpu {
                     std::thread::yield_now();
                 }
             }
+            Trap::Debug(stop) => return Some(Exit::Debug(stop)),
             Trap::Stop(Stop::CpuOff) => *self.power().lock() = Power::Off,
             Trap::Stop(Stop::SystemOff) => return Some(Exit::PoweredOff),
             Trap::Stop(Stop::SystemReset) => return Some(Exit::Reset),

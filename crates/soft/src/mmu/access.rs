@@ -140,6 +140,7 @@ impl Cpu {
         if t.memory.is_device() && va & (size - 1) != 0 {
             return Err(self.data_abort(va, esr::fsc::ALIGNMENT, write));
         }
+        self.check_watchpoints(va, size, kind)?;
         let Some(page) = self.ram.page(t.pa) else { return Ok(Location::Device(t.pa)) };
         self.enter_tlb(va, context, &t, page.address());
         Ok(Location::Ram(page.at(t.pa)))
@@ -147,8 +148,8 @@ impl Cpu {
 
     /// Enters a translation into the TLB with every right that the context has.
     fn enter_tlb(&mut self, va: u64, context: u64, t: &Translation, host: u64) {
-        // Where accesses have to be aligned nothing is entered, so that each one is checked.
-        if self.sys.sctlr & sctlr::A != 0 || t.memory.is_device() {
+        // Where accesses have to be aligned or are watched nothing is entered, so that each one is checked.
+        if self.sys.sctlr & sctlr::A != 0 || t.memory.is_device() || self.watches_page(va) {
             return;
         }
         let (el0, pan) = (context == CONTEXT_EL0, context == CONTEXT_EL1_PAN);

@@ -135,7 +135,10 @@ impl Cpu {
             return Ok(());
         }
         match self.locate(start, 1, AccessKind::Write, context) {
-            Ok(Location::Ram(host)) => host.zero(SIZE as usize),
+            Ok(Location::Ram(host)) => {
+                self.check_watchpoints(start, SIZE, AccessKind::Write)?;
+                host.zero(SIZE as usize);
+            }
             Ok(Location::Device(_)) => return Err(self.data_abort(va, esr::fsc::ALIGNMENT, true)),
             // The fault is reported for the address that was given.
             Err(Trap::Exception { esr, .. }) => return Err(Trap::Exception { esr, far: Some(va) }),
