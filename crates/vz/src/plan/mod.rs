@@ -1,0 +1,128 @@
+//! The plan: all rules of the framework, and of the Mac at hand, applied to one configuration.
+
+mod apis;
+mod boot;
+mod devices;
+mod disks;
+mod networks;
+mod object;
+mod ports;
+mod show;
+
+use config::{Machine, Problem};
+
+use crate::{Api, Host};
+
+pub use object::{
+    BlockSync, BootLoader, Disk, DiskDevice, DiskSource, Helper, ImageSync, Keyboard, Network, NetworkSource, Object,
+    Platform, Pointing, Port, Share,
+};
+
+/// What is asked of the framework, and what of ours runs beside it.
+///
+/// Its `Display` form is for people: a line for each object, and below it what belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// `CPUCount`.
+    pub cpus: u32,
+    /// `memorySize`, in bytes.
+    pub memory: u64,
+    /// What is started before the objects are made, in this order.
+    pub helpers: Vec<Helper>,
+    /// The objects, in the order in which they are made and listed.
+    pub objects: Vec<Object>,
+    /// With what the machine can run and may disappoint.
+    pub warnings: Vec<Problem>,
+}
+
+/// Plans a machine, which `validate()` has found no error in, on a Mac.
+///
+/// # Errors
+/// Everything that this Mac or the framework cannot do, by field, with the reason and the mend.
+pub fn plan(machine: &Machine, host: &Host) -> Result<Plan, Vec<Problem>> {
+    let mut planner = Planner { machine, host, helpers: Vec::new(), objects: Vec::new(), problems: Vec::new() };
+    planner.program();
+    planner.size();
+    planner.boot();
+    planner.disks();
+    planner.networks();
+    planner.ports();
+    planner.devices();
+    let Planner { helpers, objects, problems, .. } = planner;
+    if problems.iter().any(|problem| problem.severity == config::Severity::Error) {
+        return Err(problems);
+    }
+    Ok(Plan { cpus: machine.cpus, memory: machine.memory << 20, helpers, objects, warnings: problems })
+}
+
+/// A plan in the making.
+struct Planner<'a> {
+    machine: &'a Machine,
+    host: &'a Host,
+    helpers: Vec<Helper>,
+    objects: Vec<Object>,
+    problems: Vec<Problem>,
+}
+
+impl Planner<'_> {
+    fn refuse(&mut self, field: impl Into<String>, what: impl Into<String>, mend: impl Into<String>) {
+        self.problems.push(Problem::error(field, what, mend));
+    }
+
+    fn warn(&mut self, field: impl Into<String>, what: impl Into<String>, mend: impl Into<String>) {
+        self.problems.push(Problem::warning(field, what, mend));
+    }
+
+    /// Refuses `field` on a macOS that is older than the class or member that it needs. `instead` says what to do
+    /// other than updating.
+    fn need(&mut self, field: &str, api: Api, instead: &str) {
+        if !self.has(api) {
+            let what = format!("{} came with {}, and this Mac has {}", api.purpose(), api.since(), self.host.macos);
+            let mend = format!("update to {} or later, or {instead}", api.since());
+            self.refuse(field, what, mend);
+        }
+    }
+
+    /// Whether this Mac's macOS has it.
+    fn has(&self, api: Api) -> bool {
+        self.host.macos >= api.since()
+    }
+
+    /// Adds a helper and says its place.
+    fn help(&mut self, helper: Helper) -> usize {
+        self.helpers.push(helper);
+        self.helpers.len() - 1
+    }
+
+    /// What the program itself needs, whatever the machine is.
+    fn program(&mut self) {
+        let first = Api::LinuxBootLoader.since();
+        if self.host.macos < first {
+            let what = format!("Virtualization.framework came with {first}, this Mac has {}", self.host.macos);
+            self.refuse("engine", what, "update macOS, or choose the engine `soft`");
+        }
+        if !self.host.entitlements.virtualization {
+            let what = "this program is not signed with the right `com.apple.security.virtualization`";
+            let mend = "sign it: codesign --force --sign - --entitlements russet.entitlements \"$(which russet)\"";
+            self.refuse("engine", what, mend);
+        }
+        if !self.host.apple_silicon {
+            let what = "this is an Intel Mac, whose guests are x86-64; machines of Russet are arm64";
+            self.refuse("engine", what, "choose the engine `soft`, or use a Mac with Apple silicon");
+        }
+    }
+
+    fn size(&mut self) {
+        let (cpus, memory) = (&self.host.cpus, &self.host.memory);
+        let (least, most) = (*cpus.start(), *cpus.end());
+        if !cpus.contains(&self.machine.cpus) {
+            let what = format!("a machine on this Mac has {least} to {most} CPUs, not {}", self.machine.cpus);
+            self.refuse("cpus", what, format!("give {}", self.machine.cpus.clamp(least, most)));
+        }
+        let (least, most) = (*memory.start(), *memory.end());
+        if !memory.contains(&self.machine.memory) {
+            let what = format!("a machine on this Mac has {least} to {most} MiB, not {}", self.machine.memory);
+            self.refuse("memory", what, format!("give {}", self.machine.memory.clamp(least, most)));
+        }
+    }
+}
