@@ -8,6 +8,7 @@
 mod api;
 mod host;
 mod plan;
+mod session;
 
 pub use api::Api;
 pub use host::{Entitlements, Host, Rosetta, Version};
@@ -15,3 +16,4 @@ pub use plan::{
     BlockSync, BootLoader, Disk, DiskDevice, DiskSource, Helper, ImageSync, Keyboard, Network, NetworkSource, Object,
     Plan, Platform, Pointing, Port, Share, plan,
 };
+pub use session::{Call, Command, End, Framework, Notice, Session, Signal, State};
