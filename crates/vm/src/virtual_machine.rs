@@ -221,6 +221,11 @@ impl VirtualMachine {
         self.shared.life.outcome()
     }
 
+    /// The machine for a debugger.
+    pub(crate) fn debugger(&self) -> machine::Debugger {
+        self.control.debugger()
+    }
+
     /// What the engine counted on each CPU since the last reset, once the machine has ended.
     #[must_use]
     pub fn counters(&self) -> Vec<Vec<(&'static str, u64)>> {

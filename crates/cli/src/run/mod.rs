@@ -2,8 +2,10 @@
 
 mod attachments;
 mod describe;
+mod gdb;
 mod session;
 mod signals;
+mod stats;
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +14,7 @@ use clap::{Args, ValueEnum, ValueHint};
 use serde_json::json;
 
 use self::attachments::Attachments;
+use self::gdb::GdbAddress;
 use crate::debian::{self, Guest};
 use crate::failure::{Failure, Status};
 use crate::host::{self, ThisHost};
@@ -57,6 +60,19 @@ pub(crate) struct RunArgs {
     /// Listen on this unix socket for `russet ip`, `russet port` and programs that speak its lines of JSON.
     #[arg(long, value_name = "SOCKET", value_hint = ValueHint::FilePath)]
     control: Option<PathBuf>,
+
+    /// Listen for GDB on this TCP port of this host alone (0: any free one), or on a unix socket.
+    ///
+    /// For `gdb-multiarch vmlinux -ex 'target remote :1234'`. Each CPU is a thread. A GDB that connects halts the machine,
+    /// one that detaches lets it run, and `kill` stops it hard. Breakpoints and watchpoints are virtual addresses, as many
+    /// as you like, and invisible to the guest; no interrupt comes during a single step. `monitor help` lists what GDB
+    /// has no word for. Start a Linux guest with `nokaslr` to find its symbols where they are.
+    #[arg(long, value_name = "PORT|unix:PATH")]
+    gdb: Option<GdbAddress>,
+
+    /// With --gdb: execute nothing until a GDB continues the machine.
+    #[arg(long, requires = "gdb")]
+    gdb_wait: bool,
 
     /// At the end, write what the engine counted on each CPU to standard error.
     #[arg(long)]
@@ -188,6 +204,8 @@ pub(crate) fn execute(args: &RunArgs, json: bool) -> Result<(), Failure> {
         keep_ctrl_c: description.keep_ctrl_c,
         jit: args.jit.into(),
         control: args.control.as_deref(),
+        gdb: args.gdb.as_ref(),
+        gdb_wait: args.gdb_wait,
         stats: args.stats,
         json,
     };

@@ -10,7 +10,9 @@ use ::config::{Machine, SerialAttachment};
 use serde_json::json;
 use vm::{Outcome, VirtualMachine};
 
+use super::gdb::{self, GdbAddress};
 use super::signals::{Listener, Signal};
+use super::stats;
 use crate::console::escape::{HELP, Wish};
 use crate::console::stdio::Stdio;
 use crate::console::terminal;
@@ -29,6 +31,10 @@ pub(super) struct Options<'a> {
     pub(super) jit: vm::JitMode,
     /// Where the machine listens for other commands.
     pub(super) control: Option<&'a Path>,
+    /// Where a debugger may connect.
+    pub(super) gdb: Option<&'a GdbAddress>,
+    /// The machine waits for it.
+    pub(super) gdb_wait: bool,
     /// What the engine counted is told at the end.
     pub(super) stats: bool,
     /// Where the consoles are is told as JSON, a line each.
@@ -56,6 +62,7 @@ pub(super) fn run(machine: &Machine, options: Options<'_>) -> Result<(), Failure
     let vm = Arc::new(vm);
     let _control = options.control.map(|path| listen_to_commands(path, &vm)).transpose()?;
     tell_ports(&vm, options.json);
+    let _gdb = options.gdb.map(|at| gdb::listen(at, options.gdb_wait, &vm, options.json)).transpose()?;
     let stdio = connect(machine, &vm, options, &tell)?;
     if options.wait_for_client {
         wait_for_client(machine, &vm, options, &events)?;
@@ -72,9 +79,7 @@ pub(super) fn run(machine: &Machine, options: Options<'_>) -> Result<(), Failure
         stdio.finish(|| events.try_iter().any(|event| matches!(event, Event::Signal(Signal::End(_)))));
     }
     if options.stats {
-        for (cpu, counters) in vm.counters().iter().enumerate() {
-            counters.iter().for_each(|(name, value)| say::line(&format!("cpu{cpu} {name} {value}")));
-        }
+        stats::tell(&vm, options.json);
     }
     result
 }

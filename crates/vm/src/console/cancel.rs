@@ -9,14 +9,14 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 /// Calls off all waits of its [`Cancelled`]s when it is dropped.
-pub(super) struct Cancel(#[expect(dead_code, reason = "it acts by being dropped")] OwnedFd);
+pub(crate) struct Cancel(#[expect(dead_code, reason = "it acts by being dropped")] OwnedFd);
 
 /// Hears of it.
 #[derive(Clone)]
-pub(super) struct Cancelled(Arc<OwnedFd>);
+pub(crate) struct Cancelled(Arc<OwnedFd>);
 
 /// How a wait ended.
-pub(super) enum Wait {
+pub(crate) enum Wait {
     /// The descriptor has these conditions.
     Ready(PollFlags),
     /// The time is over.
@@ -26,7 +26,7 @@ pub(super) enum Wait {
 }
 
 /// A canceller and what hears of it.
-pub(super) fn cancel() -> io::Result<(Cancel, Cancelled)> {
+pub(crate) fn cancel() -> io::Result<(Cancel, Cancelled)> {
     let (a, b) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::empty(), None)?;
     for end in [&a, &b] {
         rustix::io::fcntl_setfd(end, rustix::io::FdFlags::CLOEXEC)?;
@@ -36,12 +36,12 @@ pub(super) fn cancel() -> io::Result<(Cancel, Cancelled)> {
 
 impl Cancelled {
     /// Waits for `wanted` or an error or hang-up of `fd`.
-    pub(super) fn wait(&self, fd: impl AsFd, wanted: PollFlags, limit: Option<Duration>) -> io::Result<Wait> {
+    pub(crate) fn wait(&self, fd: impl AsFd, wanted: PollFlags, limit: Option<Duration>) -> io::Result<Wait> {
         self.wait_any(Some((fd.as_fd(), wanted)), limit)
     }
 
     /// Waits for the time to pass; `true` when it was called off.
-    pub(super) fn sleep(&self, time: Duration) -> io::Result<bool> {
+    pub(crate) fn sleep(&self, time: Duration) -> io::Result<bool> {
         Ok(matches!(self.wait_any(None, Some(time))?, Wait::Cancelled))
     }
 

@@ -1,10 +1,10 @@
 //! The host's ends of the guest's consoles and ports.
 
-mod cancel;
+pub(crate) mod cancel;
 mod file;
 mod pty;
 mod pump;
-mod socket;
+pub(crate) mod socket;
 #[cfg(test)]
 mod tests;
 

@@ -20,8 +20,16 @@ pub(super) struct Socket {
     path: PathBuf,
 }
 
-/// Listens at `path`. A socket that nobody listens at any more, as a process that was killed leaves it, is replaced.
+/// Listens at `path`.
 pub(super) fn listen(path: &Path) -> io::Result<Socket> {
+    let socket = Socket { listener: bind(path)?, path: path.to_owned() };
+    socket.listener.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Makes a socket at `path` for this user alone. One that nobody listens at any more, as a process that was killed
+/// leaves it, is replaced.
+pub(crate) fn bind(path: &Path) -> io::Result<UnixListener> {
     let listener = match UnixListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path) => {
             fs::remove_file(path)?;
@@ -29,11 +37,9 @@ pub(super) fn listen(path: &Path) -> io::Result<Socket> {
         }
         other => other?,
     };
-    let socket = Socket { listener, path: path.to_owned() };
-    // A console gives power over the guest.
+    // What listens there gives power over the guest.
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-    socket.listener.set_nonblocking(true)?;
-    Ok(socket)
+    Ok(listener)
 }
 
 fn is_stale(path: &Path) -> bool {
