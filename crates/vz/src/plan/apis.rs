@@ -108,7 +108,6 @@ impl Network {
                 apis.push(Api::FileHandleNetwork);
                 apis.extend(mtu.map(|_| Api::Mtu));
             }
-            NetworkSource::Vmnet { .. } => apis.push(Api::VmnetAttachment),
         }
         apis
     }

@@ -103,7 +103,7 @@ impl Planner<'_> {
         }
         if !self.host.entitlements.virtualization {
             let what = "this program is not signed with the right `com.apple.security.virtualization`";
-            let mend = "sign it: codesign --force --sign - --entitlements russet.entitlements \"$(which russet)\"";
+            let mend = "sign it: codesign --force --sign - --entitlements crates/vz/entitlements/russet.entitlements \"$(which russet)\"";
             self.refuse("engine", what, mend);
         }
         if !self.host.apple_silicon {

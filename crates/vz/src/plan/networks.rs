@@ -59,17 +59,10 @@ impl Planner<'_> {
         }
     }
 
-    /// The framework's own network is the fastest but has no options; one of them can be had from vmnet, all from our
-    /// user-mode network.
+    /// The framework's own network is the fastest but has no options. With any, it is our user-mode network.
     fn nat(&mut self, index: usize, field: &str, network: &config::Network, nat: &Nat) -> NetworkSource {
-        let plain = network.mtu.is_none() && network.capture.is_none();
-        if plain && *nat == Nat::default() {
+        if network.mtu.is_none() && network.capture.is_none() && *nat == Nat::default() {
             return NetworkSource::Nat;
-        }
-        if let (true, Some(subnet)) = (plain && self.has(Api::VmnetAttachment), nat.subnet)
-            && *nat == (Nat { subnet: Some(subnet), ..Nat::default() })
-        {
-            return NetworkSource::Vmnet { subnet };
         }
         let mtu = self.mtu(field, network);
         NetworkSource::Helper { helper: self.help(Helper::UserNat { network: index }), mtu }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use config::{Caching, MacAddress, SharedDirectory, Subnet, VsockDirection};
+use config::{Caching, MacAddress, SharedDirectory, VsockDirection};
 
 /// An object that becomes a property of the machine's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -226,11 +226,6 @@ pub enum NetworkSource {
         fd: u32,
         /// The largest packet, in bytes.
         mtu: Option<u16>,
-    },
-    /// `VZVmnetNetworkDeviceAttachment` on a network in shared mode.
-    Vmnet {
-        /// Its subnet.
-        subnet: Subnet,
     },
 }
 

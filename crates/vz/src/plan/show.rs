@@ -164,7 +164,6 @@ impl fmt::Display for Network {
                 write!(f, "VZFileHandleNetworkDeviceAttachment on descriptor {fd}")?;
                 packets(f, mtu)
             }
-            NetworkSource::Vmnet { subnet } => write!(f, "VZVmnetNetworkDeviceAttachment {subnet}"),
         }
     }
 }

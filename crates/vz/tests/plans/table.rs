@@ -26,3 +26,13 @@ fn members_are_younger_than_their_classes() {
         }
     }
 }
+
+#[test]
+fn the_machine_of_the_checklist_needs_no_helper() {
+    let text = include_str!("../../../../docs/first-mac.md");
+    let (_, toml) = text.split_once("```toml\n").expect("a machine");
+    let machine = crate::machine(toml.split("```").next().unwrap_or_default());
+    let plan = vz::plan(&machine, &crate::hosts::mac(vz::Version::new(13, 0))).expect("a plan");
+    assert_eq!(plan.helpers, []);
+    assert_eq!(plan.warnings, []);
+}

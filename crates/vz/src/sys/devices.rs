@@ -1,0 +1,265 @@
+//! Networks, consoles, shares, displays, sound.
+
+use std::io;
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+
+use block2::RcBlock;
+use objc2::rc::Retained;
+use objc2::{AnyThread, ClassType};
+use objc2_foundation::{NSArray, NSDictionary, NSError, NSFileHandle, NSString};
+use objc2_virtualization as vz;
+
+use super::error::failure;
+use super::resource::{file_handle, file_url, take};
+use super::{Error, Resource};
+use crate::{Network, NetworkSource, Port, Share};
+
+/// A network card.
+pub(super) fn network(
+    network: &Network,
+    resources: &mut [Option<Resource>],
+) -> Result<Retained<vz::VZVirtioNetworkDeviceConfiguration>, Error> {
+    let attachment = plug(network, resources)?;
+    // SAFETY: plain initializers and setters, with arguments of the declared types.
+    unsafe {
+        let card = vz::VZVirtioNetworkDeviceConfiguration::new();
+        card.setAttachment(Some(&attachment));
+        let address = match network.mac {
+            None => vz::VZMACAddress::randomLocallyAdministeredAddress(),
+            Some(mac) => {
+                let text = NSString::from_str(&mac.to_string());
+                let address = vz::VZMACAddress::initWithString(vz::VZMACAddress::alloc(), &text);
+                address.ok_or_else(|| Error::new("VZMACAddress", format!("{mac} is no address")))?
+            }
+        };
+        card.setMACAddress(&address);
+        Ok(card)
+    }
+}
+
+fn plug(
+    network: &Network,
+    resources: &mut [Option<Resource>],
+) -> Result<Retained<vz::VZNetworkDeviceAttachment>, Error> {
+    match &network.source {
+        // SAFETY: a plain initializer.
+        NetworkSource::Nat => Ok(Retained::into_super(unsafe { vz::VZNATNetworkDeviceAttachment::new() })),
+        NetworkSource::Bridged { interface } => bridged(interface),
+        NetworkSource::Helper { helper, mtu } => match take(resources, *helper)? {
+            Resource::Frames(socket) => Ok(frames(socket, *mtu)),
+            other => Err(Error::new(format!("helper {helper}"), format!("{other:?} carries no frames"))),
+        },
+        NetworkSource::Fd { fd, mtu } => {
+            let fd = i32::try_from(*fd).map_err(|_| Error::new(format!("descriptor {fd}"), "there is none"))?;
+            // SAFETY: the configuration names it as a socket that the process was started with for this card alone;
+            // `validate()` refuses standard streams and the same number twice.
+            Ok(frames(unsafe { OwnedFd::from_raw_fd(fd) }, *mtu))
+        }
+    }
+}
+
+fn bridged(interface: &str) -> Result<Retained<vz::VZNetworkDeviceAttachment>, Error> {
+    // SAFETY: plain getters and an initializer, with an argument of the declared type.
+    unsafe {
+        let interfaces = vz::VZBridgedNetworkInterface::networkInterfaces();
+        let found = interfaces.iter().find(|candidate| candidate.identifier().to_string() == interface);
+        let found = found.ok_or_else(|| Error::new(interface, "the interface is gone"))?;
+        type Bridged = vz::VZBridgedNetworkDeviceAttachment;
+        Ok(Retained::into_super(Bridged::initWithInterface(Bridged::alloc(), &found)))
+    }
+}
+
+fn frames(socket: OwnedFd, mtu: Option<u16>) -> Retained<vz::VZNetworkDeviceAttachment> {
+    type Frames = vz::VZFileHandleNetworkDeviceAttachment;
+    // SAFETY: the handle is of a connected datagram socket; the packet size is set only where the plan has one.
+    unsafe {
+        let attachment = Frames::initWithFileHandle(Frames::alloc(), &file_handle(socket));
+        if let Some(mtu) = mtu {
+            attachment.setMaximumTransmissionUnit(isize::try_from(mtu).unwrap_or(isize::MAX));
+        }
+        Retained::into_super(attachment)
+    }
+}
+
+/// What a console or port is attached to.
+pub(super) fn port(
+    port: &Port,
+    resources: &mut [Option<Resource>],
+) -> Result<Retained<vz::VZSerialPortAttachment>, Error> {
+    match port {
+        Port::Stdio => {
+            let copy = |fd: io::Result<OwnedFd>| {
+                fd.map(file_handle).map_err(|error| Error::new("standard streams", error.to_string()))
+            };
+            let input = copy(io::stdin().as_fd().try_clone_to_owned())?;
+            let output = copy(io::stdout().as_fd().try_clone_to_owned())?;
+            Ok(stream(&input, &output))
+        }
+        Port::Helper(helper) => match take(resources, *helper)? {
+            Resource::Stream(both) => {
+                let handle = file_handle(both);
+                Ok(stream(&handle, &handle))
+            }
+            other => Err(Error::new(format!("helper {helper}"), format!("{other:?} is no console"))),
+        },
+        Port::File { path, append } => {
+            type File = vz::VZFileSerialPortAttachment;
+            // SAFETY: a plain initializer, with arguments of the declared types.
+            let file = unsafe { File::initWithURL_append_error(File::alloc(), &file_url(path), *append) };
+            file.map(Retained::into_super).map_err(Error::of(File::NAME))
+        }
+    }
+}
+
+fn stream(input: &NSFileHandle, output: &NSFileHandle) -> Retained<vz::VZSerialPortAttachment> {
+    type Stream = vz::VZFileHandleSerialPortAttachment;
+    let class = Stream::alloc();
+    // SAFETY: a plain initializer; both handles are open in the direction that is asked of them.
+    unsafe {
+        Retained::into_super(Stream::initWithFileHandleForReading_fileHandleForWriting(
+            class,
+            Some(input),
+            Some(output),
+        ))
+    }
+}
+
+/// A device with ports that have names.
+pub(super) fn console_device(
+    ports: &[(String, Port)],
+    resources: &mut [Option<Resource>],
+) -> Result<Retained<vz::VZVirtioConsoleDeviceConfiguration>, Error> {
+    let attachments: Result<Vec<_>, _> = ports.iter().map(|(_, p)| port(p, resources)).collect();
+    let names = ports.iter().map(|(name, _)| NSString::from_str(name));
+    Ok(named_ports(&names.zip(attachments?).collect::<Vec<_>>()))
+}
+
+/// The port of the SPICE agent.
+pub(super) fn spice_agent() -> Retained<vz::VZVirtioConsoleDeviceConfiguration> {
+    // SAFETY: plain initializers, getters and setters.
+    unsafe {
+        let agent = vz::VZSpiceAgentPortAttachment::new();
+        agent.setSharesClipboard(true);
+        named_ports(&[(vz::VZSpiceAgentPortAttachment::spiceAgentPortName(), Retained::into_super(agent))])
+    }
+}
+
+fn named_ports(
+    ports: &[(Retained<NSString>, Retained<vz::VZSerialPortAttachment>)],
+) -> Retained<vz::VZVirtioConsoleDeviceConfiguration> {
+    // SAFETY: plain initializers and setters; indices are below the count that is set first.
+    unsafe {
+        let device = vz::VZVirtioConsoleDeviceConfiguration::new();
+        device.ports().setMaximumPortCount(u32::try_from(ports.len()).unwrap_or(u32::MAX));
+        for (index, (name, attachment)) in ports.iter().enumerate() {
+            let port = vz::VZVirtioConsolePortConfiguration::new();
+            port.setName(Some(name));
+            port.setIsConsole(false);
+            port.setAttachment(Some(attachment));
+            device.ports().setObject_atIndexedSubscript(Some(&port), index);
+        }
+        device
+    }
+}
+
+/// Installs Rosetta and waits until that is done, which can take minutes.
+fn install_rosetta() -> Result<(), Error> {
+    type Rosetta = vz::VZLinuxRosettaDirectoryShare;
+    let (tell, told) = std::sync::mpsc::channel();
+    let done = RcBlock::new(move |error: *mut NSError| {
+        // Nobody waits any more only when this process ends.
+        let _ = tell.send(failure(error));
+    });
+    // SAFETY: the block lives until the framework has called it, which copies it; it may be called on any queue.
+    unsafe { Rosetta::installRosettaWithCompletionHandler(&done) };
+    let told = told.recv().unwrap_or_else(|_| Err("the installation was given up".to_owned()));
+    told.map_err(|reason| Error::new(Rosetta::NAME, reason))
+}
+
+/// A file system.
+pub(super) fn share(tag: &str, share: &Share) -> Result<Retained<vz::VZVirtioFileSystemDeviceConfiguration>, Error> {
+    type FileSystem = vz::VZVirtioFileSystemDeviceConfiguration;
+    let directory = |directory: &config::SharedDirectory| {
+        let class = vz::VZSharedDirectory::alloc();
+        // SAFETY: a plain initializer, with arguments of the declared types.
+        unsafe { vz::VZSharedDirectory::initWithURL_readOnly(class, &file_url(&directory.path), directory.read_only) }
+    };
+    let tag = NSString::from_str(tag);
+    // SAFETY: plain initializers and setters. An invalid tag would raise an exception: it is asked about first.
+    unsafe {
+        FileSystem::validateTag_error(&tag).map_err(Error::of(FileSystem::NAME))?;
+        let source: Retained<vz::VZDirectoryShare> = match share {
+            Share::Single(single) => {
+                let class = vz::VZSingleDirectoryShare::alloc();
+                Retained::into_super(vz::VZSingleDirectoryShare::initWithDirectory(class, &directory(single)))
+            }
+            Share::Multiple(directories) => {
+                let names: Vec<_> = directories.keys().map(|name| NSString::from_str(name)).collect();
+                let names: Vec<&NSString> = names.iter().map(|name| &**name).collect();
+                let folders: Vec<_> = directories.values().map(directory).collect();
+                let folders = NSDictionary::from_retained_objects(&names, &folders);
+                let class = vz::VZMultipleDirectoryShare::alloc();
+                Retained::into_super(vz::VZMultipleDirectoryShare::initWithDirectories(class, &folders))
+            }
+            Share::Rosetta { install } => {
+                if *install {
+                    install_rosetta()?;
+                }
+                type Rosetta = vz::VZLinuxRosettaDirectoryShare;
+                let share = Rosetta::initWithError(Rosetta::alloc());
+                Retained::into_super(share.map_err(Error::of(Rosetta::NAME))?)
+            }
+        };
+        let file_system = FileSystem::initWithTag(FileSystem::alloc(), &tag);
+        file_system.setShare(Some(&source));
+        Ok(file_system)
+    }
+}
+
+/// The display of a macOS guest.
+pub(super) fn mac_display(width: u32, height: u32, density: u32) -> Retained<vz::VZMacGraphicsDeviceConfiguration> {
+    type Display = vz::VZMacGraphicsDisplayConfiguration;
+    let [width, height, density] = [width, height, density].map(|number| number as isize);
+    // SAFETY: plain initializers and setters, with arguments of the declared types.
+    unsafe {
+        let class = Display::alloc();
+        let display = Display::initWithWidthInPixels_heightInPixels_pixelsPerInch(class, width, height, density);
+        let device = vz::VZMacGraphicsDeviceConfiguration::new();
+        device.setDisplays(&NSArray::from_retained_slice(&[display]));
+        device
+    }
+}
+
+/// A virtio display.
+pub(super) fn virtio_display(width: u32, height: u32) -> Retained<vz::VZVirtioGraphicsDeviceConfiguration> {
+    type Scanout = vz::VZVirtioGraphicsScanoutConfiguration;
+    let [width, height] = [width, height].map(|number| number as isize);
+    // SAFETY: plain initializers and setters, with arguments of the declared types.
+    unsafe {
+        let scanout = Scanout::initWithWidthInPixels_heightInPixels(Scanout::alloc(), width, height);
+        let device = vz::VZVirtioGraphicsDeviceConfiguration::new();
+        device.setScanouts(&NSArray::from_retained_slice(&[scanout]));
+        device
+    }
+}
+
+/// A sound device with its streams.
+pub(super) fn sound(input: bool, output: bool) -> Retained<vz::VZVirtioSoundDeviceConfiguration> {
+    let mut streams: Vec<Retained<vz::VZVirtioSoundDeviceStreamConfiguration>> = Vec::new();
+    // SAFETY: plain initializers and setters.
+    unsafe {
+        if output {
+            let stream = vz::VZVirtioSoundDeviceOutputStreamConfiguration::new();
+            stream.setSink(Some(&vz::VZHostAudioOutputStreamSink::new()));
+            streams.push(Retained::into_super(stream));
+        }
+        if input {
+            let stream = vz::VZVirtioSoundDeviceInputStreamConfiguration::new();
+            stream.setSource(Some(&vz::VZHostAudioInputStreamSource::new()));
+            streams.push(Retained::into_super(stream));
+        }
+        let device = vz::VZVirtioSoundDeviceConfiguration::new();
+        device.setStreams(&NSArray::from_retained_slice(&streams));
+        device
+    }
+}
