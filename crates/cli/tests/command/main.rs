@@ -1,5 +1,6 @@
 //! The command as scripts and people see it: output, errors and exit statuses.
 
+mod gdb;
 mod guest;
 mod serve;
 mod terminal;
