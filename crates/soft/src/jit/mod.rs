@@ -27,6 +27,7 @@ use region::Region;
 use site::{SITES, Site, SiteRange};
 use sys::CodeBuffer;
 
+use emitter::Thunks;
 pub(crate) use emitter::enter;
 
 use crate::code::PagePtr;
@@ -41,24 +42,33 @@ const HOT: u8 = 2;
 const SETTLED: u8 = u8::MAX;
 
 /// A region in the host's code.
-pub(crate) struct Translation {
+struct Translation {
     pub code: Vec<u8>,
     /// Words of the page at which it may be entered, and where in the code.
     pub entries: Vec<(usize, usize)>,
 }
 
+/// Puts what all regions share into the empty `buffer`.
+fn add_thunks(buffer: &mut CodeBuffer) -> Thunks {
+    let (code, thunks) = emitter::thunks(buffer.next());
+    buffer.append(&code).expect("no buffer is that small");
+    thunks
+}
+
 /// Where a translation will be.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Place {
+struct Place {
     /// The address at which it is executed.
     pub code: usize,
     /// The address of the first site.
     pub sites: usize,
+    pub thunks: Thunks,
 }
 
 /// The translator of one CPU.
 pub(crate) struct Jit {
     buffer: CodeBuffer,
+    thunks: Thunks,
     /// Code is translated before it has run, and left often ([`JitMode::Stress`]).
     stress: bool,
     sites: SiteRange,
@@ -78,13 +88,9 @@ impl Jit {
             return Ok(None);
         }
         let stress = mode == JitMode::Stress;
-        Ok(Some(Self {
-            buffer: CodeBuffer::new(size, SITES * size_of::<Site>())?,
-            stress,
-            sites: SiteRange::default(),
-            translated: 0,
-            flushes: 0,
-        }))
+        let mut buffer = CodeBuffer::new(size, SITES * size_of::<Site>())?;
+        let thunks = add_thunks(&mut buffer);
+        Ok(Some(Self { buffer, thunks, stress, sites: SiteRange::default(), translated: 0, flushes: 0 }))
     }
 
     /// The budget of the next stretch under stress: none, or few branches.
@@ -95,6 +101,11 @@ impl Jit {
     /// Bytes of translated code.
     pub fn used(&self) -> usize {
         self.buffer.used()
+    }
+
+    /// Whether [`Jit::sample`] has nothing to do at word `index` of `page`.
+    pub fn is_settled(&self, page: PagePtr, index: usize) -> bool {
+        *page.heat(index) == SETTLED
     }
 
     /// Takes note of a pause at word `index` of `page`, and translates what is there when it is hot. `false`: there is
@@ -123,7 +134,8 @@ impl Jit {
             }
             *page.heat(index) = SETTLED;
             let Some(region) = Region::of(page, index, self.stress) else { continue };
-            let place = Place { code: self.buffer.next(), sites: self.buffer.data() as usize };
+            let (code, sites) = (self.buffer.next(), self.buffer.data() as usize);
+            let place = Place { code, sites, thunks: self.thunks };
             let Some(translation) = emitter::translate(&region, page, place, &mut self.sites) else { continue };
             let Some(at) = self.buffer.append(&translation.code) else {
                 *page.heat(index) = HOT - 1;
@@ -174,5 +186,6 @@ impl Jit {
         self.sites = SiteRange::default();
         self.buffer.clear_data();
         self.buffer.clear();
+        self.thunks = add_thunks(&mut self.buffer);
     }
 }

@@ -9,6 +9,14 @@ use crate::interp::OpPtr;
 /// Nothing is translated.
 pub(super) const AVAILABLE: bool = false;
 
+/// Nothing is shared.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Thunks;
+
+pub(super) fn thunks(_: usize) -> (Vec<u8>, Thunks) {
+    (Vec::new(), Thunks)
+}
+
 pub(super) fn translate(_: &Region, _: PagePtr, _: super::Place, _: &mut SiteRange) -> Option<super::Translation> {
     None
 }

@@ -33,6 +33,7 @@ use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
 
 use self::cases::Cases;
+pub(super) use self::leave::{Thunks, thunks};
 use self::sites::{Miss, Sites};
 use super::inst::{Access, Address, Inst, Operand};
 use super::region::{Region, Slot, near_target};
@@ -88,8 +89,8 @@ pub(super) struct Emitter<'a> {
     depth: Vec<u32>,
     sites: Option<Sites>,
     misses: Vec<Miss>,
-    /// Returns from the region after a call trapped.
-    trapped: DynamicLabel,
+    /// Subroutines, by what they call.
+    calls: BTreeMap<usize, DynamicLabel>,
     /// Where jumps by register go in the region, if there are any.
     cases: Option<Cases>,
     /// Words of the region to which RET may come back from calls inside.
@@ -159,7 +160,6 @@ impl<'a> Emitter<'a> {
     fn new(region: &'a Region, page: PagePtr, place: Place, features: Features) -> Self {
         let mut asm = VecAssembler::new(0);
         let labels = region.slots.iter().map(|s| (s.index, asm.new_dynamic_label())).collect();
-        let trapped = asm.new_dynamic_label();
         let depth = loop_depths(region);
         let (map, written) = assign_registers(region, &depth);
         let vectors = vectors::Vectors::new(region, features.vectors, || asm.new_dynamic_label());
@@ -177,7 +177,7 @@ impl<'a> Emitter<'a> {
             depth,
             sites: None,
             misses: Vec::new(),
-            trapped,
+            calls: BTreeMap::new(),
             cases: None,
             return_sites: region.return_sites(),
             leave_to_rax: None,
@@ -306,22 +306,33 @@ impl<'a> Emitter<'a> {
     /// Calls the function of `slot` through `target`.
     fn call_slot(&mut self, target: usize, slot: Slot) {
         let row = crate::isa::decode::Decoder::get().function(slot.word).expect("only functions are called");
-        self.store_written();
-        let trapped = self.trapped;
+        let call = self.call_of(target);
         dynasm!(self.asm
             ; .arch x64
-            ; mov rdi, rbp
-            ; mov esi, row as i32
+            ; mov eax, row as i32
             ; mov edx, slot.word as i32
             ; mov ecx, slot.index as i32 * 4
-            ; mov rax, QWORD target as i64
-            ; sub rsp, 8
-            ; call rax
-            ; add rsp, 8
-            ; test al, al
-            ; jz =>trapped
+            ; call =>call
         );
-        self.load_mapped();
+    }
+
+    /// The subroutine of the region that calls `target` with all guest registers in [`Cpu`], and leaves if it trapped.
+    /// The first argument behind the CPU is in EAX, for it may not be in a guest register's place yet.
+    fn call_of(&mut self, target: usize) -> DynamicLabel {
+        let asm = &mut self.asm;
+        *self.calls.entry(target).or_insert_with(|| asm.new_dynamic_label())
+    }
+
+    fn call_stubs(&mut self) {
+        for (target, label) in std::mem::take(&mut self.calls) {
+            let trapped = self.asm.new_dynamic_label();
+            dynasm!(self.asm ; .arch x64 ; =>label);
+            self.store_written();
+            // The stack is aligned here: the region's caller and the region have pushed one address each.
+            dynasm!(self.asm ; .arch x64 ; mov rdi, rbp ; mov esi, eax ; mov rax, QWORD target as i64 ; call rax);
+            self.load_mapped();
+            dynasm!(self.asm ; .arch x64 ; test al, al ; jz =>trapped ; ret ; =>trapped ; add rsp, 8 ; ret);
+        }
     }
 
     fn is_called(&self, word: u32) -> bool {
@@ -426,8 +437,7 @@ impl<'a> Emitter<'a> {
             }
             self.leave_to_address();
         }
-        let trapped = self.trapped;
-        dynasm!(self.asm ; .arch x64 ; =>trapped ; ret);
+        self.call_stubs();
         if let Some(cases) = &mut self.cases {
             cases.table(&mut self.asm);
         }
@@ -437,27 +447,19 @@ impl<'a> Emitter<'a> {
     fn slow_stub(&mut self, slow: &Slow) {
         let entry = slow.entry;
         dynasm!(self.asm ; .arch x64 ; =>entry);
-        self.call_access(slow, super::runtime::slow_access as *const () as usize as i64);
+        self.call_access(slow, super::runtime::slow_access as *const () as usize);
     }
 
     /// Carries out the access of `slow` by `target`, which may take a fourth argument in RCX.
-    fn call_access(&mut self, slow: &Slow, target: i64) {
-        self.store_written();
-        let (trapped, back) = (self.trapped, slow.back);
+    fn call_access(&mut self, slow: &Slow, target: usize) {
+        let (call, back) = (self.call_of(target), slow.back);
         dynasm!(self.asm
             ; .arch x64
-            ; mov rdi, rbp
-            ; mov esi, slow.slot.word as i32
+            ; mov eax, slow.slot.word as i32
             ; mov edx, slow.slot.index as i32 * 4
-            ; mov rax, QWORD target
-            ; sub rsp, 8
-            ; call rax
-            ; add rsp, 8
-            ; test al, al
-            ; jz =>trapped
+            ; call =>call
+            ; jmp =>back
         );
-        self.load_mapped();
-        dynasm!(self.asm ; .arch x64 ; jmp =>back);
     }
 
     /// The address of the operation of word `index`.

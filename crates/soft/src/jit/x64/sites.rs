@@ -133,7 +133,7 @@ impl Emitter<'_> {
         self.on_site(MOV_IMM32, site, LIMIT, &(4097 - miss.bytes).to_le_bytes());
         self.on_site(MOV_FROM_RCX, site, HOST, &[]);
         dynasm!(self.asm ; .arch x64 ; jmp =>hit ; =>worn ; mov ecx, site as i32);
-        self.call_access(&miss.slow, super::super::runtime::worn_access as *const () as usize as i64);
+        self.call_access(&miss.slow, crate::jit::runtime::worn_access as *const () as usize);
     }
 
     /// Makes the sites forget when something was dropped from the TLB, or the context is another. Uses RAX and RDX.
