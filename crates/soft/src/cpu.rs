@@ -1,6 +1,7 @@
 //! The registers of one CPU and everything that its instructions reach.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arm64::mmu::TranslationRegs;
 use arm64::pstate;
@@ -95,6 +96,14 @@ pub struct Cpu {
     pub(crate) device_accesses: u64,
     /// Exceptions and interrupts taken.
     pub(crate) exceptions: u64,
+    /// Interrupts among them.
+    pub(crate) interrupts: u64,
+    /// Times that the guest waited for an interrupt.
+    pub(crate) waits: u64,
+    /// Calls of firmware (PSCI and others).
+    pub(crate) firmware_calls: u64,
+    /// The longest time that the guest stood still for a translation.
+    pub(crate) longest_translation: Duration,
     /// Instruction words decoded.
     pub(crate) decoded: u64,
     /// Times that the interpreter was entered.
@@ -149,6 +158,10 @@ impl Cpu {
             tlb_misses: 0,
             device_accesses: 0,
             exceptions: 0,
+            interrupts: 0,
+            waits: 0,
+            firmware_calls: 0,
+            longest_translation: Duration::ZERO,
             decoded: 0,
             entries: 0,
         });

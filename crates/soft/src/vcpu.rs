@@ -1,6 +1,7 @@
 //! The run loop of a CPU: interrupts, timers and requests between stretches of interpretation.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arm64::esr;
 use arm64::exception::Kind;
@@ -189,9 +190,13 @@ impl hv::Vcpu for Vcpu {
             ("TLB misses", c.tlb_misses),
             ("device accesses", c.device_accesses),
             ("exceptions", c.exceptions),
+            ("interrupts", c.interrupts),
+            ("waits for interrupts", c.waits),
+            ("firmware calls", c.firmware_calls),
             ("regions translated", c.jit.as_ref().map_or(0, |jit| jit.translated)),
             ("translated bytes", c.jit.as_ref().map_or(0, |jit| jit.used() as u64)),
             ("translation flushes", c.jit.as_ref().map_or(0, |jit| jit.flushes)),
+            ("longest translation in us", c.longest_translation.as_micros() as u64),
         ]
     }
 }
@@ -307,10 +312,14 @@ impl Cpu {
         }
         let (page, index) = (self.code_page, self.code_page.index(op));
         if let Some(jit) = &mut self.jit
-            && !jit.sample(page, index)
+            && !jit.is_settled(page, index)
         {
-            self.code.drop_regions();
-            jit.clear();
+            let start = Instant::now();
+            if !jit.sample(page, index) {
+                self.code.drop_regions();
+                jit.clear();
+            }
+            self.longest_translation = self.longest_translation.max(start.elapsed());
         }
     }
 
@@ -344,6 +353,7 @@ impl Cpu {
     }
 
     fn wait_for_interrupt(&mut self) {
+        self.waits += 1;
         let shared = self.shared.clone();
         let signals = &shared.cpus[self.index as usize];
         self.update_timers();

@@ -19,6 +19,7 @@ impl Cpu {
 
     /// Takes an interrupt.
     pub(crate) fn take_interrupt(&mut self, kind: Kind) {
+        self.interrupts += 1;
         self.vector(kind);
     }
 

@@ -10,6 +10,7 @@ use crate::trap::{Stop, Trap};
 impl Cpu {
     /// Carries out the call in X0 with arguments in X1 to X3. The program counter is past the HVC already.
     pub(crate) fn call_firmware(&mut self) -> Result<(), Trap> {
+        self.firmware_calls += 1;
         let function = self.x[0] as u32;
         // 32-bit calls pass 32 bits of each argument.
         let mask = if function & 1 << 30 != 0 { u64::MAX } else { 0xffff_ffff };
