@@ -3,7 +3,7 @@
 use crate::machine::{Program, same_everywhere};
 
 /// A hot loop that adds 1, then 5, then 9: it patches itself and invalidates the instruction cache.
-const PATCH: Program = &[(
+pub const PATCH: Program = &[(
     0x1000,
     &[
         0xd280_0064, // mov x4, #0x3

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use hv::{BootState, CpuInputs, Exit, GuestMemory, Kick, Mmio, VcpuEnv, Vm as _};
+use hv::{BootState, CpuInputs, Exit, GuestMemory, Kick, Mmio, Vcpu, VcpuEnv, Vm as _};
 use soft::{JitMode, Options, Vm};
 use vm_memory::{Bytes, GuestAddress};
 
@@ -141,6 +141,17 @@ impl End {
 
 /// Runs `program` on `cpus` CPUs until it turns the machine off, with `limit` bytes for translated code.
 pub fn run_limited(program: Program, cpus: u32, jit: JitMode, limit: Option<usize>) -> End {
+    run_driven(program, cpus, jit, limit, |cpu| cpu.run())
+}
+
+/// As [`run_limited`], with CPU 0 run by `drive`.
+pub fn run_driven(
+    program: Program,
+    cpus: u32,
+    jit: JitMode,
+    limit: Option<usize>,
+    drive: impl Fn(&mut dyn Vcpu) -> Exit + Sync,
+) -> End {
     let memory = GuestMemory::from_ranges(&[(GuestAddress(RAM), SIZE)]).unwrap();
     // Data that is not all alike, behind what programs write.
     let pattern: Vec<u8> = (0..0x8_0000u32).map(|i| (i.wrapping_mul(0x9e37_79b9) >> 24) as u8).collect();
@@ -161,13 +172,13 @@ pub fn run_limited(program: Program, cpus: u32, jit: JitMode, limit: Option<usiz
     let kicks: Vec<Arc<dyn Kick>> = seeds.iter().map(|seed| seed.kicker()).collect();
     let (counters, maps) = std::thread::scope(|scope| {
         let run = |(index, seed): (usize, Box<dyn hv::VcpuSeed>)| {
-            let kicks = &kicks;
+            let (kicks, drive) = (&kicks, &drive);
             scope.spawn(move || {
                 let mut cpu = seed.bind().unwrap();
                 if index == 0 {
                     cpu.set_boot_state(BootState { pc: RAM, x0: 0 }).unwrap();
                 }
-                let exit = cpu.run();
+                let exit = if index == 0 { drive(cpu.as_mut()) } else { cpu.run() };
                 assert_eq!(exit, if index == 0 { Exit::PoweredOff } else { Exit::Kicked });
                 kicks.iter().for_each(|kick| kick.kick());
                 (cpu.counters(), std::fs::read_to_string("/proc/self/maps").unwrap_or_default())

@@ -3,6 +3,7 @@
 
 mod code;
 mod cpus;
+mod debug;
 mod flow;
 mod machine;
 mod vectors;
