@@ -11,6 +11,7 @@ mod ci;
 mod difftest;
 mod guest;
 mod guest_test;
+mod mac;
 mod shell;
 
 /// The fetcher is a part of the `russet` command, which is no library.
@@ -36,6 +37,8 @@ enum Task {
     Guest(guest::Image),
     /// Boots Debian in all tests that there are for it, also the long ones: its programs here and on QEMU
     GuestTest(guest_test::Options),
+    /// Lints and links the executor for Macs, from any host; on a Mac also signs it
+    Mac,
     /// Compares our CPU with QEMU's on random instructions
     Difftest(difftest::Options),
     /// Measures
@@ -59,6 +62,7 @@ fn run(task: Task) -> Result<()> {
         Task::Check => check::run(),
         Task::Guest(image) => guest::run(&image),
         Task::GuestTest(options) => guest_test::run(&options),
+        Task::Mac => mac::run(),
         Task::Difftest(options) => difftest::run(&options),
         Task::Bench(bench) => bench::run(&bench),
     }

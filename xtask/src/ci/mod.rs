@@ -2,7 +2,7 @@
 //! runner says last is the last that is said.
 
 mod tests;
-mod types;
+pub(crate) mod types;
 
 use std::time::Instant;
 

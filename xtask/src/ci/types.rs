@@ -13,8 +13,7 @@ const TARGETS: [&str; 2] = ["aarch64-apple-darwin", "aarch64-unknown-linux-gnu"]
 pub(super) fn run() -> Result<()> {
     let mut unchecked = Vec::new();
     for target in TARGETS {
-        let clippy = if installed(target)? { Some(cargo()) } else { aside(target) };
-        let Some(mut clippy) = clippy else {
+        let Some(mut clippy) = cargo_for(target)? else {
             unchecked.push(target);
             continue;
         };
@@ -29,6 +28,11 @@ pub(super) fn run() -> Result<()> {
         say(&format!("NOT CHECKED: no standard library for {target} here; to have it: rustup target add {target}"));
     }
     Ok(())
+}
+
+/// `cargo` with the target's standard library, if there is one.
+pub(crate) fn cargo_for(target: &str) -> Result<Option<Command>> {
+    Ok(if installed(target)? { Some(cargo()) } else { aside(target) })
 }
 
 /// Whether the toolchain that runs this has the target's standard library.
