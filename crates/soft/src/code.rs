@@ -35,6 +35,8 @@ pub(crate) struct CodePage {
     scattered: [u64; PAGE_OPS / 64],
     /// Words whose operation is a translated region, and the handlers that they had before.
     regions: Vec<(u16, Handler)>,
+    /// Jumps of regions to words that are not translated yet, and where their distances are.
+    links: Vec<(u16, usize)>,
     /// Where the words are.
     pub memory: HostPage,
 }
@@ -49,6 +51,7 @@ impl CodePage {
             heat: [0; PAGE_OPS],
             scattered: [0; 16],
             regions: Vec::new(),
+            links: Vec::new(),
             memory,
         })
     }
@@ -79,6 +82,7 @@ impl CodePage {
     /// Gives the words of translated regions back to the interpreter: the handlers that they had, not the words that
     /// memory holds now (see [`CodePage::refresh`]).
     fn drop_regions(&mut self) {
+        self.links.clear();
         for (at, handler) in self.regions.drain(..) {
             self.ops[at as usize].handler = handler;
             self.heat[at as usize] = 0;
@@ -247,6 +251,12 @@ impl PagePtr {
     pub fn heat<'a>(self, index: usize) -> &'a mut u8 {
         // SAFETY: as in `memory_word`; the caller lets go of the reference before it uses the page again.
         unsafe { &mut (&mut (*self.0).heat)[index] }
+    }
+
+    /// Jumps of regions that wait for their target to be translated: its word, and the address of the distance.
+    pub fn links<'a>(self) -> &'a mut Vec<(u16, usize)> {
+        // SAFETY: as in `heat`.
+        unsafe { &mut (*self.0).links }
     }
 
     /// Whether the load or store of word `index` was found to go to another page each time.

@@ -46,6 +46,8 @@ struct Translation {
     pub code: Vec<u8>,
     /// Words of the page at which it may be entered, and where in the code.
     pub entries: Vec<(usize, usize)>,
+    /// Words of the page that it jumps to, and where in the code the distance of the jump is: 32 bits, from behind them.
+    pub links: Vec<(usize, usize)>,
 }
 
 /// Puts what all regions share into the empty `buffer`.
@@ -138,6 +140,10 @@ impl Jit {
             let place = Place { code, sites, thunks: self.thunks };
             let Some(translation) = emitter::translate(&region, page, place, &mut self.sites) else { continue };
             let Some(at) = self.buffer.append(&translation.code) else {
+                if translation.code.len() > self.buffer.size() / 2 {
+                    // It would have the buffer emptied again and again.
+                    continue;
+                }
                 *page.heat(index) = HOT - 1;
                 return false;
             };
@@ -145,13 +151,29 @@ impl Jit {
             for (index, offset) in translation.entries {
                 self.install(page, index, at.wrapping_add(offset));
             }
+            for (index, offset) in translation.links {
+                self.link(page, index, at as usize + offset);
+            }
             work.extend(region.rest);
         }
         true
     }
 
+    /// Lets the jump with its distance at `place` go to the code of word `index`, as soon as there is any.
+    ///
+    /// Nothing undoes that but [`Jit::clear`]: the regions of a page are dropped together, and what still runs in one
+    /// may run the old code until it synchronises, as on any CPU.
+    fn link(&mut self, page: PagePtr, index: usize, place: usize) {
+        let handler = page.op_at(index).handler();
+        if self.is_translated(handler) {
+            self.buffer.set_distance(place, handler as usize + emitter::WARM);
+        } else {
+            page.links().push((index as u16, place));
+        }
+    }
+
     /// Makes the code at `at` the operation of word `index`, unless that is translated already.
-    fn install(&self, page: PagePtr, index: usize, at: *const u8) {
+    fn install(&mut self, page: PagePtr, index: usize, at: *const u8) {
         if self.is_translated(page.op_at(index).handler()) {
             return;
         }
@@ -160,6 +182,11 @@ impl Jit {
         // before which all regions are dropped.
         let handler = unsafe { std::mem::transmute::<*const u8, Handler>(at) };
         page.install(index, handler);
+        let waiting: Vec<usize> =
+            page.links().extract_if(.., |link| link.0 as usize == index).map(|link| link.1).collect();
+        for place in waiting {
+            self.buffer.set_distance(place, at as usize + emitter::WARM);
+        }
     }
 
     /// Whether `handler` is translated code.

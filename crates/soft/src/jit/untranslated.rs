@@ -9,6 +9,9 @@ use crate::interp::OpPtr;
 /// Nothing is translated.
 pub(super) const AVAILABLE: bool = false;
 
+/// No code has two entries.
+pub(super) const WARM: usize = 0;
+
 /// Nothing is shared.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Thunks;

@@ -336,7 +336,7 @@ fn code_goes_on_when_the_buffer_was_emptied() {
     let look = |end: &End| end.registers();
     let reference = look(&run_limited(many_loops(), 1, JitMode::Off, None));
     for jit in [JitMode::On, JitMode::Stress] {
-        let end = run_limited(many_loops(), 1, jit, Some(16 << 10));
+        let end = run_limited(many_loops(), 1, jit, Some(24 << 10));
         assert_eq!(look(&end), reference, "{jit:?}");
         if cfg!(target_arch = "x86_64") {
             assert!(end.counter("translation flushes") > 0, "{jit:?}");

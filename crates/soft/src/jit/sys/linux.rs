@@ -65,6 +65,15 @@ impl CodeBuffer {
         Some(at)
     }
 
+    /// Makes the distance at executable address `place`, inside what was appended, lead to `target`.
+    pub fn set_distance(&mut self, place: usize, target: usize) {
+        let distance = target.wrapping_sub(place + 4) as i32;
+        let offset = place - self.start();
+        assert!(offset + 4 <= self.used);
+        // SAFETY: the range lies inside the writable mapping, and the only CPU that executes it is this thread's.
+        unsafe { self.writable.add(offset).cast::<i32>().write_unaligned(distance) };
+    }
+
     /// Makes all room free again. No code of it may run any more or be jumped to.
     pub fn clear(&mut self) {
         self.used = 0;

@@ -14,6 +14,10 @@ impl CodeBuffer {
         match *self {}
     }
 
+    pub fn set_distance(&mut self, _: usize, _: usize) {
+        match *self {}
+    }
+
     pub fn clear(&mut self) {
         match *self {}
     }

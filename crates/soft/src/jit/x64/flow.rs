@@ -105,7 +105,7 @@ impl Emitter<'_> {
                 } else {
                     self.jump_inside();
                 }
-                self.jump_to_rax();
+                self.leave_to_address();
                 false
             }
             Inst::BranchCond { cond: 14 | 15, .. } => {
@@ -246,14 +246,7 @@ impl Emitter<'_> {
             ; mov rax, QWORD [rbp + offset_of!(Cpu, code_va) as i32]
             ; lea rax, [rax + offset as i32]
         );
-        self.jump_to_rax();
-    }
-
-    /// Leaves to the virtual address in RAX.
-    fn jump_to_rax(&mut self) {
-        let asm = &mut self.asm;
-        let label = *self.leave_to_rax.get_or_insert_with(|| asm.new_dynamic_label());
-        dynasm!(self.asm ; .arch x64 ; jmp =>label);
+        self.leave_to_address();
     }
 }
 

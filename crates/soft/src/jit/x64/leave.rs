@@ -15,8 +15,12 @@ use crate::interp::Handler;
 
 type Assembler = VecAssembler<X64Relocation>;
 
+/// CALL and JMP with a distance of 32 bits (Intel SDM, volume 2).
+const CALL: u8 = 0xe8;
+const JMP: u8 = 0xe9;
+
 /// Bytes from an entry by the handlers' convention to the entry from translated code.
-pub(super) const WARM: usize = 6 + 3 * 7;
+pub(in crate::jit) const WARM: usize = 6 + 3 * 7;
 
 /// Bytes of an entry of the instruction TLB, as a shift.
 const ITLB_SHIFT: u32 = 4;
@@ -27,8 +31,8 @@ const _: () = assert!(size_of::<Itlb>() == ITLB_ENTRIES << ITLB_SHIFT);
 pub(in crate::jit) struct Thunks {
     /// Carries out the operation at RSI.
     carry_out: usize,
-    /// Goes on at the virtual address in RAX.
-    to_address: usize,
+    /// Called with a virtual address in RAX: where to jump from there is in RAX.
+    find: usize,
     /// Leaves to the run loop, to go on with the operation at RSI.
     pause: usize,
 }
@@ -38,18 +42,21 @@ pub(in crate::jit) fn thunks(at: usize) -> (Vec<u8>, Thunks) {
     let mut asm = VecAssembler::new(0);
     let carry_out = at + asm.offset().0;
     emit_carry_out(&mut asm);
-    let to_address = at + asm.offset().0;
-    emit_to_address(&mut asm);
+    let find = at + asm.offset().0;
+    emit_find(&mut asm);
     let pause = at + asm.offset().0;
     let handler = crate::interp::pause as Handler as usize as i64;
     dynasm!(asm ; .arch x64 ; mov rax, QWORD handler);
     emit_handler_call(&mut asm);
-    (asm.finalize().expect("every label is defined"), Thunks { carry_out, to_address, pause })
+    (asm.finalize().expect("every label is defined"), Thunks { carry_out, find, pause })
 }
 
-/// Through the instruction TLB, or by the interpreter's way when that does not know the address or the budget is spent.
-fn emit_to_address(asm: &mut Assembler) {
-    let slow = asm.new_dynamic_label();
+/// Finds the code for an address in the instruction TLB; it is the interpreter's way when that does not know the address
+/// or the budget is spent. The jump itself is the caller's, so that the host predicts it by where it stands.
+fn emit_find(asm: &mut Assembler) {
+    let (slow, slowly) = (asm.new_dynamic_label(), asm.new_dynamic_label());
+    let (interpreted, interpret) = (asm.new_dynamic_label(), asm.new_dynamic_label());
+    let range = offset_of!(Cpu, jit_range) as i32;
     let tag = (offset_of!(Cpu, itlb) + Itlb::TAG) as i32;
     let page = (offset_of!(Cpu, itlb) + Itlb::PAGE) as i32;
     dynasm!(asm
@@ -74,10 +81,30 @@ fn emit_to_address(asm: &mut Assembler) {
         ; and eax, PAGE_SIZE as i32 - 1
         ; lea rsi, [rdx + rax * 4]
     );
-    emit_carry_out(asm);
     let jump = crate::interp::branch::jump_to as extern "C" fn(&mut Cpu, u64, u64, u64, u64, u64) as usize as i64;
+    dynasm!(asm
+        ; .arch x64
+        ; mov rax, QWORD [rsi]
+        ; mov rcx, rax
+        ; sub rcx, QWORD [rbp + range]
+        ; cmp rcx, QWORD [rbp + range + 8]
+        ; jae =>interpreted
+        ; add rax, BYTE WARM as i8
+        ; ret
+        ; =>interpreted
+        ; lea rax, [=>interpret]
+        ; ret
+        ; =>slow
+        ; mov rsi, rax
+        ; lea rax, [=>slowly]
+        ; ret
+        ; =>interpret
+        ; mov rax, QWORD [rsi]
+        ; mov rdx, r15
+    );
+    emit_handler_call(asm);
     // Nothing of the budget is left to it: it would only look again.
-    dynasm!(asm ; .arch x64 ; =>slow ; mov rsi, rax ; xor edx, edx ; mov rax, QWORD jump);
+    dynasm!(asm ; .arch x64 ; =>slowly ; xor edx, edx ; mov rax, QWORD jump);
     emit_handler_call(asm);
 }
 
@@ -118,12 +145,13 @@ fn emit_handler_call(asm: &mut Assembler) {
 }
 
 impl Emitter<'_> {
-    /// Leaves to the operation of word `index` of the page.
+    /// Leaves to the operation of word `index` of the page. When that is translated, too, the jump goes there.
     pub(super) fn leave_to_op(&mut self, index: usize) {
         self.store_written();
         let op = self.op_address(index);
         dynasm!(self.asm ; .arch x64 ; mov rsi, QWORD op);
-        self.jump_to(self.place.thunks.carry_out);
+        self.jump_to(JMP, self.place.thunks.carry_out);
+        self.links.push((index, self.asm.offset().0 - 4));
     }
 
     /// Leaves to the run loop, to go on with word `index` of the page.
@@ -131,20 +159,21 @@ impl Emitter<'_> {
         self.store_written();
         let op = self.op_address(index);
         dynasm!(self.asm ; .arch x64 ; mov rsi, QWORD op);
-        self.jump_to(self.place.thunks.pause);
+        self.jump_to(JMP, self.place.thunks.pause);
     }
 
     /// Leaves to the virtual address in RAX.
     pub(super) fn leave_to_address(&mut self) {
         self.store_written();
-        self.jump_to(self.place.thunks.to_address);
+        self.jump_to(CALL, self.place.thunks.find);
+        dynasm!(self.asm ; .arch x64 ; jmp rax);
     }
 
-    /// Jumps to the address `target` in the buffer: JMP rel32.
-    fn jump_to(&mut self, target: usize) {
+    /// Jumps to or calls the address `target` in the buffer.
+    fn jump_to(&mut self, code: u8, target: usize) {
         let behind = self.place.code + self.asm.offset().0 + 5;
         let distance = (target as i64 - behind as i64) as i32;
-        self.asm.push(0xe9);
+        self.asm.push(code);
         self.asm.extend(&distance.to_le_bytes());
     }
 }

@@ -33,7 +33,7 @@ use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
 
 use self::cases::Cases;
-pub(super) use self::leave::{Thunks, thunks};
+pub(super) use self::leave::{Thunks, WARM, thunks};
 use self::sites::{Miss, Sites};
 use super::inst::{Access, Address, Inst, Operand};
 use super::region::{Region, Slot, near_target};
@@ -95,8 +95,8 @@ pub(super) struct Emitter<'a> {
     cases: Option<Cases>,
     /// Words of the region to which RET may come back from calls inside.
     return_sites: Vec<usize>,
-    /// Exits to the virtual address in RAX, if there are any.
-    leave_to_rax: Option<DynamicLabel>,
+    /// Jumps to operations of the page, as [`Translation`] has them.
+    links: Vec<(usize, usize)>,
     features: Features,
     /// FP and AdvSIMD registers.
     vectors: vectors::Vectors,
@@ -138,12 +138,12 @@ pub(super) fn translate(region: &Region, page: PagePtr, place: Place, sites: &mu
     emitter.take_sites(sites);
     emitter.cases = Cases::of(region, &mut emitter.asm);
     let entries = emitter.region(&entries);
-    let cases = emitter.cases.take();
+    let (cases, links) = (emitter.cases.take(), std::mem::take(&mut emitter.links));
     let mut code = emitter.asm.finalize().ok()?;
     if let Some(cases) = cases {
         cases.fill(&mut code);
     }
-    Some(Translation { code, entries })
+    Some(Translation { code, entries, links })
 }
 
 /// Offset in [`Cpu`] of guest register `g`.
@@ -180,7 +180,7 @@ impl<'a> Emitter<'a> {
             calls: BTreeMap::new(),
             cases: None,
             return_sites: region.return_sites(),
-            leave_to_rax: None,
+            links: Vec::new(),
             features,
             vectors,
             host_flags: None,
@@ -430,14 +430,11 @@ impl<'a> Emitter<'a> {
             dynasm!(self.asm ; .arch x64 ; =>label);
             self.pause_at_op(index);
         }
-        if let Some(label) = self.leave_to_rax {
-            dynasm!(self.asm ; .arch x64 ; =>label);
-            if let Some(cases) = &mut self.cases {
-                cases.others_are_at(self.asm.offset().0);
-            }
+        self.call_stubs();
+        if let Some(cases) = &mut self.cases {
+            cases.others_are_at(self.asm.offset().0);
             self.leave_to_address();
         }
-        self.call_stubs();
         if let Some(cases) = &mut self.cases {
             cases.table(&mut self.asm);
         }
