@@ -318,12 +318,12 @@ fn a_single_step_is_one_instruction_of_translated_code() {
     assert_eq!(end.word(DATA + 8), 83, "instructions before the BRK that ends it");
 }
 
-/// 150 hot loops, three times.
-fn many_loops() -> Program {
+/// 150 loops of so many rounds, three times.
+fn many_loops(rounds: u32) -> Program {
     let mut words = vec![0xd280_0062]; // mov x2, #3
     for n in 1..=150 {
-        // mov x1, #1100; add x0, x0, x1; eor x0, x0, x0, ror #n; subs x1, x1, #1; b.ne to the add
-        words.extend([0xd280_8981, 0x8b01_0000, 0xcac0_0000 | (n % 64) << 10, 0xf100_0421, 0x54ff_ffa1]);
+        // mov x1, #rounds; add x0, x0, x1; eor x0, x0, x0, ror #n; subs x1, x1, #1; b.ne to the add
+        words.extend([0xd280_0001 | rounds << 5, 0x8b01_0000, 0xcac0_0000 | (n % 64) << 10, 0xf100_0421, 0x54ff_ffa1]);
     }
     // subs x2, x2, #1; b.eq to the branch to 0x800; b to the first loop
     words.extend([0xf100_0442, 0x5400_0040, 0x1400_0000 | -752i32 as u32 & 0x03ff_ffff]);
@@ -334,9 +334,10 @@ fn many_loops() -> Program {
 #[test]
 fn code_goes_on_when_the_buffer_was_emptied() {
     let look = |end: &End| end.registers();
-    let reference = look(&run_limited(many_loops(), 1, JitMode::Off, None));
-    for jit in [JitMode::On, JitMode::Stress] {
-        let end = run_limited(many_loops(), 1, jit, Some(24 << 10));
+    // Hot ones, and under stress, where every branch looks for something to translate, short ones.
+    for (jit, rounds) in [(JitMode::On, 1100), (JitMode::Stress, 10)] {
+        let reference = look(&run_limited(many_loops(rounds), 1, JitMode::Off, None));
+        let end = run_limited(many_loops(rounds), 1, jit, Some(24 << 10));
         assert_eq!(look(&end), reference, "{jit:?}");
         if cfg!(target_arch = "x86_64") {
             assert!(end.counter("translation flushes") > 0, "{jit:?}");
