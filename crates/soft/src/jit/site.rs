@@ -31,7 +31,7 @@ impl Site {
     /// more than it saves.
     pub fn is_worn(&mut self, now: u32) -> bool {
         /// Ticks for each miss, as [`Site::since`] counts them.
-        const FAST: u32 = PATIENCE / 16;
+        const FAST: u32 = PATIENCE / 5;
         now.wrapping_sub(std::mem::replace(&mut self.since, now)) < FAST
     }
 }

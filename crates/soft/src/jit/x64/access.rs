@@ -66,6 +66,8 @@ impl Emitter<'_> {
     /// RAX = the virtual address. Uses RCX.
     pub(super) fn address(&mut self, address: Address) {
         match address {
+            // A plain move takes no time where an addition of zero would.
+            Address::Offset { n, imm: 0 } => self.copy(n, RAX),
             Address::Offset { n, imm } | Address::Pre { n, imm } => {
                 let n = self.src(n, RAX);
                 dynasm!(self.asm ; .arch x64 ; lea rax, [Rq(n) + imm]);
