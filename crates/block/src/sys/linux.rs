@@ -40,8 +40,8 @@ fn try_fallocate(file: &File, flags: FallocateFlags, offset: u64, len: u64) -> i
     }
 }
 
-/// Up to so many bytes it is not worth to look where data ends.
-const SHORT: u64 = 2 << 20;
+/// Up to so many bytes, a cluster of most images, it is not worth to look where data ends.
+const SHORT: u64 = 64 << 10;
 
 /// What is at `offset`, by `SEEK_DATA` and `SEEK_HOLE` (lseek(2)); data where the file cannot tell. It moves the
 /// file's position, which nobody here uses.
