@@ -6,7 +6,7 @@ mod serve;
 mod terminal;
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -221,11 +221,10 @@ fn a_pty_is_told_and_waited_for() {
     guest::kernel(folder, &[guest::print("up"), guest::POWER_OFF.to_vec()].concat());
     let mut command = russet(folder, &["--json", "run", "-k", "Image", "-t", "1", "--device", "pl011,logFilePath=log"]);
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    let mut told = std::io::BufReader::new(child.stderr.take().unwrap());
-    std::io::BufRead::read_line(&mut told, &mut line).unwrap();
-    let event: serde_json::Value = serde_json::from_str(&line).unwrap();
-    assert_eq!(event["event"], "console");
+    let told = BufReader::new(child.stderr.take().unwrap());
+    // It stays to the end of the test: what is told later must find a reader.
+    let mut events = told.lines().map(|line| serde_json::from_str::<serde_json::Value>(&line.unwrap()).unwrap());
+    let event = events.find(|event| event["event"] == "console").expect("the console is told");
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(child.try_wait().unwrap(), None);
     assert_eq!(fs::read_to_string(folder.join("log")).unwrap(), "", "the guest did not wait");
