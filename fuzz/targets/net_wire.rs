@@ -17,8 +17,18 @@ struct Input {
     peer: Vec<Vec<u8>>,
     /// Lengths before what the peer sends, so that the fuzzer need not guess them.
     framed: bool,
-    guest: Vec<(Vec<u8>, Option<(u16, u16)>, Option<(u8, u16)>)>,
+    guest: Vec<Sent>,
     hang_up: bool,
+}
+
+/// A frame that the guest sends, and what it leaves to the card.
+#[derive(Arbitrary, Debug)]
+struct Sent {
+    frame: Vec<u8>,
+    /// Where the sum starts, and how far behind it is.
+    partial: Option<(u16, u16)>,
+    /// The kind and size of the segments.
+    segments: Option<(u8, u16)>,
 }
 
 /// A card that ends the network's run when it is about to sleep.
@@ -76,7 +86,7 @@ fuzz_target!(|input: Input| {
         (ours.into(), theirs.into())
     };
     let kinds = [SegmentKind::Tcp4, SegmentKind::Tcp6, SegmentKind::Udp];
-    let frames = input.guest.into_iter().filter_map(|(frame, partial, segments)| {
+    let frames = input.guest.into_iter().filter_map(|Sent { frame, partial, segments }| {
         let partial = partial.map(|(start, offset)| PartialChecksum { start, offset });
         let segments = segments.map(|(kind, size)| Segments { kind: kinds[usize::from(kind % 3)], size });
         let meta = Meta { partial, segments, verified: false };
