@@ -136,7 +136,7 @@ fn open_plain_tap() -> std::os::fd::OwnedFd {
     assert!(status.success());
     let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = rustix::net::RecvAncillaryBuffer::new(&mut space);
-    let (mut byte, flags) = ([0], rustix::net::RecvFlags::CMSG_CLOEXEC);
+    let (mut byte, flags) = ([0], rustix::net::RecvFlags::empty());
     rustix::net::recvmsg(&ours, &mut [std::io::IoSliceMut::new(&mut byte)], &mut control, flags).unwrap();
     let message = control.drain().next().expect("a descriptor comes");
     match message {
