@@ -41,7 +41,7 @@ pub(crate) struct PortArgs {
     #[arg(value_name = "SOCKET", value_hint = ValueHint::FilePath)]
     socket: PathBuf,
 
-    /// [ADDRESS:]HOSTPORT:GUESTPORT[/udp], both ports may be ranges; or PATH:GUESTPORT for a unix socket.
+    /// `[ADDRESS:]HOSTPORT:GUESTPORT[/udp]`, both ports may be ranges; or PATH:GUESTPORT for a unix socket.
     #[arg(value_name = "PUBLISH", required = true)]
     ports: Vec<::config::Publish>,
 

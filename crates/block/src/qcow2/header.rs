@@ -106,7 +106,7 @@ impl Header {
         size.div_ceil(self.cluster_size() * self.l2_entries())
     }
 
-    /// Reads a header from the first bytes of the file, as many as there are up to [`MAX_HEADER`].
+    /// Reads a header from the first bytes of the file, as many as there are up to 64 KiB.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         if bytes.get(..4) != Some(&MAGIC) {
             return Err(Error::image("it does not begin with a qcow2 header"));

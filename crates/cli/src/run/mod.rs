@@ -130,7 +130,7 @@ pub(crate) struct MachineArgs {
     #[arg(short, long = "bridge", value_name = "INTERFACE")]
     bridged: Option<String>,
 
-    /// Let a port of the host lead to the guest: [ADDRESS:]HOSTPORT:GUESTPORT[/udp], or PATH:GUESTPORT for a unix
+    /// Let a port of the host lead to the guest: `[ADDRESS:]HOSTPORT:GUESTPORT[/udp]`, or PATH:GUESTPORT for a unix
     /// socket. Ports may be ranges; without an address it is 127.0.0.1. Repeat for more.
     #[arg(long, value_name = "PUBLISH")]
     publish: Vec<::config::Publish>,
