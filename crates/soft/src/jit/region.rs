@@ -62,7 +62,8 @@ impl Region {
             if work.is_empty() {
                 work.extend(region.next_return());
             }
-            if work.is_empty() && cases {
+            // What does not fit is grown again without cases: no more of them need be looked for.
+            if work.is_empty() && cases && region.rest.is_empty() {
                 work.extend(region.next_case(&word_at));
             }
         }
