@@ -11,6 +11,7 @@
 mod api;
 mod host;
 mod plan;
+mod resource;
 mod session;
 #[cfg(target_os = "macos")]
 #[allow(unsafe_code)] // every call of the framework is
@@ -22,4 +23,5 @@ pub use plan::{
     BlockSync, BootLoader, Disk, DiskDevice, DiskSource, Helper, ImageSync, Keyboard, Network, NetworkSource, Object,
     Plan, Platform, Pointing, Port, Share, plan,
 };
+pub use resource::Resource;
 pub use session::{Call, Command, End, Framework, Notice, Session, Signal, State};

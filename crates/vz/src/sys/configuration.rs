@@ -9,8 +9,8 @@ use objc2_foundation::{NSArray, NSData, NSString};
 use objc2_virtualization as vz;
 
 use super::resource::file_url;
-use super::{Error, Resource, devices, disks};
-use crate::{BootLoader, Keyboard, Object, Plan, Platform, Pointing};
+use super::{Error, devices, disks};
+use crate::{BootLoader, Keyboard, Object, Plan, Platform, Pointing, Resource};
 
 /// The lists of a configuration, which are set at once when all are known.
 #[derive(Default)]

@@ -9,10 +9,10 @@ use objc2::{AnyThread, ClassType};
 use objc2_foundation::{NSArray, NSDictionary, NSError, NSFileHandle, NSString};
 use objc2_virtualization as vz;
 
+use super::Error;
 use super::error::failure;
 use super::resource::{file_handle, file_url, take};
-use super::{Error, Resource};
-use crate::{Network, NetworkSource, Port, Share};
+use crate::{Network, NetworkSource, Port, Resource, Share};
 
 /// A network card.
 pub(super) fn network(

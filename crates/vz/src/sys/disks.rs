@@ -8,9 +8,9 @@ use objc2::{AnyThread, ClassType};
 use objc2_foundation::{NSString, NSURL};
 use objc2_virtualization as vz;
 
+use super::Error;
 use super::resource::{file_handle, file_url, take};
-use super::{Error, Resource};
-use crate::{BlockSync, Disk, DiskDevice, DiskSource, ImageSync};
+use crate::{BlockSync, Disk, DiskDevice, DiskSource, ImageSync, Resource};
 
 /// How long an export may take to answer when nothing is said, in seconds.
 const TIMEOUT: f64 = 10.0;

@@ -17,8 +17,8 @@ use objc2_virtualization::{self as vz, VZVirtualMachineDelegate};
 
 use super::error::{failure, reason};
 use super::resource::file_url;
-use super::{Error, Resource, configuration};
-use crate::{Call, Framework, Plan, Signal};
+use super::{Error, configuration};
+use crate::{Call, Framework, Plan, Resource, Signal};
 
 /// What belongs to a queue.
 struct OnQueue<T>(T);

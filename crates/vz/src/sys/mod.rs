@@ -13,4 +13,3 @@ mod resource;
 
 pub use error::Error;
 pub use machine::Machine;
-pub use resource::Resource;

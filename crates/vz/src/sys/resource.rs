@@ -1,4 +1,4 @@
-//! What the helpers of a plan give the executor.
+//! What the helpers of a plan give the executor, as the framework takes it.
 
 use std::os::fd::{IntoRawFd, OwnedFd};
 use std::path::Path;
@@ -8,19 +8,7 @@ use objc2::rc::Retained;
 use objc2_foundation::{NSFileHandle, NSString, NSURL};
 
 use super::Error;
-
-/// What a helper has ready, in the order of [`Plan::helpers`](crate::Plan::helpers).
-#[derive(Debug)]
-pub enum Resource {
-    /// The URI of an export, of a [`NbdServer`](crate::Helper::NbdServer).
-    Export(String),
-    /// A connected datagram socket that carries frames, of everything that is a network.
-    Frames(OwnedFd),
-    /// A terminal or a stream, of everything that is a console.
-    Stream(OwnedFd),
-    /// Nothing: vsock ports are bound when the machine runs.
-    Later,
-}
+use crate::Resource;
 
 /// A file's URL.
 pub(super) fn file_url(path: &Path) -> Retained<NSURL> {
