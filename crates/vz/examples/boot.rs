@@ -30,14 +30,14 @@ fn host() -> Host {
 
 #[cfg(target_os = "macos")]
 fn run(plan: &Plan) -> Result<(), Box<dyn Error>> {
-    use vz::{Command, Notice, Session, State, sys};
+    use vz::{Command, Notice, Session, StartOptions, State, Virtualization, sys};
 
     if !plan.helpers.is_empty() {
         return Err("this example has no helpers: leave out what needs them, see above".into());
     }
     let (signals, reports) = std::sync::mpsc::channel();
-    let mut session = Session::new(sys::Machine::new(plan, Vec::new(), signals)?);
-    let mut notices = session.command(Command::Start);
+    let mut session = Session::new(sys::Mac.machine(plan, Vec::new(), signals)?);
+    let mut notices = session.command(Command::Start(StartOptions::default()));
     loop {
         for notice in &notices {
             writeln!(std::io::stderr(), "{notice:?}\r")?;

@@ -55,6 +55,7 @@ apis! {
     Nvme "VZNVMExpressControllerDeviceConfiguration" 14 0 "NVMe disks";
     UsbMassStorage "VZUSBMassStorageDeviceConfiguration" 13 0 "USB drives";
     XhciController "VZXHCIControllerConfiguration" 15 0 "a USB controller whose drives can be unplugged";
+    UsbHotPlug "VZUSBController" 15 0 "USB drives that come and go while the machine runs";
     DiskImage "VZDiskImageStorageDeviceAttachment" 11 0 "disks in raw image files";
     DiskImageModes "VZDiskImageStorageDeviceAttachment.cachingMode" 12 0 "a choice of caching and of what a flush does";
     DiskBlockDevice "VZDiskBlockDeviceStorageDeviceAttachment" 14 0 "disks that are block devices of the host";
@@ -75,9 +76,11 @@ apis! {
     FileSerial "VZFileSerialPortAttachment" 11 0 "consoles that write into a file";
     SpiceAgent "VZSpiceAgentPortAttachment" 13 0 "a clipboard shared with the guest";
     SocketDevice "VZVirtioSocketDeviceConfiguration" 11 0 "vsock";
+    SocketConnect "VZVirtioSocketDevice" 11 0 "vsock ports of the guest";
     SocketListener "VZVirtioSocketListener" 11 0 "vsock ports on which the host listens";
     Entropy "VZVirtioEntropyDeviceConfiguration" 11 0 "random numbers for the guest";
     Balloon "VZVirtioTraditionalMemoryBalloonDeviceConfiguration" 11 0 "memory that is taken from the guest";
+    BalloonTarget "VZVirtioTraditionalMemoryBalloonDevice" 11 0 "how much of it, while the machine runs";
     FileSystem "VZVirtioFileSystemDeviceConfiguration" 12 0 "folders in the guest";
     AutomountTag "VZVirtioFileSystemDeviceConfiguration.macOSGuestAutomountTag" 13 0
         "folders that a macOS guest mounts on its own";
@@ -89,6 +92,8 @@ apis! {
     MacDisplay "VZMacGraphicsDisplayConfiguration" 12 0 "size and pixel density of a macOS guest's display";
     VirtioGraphics "VZVirtioGraphicsDeviceConfiguration" 13 0 "virtio displays";
     Scanout "VZVirtioGraphicsScanoutConfiguration" 13 0 "the size of a virtio display";
+    Resize "VZGraphicsDisplay" 14 0 "a display whose size is changed while the machine runs";
+    View "VZVirtualMachineView" 12 0 "the window";
     Reconfigures "VZVirtualMachineView.automaticallyReconfiguresDisplay" 14 0 "a display that follows its window";
     UsbKeyboard "VZUSBKeyboardConfiguration" 12 0 "USB keyboards";
     MacKeyboard "VZMacKeyboardConfiguration" 14 0 "a Mac's keyboard";
@@ -99,4 +104,9 @@ apis! {
     SoundSink "VZHostAudioOutputStreamSink" 12 0 "the host's loudspeaker";
     SoundInput "VZVirtioSoundDeviceInputStreamConfiguration" 12 0 "what the guest records";
     SoundSource "VZHostAudioInputStreamSource" 12 0 "the host's microphone";
+    SaveState "VZVirtualMachine.saveMachineStateToURL" 14 0 "a machine's state in a file, and back";
+    StartOptions "VZMacOSVirtualMachineStartOptions" 13 0 "a start into macOS Recovery";
+    RestoreImage "VZMacOSRestoreImage" 12 0 "macOS to be installed, the latest or from a file";
+    InstallRequirements "VZMacOSConfigurationRequirements" 12 0 "what a macOS guest needs at least";
+    Installer "VZMacOSInstaller" 12 0 "installation of macOS, with progress and cancel";
 }

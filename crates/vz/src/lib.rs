@@ -5,23 +5,34 @@
 //! that is the same on every host: which class, since which macOS, what is refused and why. [`Api`] is the list of all
 //! that a plan can ask for.
 //!
-//! [`Session`] orders the life of a machine over the few calls of [`Framework`]. On macOS, `sys` makes a plan's objects
-//! and is that framework; no binary with it has been started on a Mac yet.
+//! [`Session`] orders the life of a machine over the few calls of [`Framework`], [`Installation`] that of macOS into one
+//! over [`Installer`], and [`Devices`] is what a machine that runs lets be done to it. [`Virtualization`] makes them. On
+//! macOS, `sys` makes a plan's objects and is that framework; no binary with it has been started on a Mac yet.
 
 mod api;
+mod error;
 mod host;
+mod install;
 mod plan;
 mod resource;
 mod session;
 #[cfg(target_os = "macos")]
 #[allow(unsafe_code)] // every call of the framework is
 pub mod sys;
+mod virtualization;
 
 pub use api::Api;
+pub use error::Error;
 pub use host::{Entitlements, Host, Rosetta, Version};
-pub use plan::{
-    BlockSync, BootLoader, Disk, DiskDevice, DiskSource, Helper, ImageSync, Keyboard, Network, NetworkSource, Object,
-    Plan, Platform, Pointing, Port, Share, plan,
+pub use install::{
+    InstallEnd, InstallNotice, InstallSignal, InstallState, Installation, Installer, Requirements, RestoreImage,
 };
-pub use resource::Resource;
-pub use session::{Call, Command, End, Framework, Notice, Session, Signal, State};
+pub use plan::{
+    BlockSync, BootLoader, Disk, DiskDevice, DiskSource, Drive, Helper, ImageSync, Keyboard, Network, NetworkSource,
+    Object, Plan, Platform, Pointing, Port, Share, plan, plan_drive,
+};
+pub use resource::{Resource, Resources};
+pub use session::{
+    Accept, Answer, Call, Command, Devices, DriveId, End, Framework, Notice, Session, Signal, StartOptions, State,
+};
+pub use virtualization::Virtualization;

@@ -17,6 +17,7 @@ impl Plan {
         if self.helpers.iter().any(listens) {
             apis.push(Api::SocketListener);
         }
+        apis.extend(self.saves.then_some(Api::SaveState));
         apis.sort_unstable();
         apis.dedup();
         apis
@@ -40,7 +41,7 @@ impl Object {
             }
             Object::Disk(disk) => disk.apis(),
             Object::XhciController(drives) => {
-                [Api::XhciController].into_iter().chain(drives.iter().flat_map(Disk::apis)).collect()
+                [Api::XhciController, Api::UsbHotPlug].into_iter().chain(drives.iter().flat_map(Disk::apis)).collect()
             }
             Object::Network(network) => network.apis(),
             Object::SerialPort(port) => vec![Api::SerialPort, port.api()],
@@ -49,20 +50,26 @@ impl Object {
                 [Api::ConsoleDevice, Api::ConsolePort].into_iter().chain(attachments).collect()
             }
             Object::SpiceAgent => vec![Api::ConsoleDevice, Api::ConsolePort, Api::SpiceAgent],
-            Object::SocketDevice => vec![Api::SocketDevice],
+            Object::SocketDevice => vec![Api::SocketDevice, Api::SocketConnect],
             Object::Entropy => vec![Api::Entropy],
-            Object::Balloon => vec![Api::Balloon],
+            Object::Balloon => vec![Api::Balloon, Api::BalloonTarget],
             Object::Share { tag, share } => {
                 let automount = (tag == config::AUTOMOUNT_TAG).then_some(Api::AutomountTag);
                 [Api::FileSystem].into_iter().chain(automount).chain(share.apis().iter().copied()).collect()
             }
             Object::MacDisplay { resizable, .. } => {
-                let resizable = resizable.then_some(Api::Reconfigures);
-                [Api::MacGraphics, Api::MacDisplay].into_iter().chain(resizable).collect()
+                let resizable = resizable.then_some([Api::Resize, Api::Reconfigures]);
+                [Api::MacGraphics, Api::MacDisplay, Api::View]
+                    .into_iter()
+                    .chain(resizable.into_iter().flatten())
+                    .collect()
             }
             Object::VirtioDisplay { resizable, .. } => {
-                let resizable = resizable.then_some(Api::Reconfigures);
-                [Api::VirtioGraphics, Api::Scanout].into_iter().chain(resizable).collect()
+                let resizable = resizable.then_some([Api::Resize, Api::Reconfigures]);
+                [Api::VirtioGraphics, Api::Scanout, Api::View]
+                    .into_iter()
+                    .chain(resizable.into_iter().flatten())
+                    .collect()
             }
             Object::Keyboard(Keyboard::Usb) => vec![Api::UsbKeyboard],
             Object::Keyboard(Keyboard::Mac) => vec![Api::MacKeyboard],

@@ -1,9 +1,38 @@
 //! Disks: which device, which attachment, and when our own NBD server has to carry one.
 
-use config::{Caching, DiskAttachment, ImageFormat, Platform, Storage, StorageDevice, Sync};
+use config::{Caching, DiskAttachment, ImageFormat, Machine, Platform, Problem, Storage, StorageDevice, Sync};
 
 use super::{BlockSync, Disk, DiskDevice, DiskSource, Helper, ImageSync, Object, Planner};
-use crate::Api;
+use crate::{Api, Host};
+
+/// A USB drive to be plugged into a machine that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drive {
+    /// The drive. Where its blocks are at a helper, it is the first of `helpers`.
+    pub disk: Disk,
+    /// What is started before it is plugged in. The disk that they speak of is this one, whatever its number.
+    pub helpers: Vec<Helper>,
+    /// With what it can be plugged in and may disappoint.
+    pub warnings: Vec<Problem>,
+}
+
+/// Plans a drive for a machine that runs on a Mac.
+///
+/// # Errors
+/// As those of [`plan`](super::plan()), and that it is no USB drive.
+pub fn plan_drive(machine: &Machine, storage: &Storage, host: &Host) -> Result<Drive, Vec<Problem>> {
+    let mut planner = Planner::new(machine, host);
+    planner.need("storage", Api::UsbHotPlug, "add it to the machine's configuration and start that anew");
+    if storage.device != StorageDevice::UsbMassStorage {
+        let what = "only USB drives can be plugged into a machine of the framework that runs";
+        planner.refuse("storage.kind", what, "use `usb-mass-storage`");
+    }
+    let device = planner.device("storage", storage);
+    let source = planner.source(0, "storage", storage);
+    let disk = Disk { device, source, read_only: storage.read_only };
+    let Planner { helpers, problems: warnings, .. } = planner.finish()?;
+    Ok(Drive { disk, helpers, warnings })
+}
 
 impl Planner<'_> {
     pub(super) fn disks(&mut self) {
@@ -20,8 +49,8 @@ impl Planner<'_> {
                 self.objects.push(Object::Disk(disk));
             }
         }
-        // With a controller of its own a drive can be unplugged, and others plugged in.
-        if !drives.is_empty() {
+        // It is there without drives too, for those that are plugged in while the machine runs.
+        if self.has(Api::XhciController) {
             self.objects.push(Object::XhciController(drives));
         }
     }

@@ -13,6 +13,7 @@ use config::{Machine, Problem};
 
 use crate::{Api, Host};
 
+pub use disks::{Drive, plan_drive};
 pub use object::{
     BlockSync, BootLoader, Disk, DiskDevice, DiskSource, Helper, ImageSync, Keyboard, Network, NetworkSource, Object,
     Platform, Pointing, Port, Share,
@@ -31,6 +32,8 @@ pub struct Plan {
     pub helpers: Vec<Helper>,
     /// The objects, in the order in which they are made and listed.
     pub objects: Vec<Object>,
+    /// This macOS has a check for what can be saved, and saves.
+    pub saves: bool,
     /// With what the machine can run and may disappoint.
     pub warnings: Vec<Problem>,
 }
@@ -40,7 +43,7 @@ pub struct Plan {
 /// # Errors
 /// Everything that this Mac or the framework cannot do, by field, with the reason and the mend.
 pub fn plan(machine: &Machine, host: &Host) -> Result<Plan, Vec<Problem>> {
-    let mut planner = Planner { machine, host, helpers: Vec::new(), objects: Vec::new(), problems: Vec::new() };
+    let mut planner = Planner::new(machine, host);
     planner.program();
     planner.size();
     planner.boot();
@@ -48,11 +51,9 @@ pub fn plan(machine: &Machine, host: &Host) -> Result<Plan, Vec<Problem>> {
     planner.networks();
     planner.ports();
     planner.devices();
-    let Planner { helpers, objects, problems, .. } = planner;
-    if problems.iter().any(|problem| problem.severity == config::Severity::Error) {
-        return Err(problems);
-    }
-    Ok(Plan { cpus: machine.cpus, memory: machine.memory << 20, helpers, objects, warnings: problems })
+    let saves = planner.has(Api::SaveState);
+    let Planner { helpers, objects, problems: warnings, .. } = planner.finish()?;
+    Ok(Plan { cpus: machine.cpus, memory: machine.memory << 20, helpers, objects, saves, warnings })
 }
 
 /// A plan in the making.
@@ -64,7 +65,17 @@ struct Planner<'a> {
     problems: Vec<Problem>,
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
+    fn new(machine: &'a Machine, host: &'a Host) -> Self {
+        Self { machine, host, helpers: Vec::new(), objects: Vec::new(), problems: Vec::new() }
+    }
+
+    /// It as it is, with warnings, or all problems where one is an error.
+    fn finish(self) -> Result<Self, Vec<Problem>> {
+        let bad = self.problems.iter().any(|problem| problem.severity == config::Severity::Error);
+        if bad { Err(self.problems) } else { Ok(self) }
+    }
+
     fn refuse(&mut self, field: impl Into<String>, what: impl Into<String>, mend: impl Into<String>) {
         self.problems.push(Problem::error(field, what, mend));
     }

@@ -4,11 +4,13 @@
 //! mind, and a delegate may report an error. [`Session`] is where that is put in order, without a thread, a lock or the
 //! framework, so that every order of events can be tried on any host.
 
+mod devices;
 mod framework;
 
 use std::path::PathBuf;
 
-pub use framework::{Call, Framework, Signal};
+pub use devices::{Accept, Answer, Devices, DriveId};
+pub use framework::{Call, Framework, Signal, StartOptions};
 
 /// The state of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +37,7 @@ pub enum State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// From power-on.
-    Start,
+    Start(StartOptions),
     /// From a saved state, and runs on.
     Restore(PathBuf),
     /// Makes the guest stand still.
@@ -109,15 +111,32 @@ impl<F: Framework> Session<F> {
         &mut self.framework
     }
 
+    /// The framework, for its devices.
+    ///
+    /// # Errors
+    /// In this state there are none: the machine neither runs nor is paused.
+    pub fn devices(&mut self) -> Result<&mut F, State>
+    where
+        F: Devices,
+    {
+        match self.state {
+            State::Running | State::Paused => Ok(&mut self.framework),
+            state => Err(state),
+        }
+    }
+
     /// Does what a user asks for, and says what came of it so far.
     pub fn command(&mut self, command: Command) -> Vec<Notice> {
         let idle = self.pending.is_none();
         match (command, self.state) {
-            (Command::Start, State::Stopped) if idle => self.go(State::Starting, Call::Start),
+            (Command::Start(options), State::Stopped) if idle => self.go(State::Starting, Call::Start(options)),
             (Command::Restore(path), State::Stopped) if idle => self.go(State::Starting, Call::Restore(path)),
             (Command::Pause, State::Running) if idle => self.go(State::Pausing, Call::Pause),
             (Command::Resume, State::Paused) if idle => self.go(State::Resuming, Call::Resume),
-            (Command::Save(path), State::Paused) if idle => self.go(State::Saving, Call::Save(path)),
+            (Command::Save(path), State::Paused) if idle => match self.framework.check_save() {
+                Ok(()) => self.go(State::Saving, Call::Save(path)),
+                Err(reason) => self.notices.push(Notice::Failed(Call::Save(path), reason)),
+            },
             (Command::RequestStop, State::Running) if idle => {
                 if let Err(reason) = self.framework.request_stop() {
                     self.notices.push(Notice::NotAsked(reason));
@@ -162,9 +181,9 @@ impl<F: Framework> Session<F> {
             (Call::Stop, Ok(())) => return self.end(End::Killed),
             (Call::Stop, Err(_)) => self.rest,
             // What could not be started needs no stop.
-            (Call::Start | Call::Restore(_), Err(_)) if stop => return self.end(End::Killed),
-            (Call::Start | Call::Restore(_), Err(reason)) => return self.end(End::Failed(reason.clone())),
-            (Call::Start | Call::Resume, Ok(())) | (Call::Pause, Err(_)) => State::Running,
+            (Call::Start(_) | Call::Restore(_), Err(_)) if stop => return self.end(End::Killed),
+            (Call::Start(_) | Call::Restore(_), Err(reason)) => return self.end(End::Failed(reason.clone())),
+            (Call::Start(_) | Call::Resume, Ok(())) | (Call::Pause, Err(_)) => State::Running,
             (Call::Pause | Call::Restore(_), Ok(())) | (Call::Resume, Err(_)) | (Call::Save(_), _) => State::Paused,
         };
         self.rest = rest;

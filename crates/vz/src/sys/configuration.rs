@@ -5,12 +5,12 @@ use std::path::Path;
 use objc2::rc::Retained;
 use objc2::runtime::ProtocolObject;
 use objc2::{AnyThread, ClassType, Message};
-use objc2_foundation::{NSArray, NSData, NSString};
+use objc2_foundation::{NSArray, NSString};
 use objc2_virtualization as vz;
 
-use super::resource::file_url;
-use super::{Error, devices, disks};
-use crate::{BootLoader, Keyboard, Object, Plan, Platform, Pointing, Resource};
+use super::files::{data, file_url};
+use super::{devices, disks, error};
+use crate::{BootLoader, Error, Keyboard, Object, Plan, Platform, Pointing, Resource, Resources};
 
 /// The lists of a configuration, which are set at once when all are known.
 #[derive(Default)]
@@ -32,7 +32,7 @@ pub(super) fn configuration(
     plan: &Plan,
     resources: Vec<Resource>,
 ) -> Result<Retained<vz::VZVirtualMachineConfiguration>, Error> {
-    let mut resources: Vec<_> = resources.into_iter().map(Some).collect();
+    let mut resources = Resources::new(resources);
     let mut lists = Lists::default();
     // SAFETY: plain initializers and setters, with arguments of the declared types.
     let configuration = unsafe {
@@ -47,7 +47,7 @@ pub(super) fn configuration(
     lists.set(&configuration);
     // SAFETY: a plain method.
     let valid = unsafe { configuration.validateWithError() };
-    valid.map_err(Error::of(vz::VZVirtualMachineConfiguration::NAME))?;
+    valid.map_err(error::of(vz::VZVirtualMachineConfiguration::NAME))?;
     Ok(configuration)
 }
 
@@ -55,7 +55,7 @@ fn add(
     object: &Object,
     configuration: &vz::VZVirtualMachineConfiguration,
     lists: &mut Lists,
-    resources: &mut [Option<Resource>],
+    resources: &mut Resources,
 ) -> Result<(), Error> {
     // SAFETY: plain initializers and setters, with arguments of the declared types; the plan holds what this macOS has.
     unsafe {
@@ -164,7 +164,7 @@ fn boot_loader(described: &BootLoader) -> Result<Retained<vz::VZBootLoader>, Err
                 let store = if *create && !variable_store.exists() {
                     let options = vz::VZEFIVariableStoreInitializationOptions::empty();
                     let made = Store::initCreatingVariableStoreAtURL_options_error(Store::alloc(), &url, options);
-                    made.map_err(Error::of(Store::NAME))?
+                    made.map_err(error::of(Store::NAME))?
                 } else {
                     Store::initWithURL(Store::alloc(), &url)
                 };
@@ -220,11 +220,6 @@ fn platform(described: &Platform) -> Result<Retained<vz::VZPlatformConfiguration
             }
         }
     }
-}
-
-fn data(path: &Path) -> Result<Retained<NSData>, Error> {
-    let bytes = std::fs::read(path).map_err(|error| Error::new(path.display().to_string(), error.to_string()))?;
-    Ok(NSData::with_bytes(&bytes))
 }
 
 fn foreign(path: &Path, class: &str) -> Error {

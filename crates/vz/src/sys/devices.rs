@@ -9,15 +9,14 @@ use objc2::{AnyThread, ClassType};
 use objc2_foundation::{NSArray, NSDictionary, NSError, NSFileHandle, NSString};
 use objc2_virtualization as vz;
 
-use super::Error;
-use super::error::failure;
-use super::resource::{file_handle, file_url, take};
-use crate::{Network, NetworkSource, Port, Resource, Share};
+use super::error::{self, failure};
+use super::files::{file_handle, file_url};
+use crate::{Error, Network, NetworkSource, Port, Resources, Share};
 
 /// A network card.
 pub(super) fn network(
     network: &Network,
-    resources: &mut [Option<Resource>],
+    resources: &mut Resources,
 ) -> Result<Retained<vz::VZVirtioNetworkDeviceConfiguration>, Error> {
     let attachment = plug(network, resources)?;
     // SAFETY: plain initializers and setters, with arguments of the declared types.
@@ -37,18 +36,12 @@ pub(super) fn network(
     }
 }
 
-fn plug(
-    network: &Network,
-    resources: &mut [Option<Resource>],
-) -> Result<Retained<vz::VZNetworkDeviceAttachment>, Error> {
+fn plug(network: &Network, resources: &mut Resources) -> Result<Retained<vz::VZNetworkDeviceAttachment>, Error> {
     match &network.source {
         // SAFETY: a plain initializer.
         NetworkSource::Nat => Ok(Retained::into_super(unsafe { vz::VZNATNetworkDeviceAttachment::new() })),
         NetworkSource::Bridged { interface } => bridged(interface),
-        NetworkSource::Helper { helper, mtu } => match take(resources, *helper)? {
-            Resource::Frames(socket) => Ok(frames(socket, *mtu)),
-            other => Err(Error::new(format!("helper {helper}"), format!("{other:?} carries no frames"))),
-        },
+        NetworkSource::Helper { helper, mtu } => Ok(frames(resources.frames(*helper)?, *mtu)),
         NetworkSource::Fd { fd, mtu } => {
             let fd = i32::try_from(*fd).map_err(|_| Error::new(format!("descriptor {fd}"), "there is none"))?;
             // SAFETY: the configuration names it as a socket that the process was started with for this card alone;
@@ -82,10 +75,7 @@ fn frames(socket: OwnedFd, mtu: Option<u16>) -> Retained<vz::VZNetworkDeviceAtta
 }
 
 /// What a console or port is attached to.
-pub(super) fn port(
-    port: &Port,
-    resources: &mut [Option<Resource>],
-) -> Result<Retained<vz::VZSerialPortAttachment>, Error> {
+pub(super) fn port(port: &Port, resources: &mut Resources) -> Result<Retained<vz::VZSerialPortAttachment>, Error> {
     match port {
         Port::Stdio => {
             let copy = |fd: io::Result<OwnedFd>| {
@@ -95,18 +85,15 @@ pub(super) fn port(
             let output = copy(io::stdout().as_fd().try_clone_to_owned())?;
             Ok(stream(&input, &output))
         }
-        Port::Helper(helper) => match take(resources, *helper)? {
-            Resource::Stream(both) => {
-                let handle = file_handle(both);
-                Ok(stream(&handle, &handle))
-            }
-            other => Err(Error::new(format!("helper {helper}"), format!("{other:?} is no console"))),
-        },
+        Port::Helper(helper) => {
+            let handle = file_handle(resources.stream(*helper)?);
+            Ok(stream(&handle, &handle))
+        }
         Port::File { path, append } => {
             type File = vz::VZFileSerialPortAttachment;
             // SAFETY: a plain initializer, with arguments of the declared types.
             let file = unsafe { File::initWithURL_append_error(File::alloc(), &file_url(path), *append) };
-            file.map(Retained::into_super).map_err(Error::of(File::NAME))
+            file.map(Retained::into_super).map_err(error::of(File::NAME))
         }
     }
 }
@@ -127,7 +114,7 @@ fn stream(input: &NSFileHandle, output: &NSFileHandle) -> Retained<vz::VZSerialP
 /// A device with ports that have names.
 pub(super) fn console_device(
     ports: &[(String, Port)],
-    resources: &mut [Option<Resource>],
+    resources: &mut Resources,
 ) -> Result<Retained<vz::VZVirtioConsoleDeviceConfiguration>, Error> {
     let attachments: Result<Vec<_>, _> = ports.iter().map(|(_, p)| port(p, resources)).collect();
     let names = ports.iter().map(|(name, _)| NSString::from_str(name));
@@ -187,7 +174,7 @@ pub(super) fn share(tag: &str, share: &Share) -> Result<Retained<vz::VZVirtioFil
     let tag = NSString::from_str(tag);
     // SAFETY: plain initializers and setters. An invalid tag would raise an exception: it is asked about first.
     unsafe {
-        FileSystem::validateTag_error(&tag).map_err(Error::of(FileSystem::NAME))?;
+        FileSystem::validateTag_error(&tag).map_err(error::of(FileSystem::NAME))?;
         let source: Retained<vz::VZDirectoryShare> = match share {
             Share::Single(single) => {
                 let class = vz::VZSingleDirectoryShare::alloc();
@@ -207,7 +194,7 @@ pub(super) fn share(tag: &str, share: &Share) -> Result<Retained<vz::VZVirtioFil
                 }
                 type Rosetta = vz::VZLinuxRosettaDirectoryShare;
                 let share = Rosetta::initWithError(Rosetta::alloc());
-                Retained::into_super(share.map_err(Error::of(Rosetta::NAME))?)
+                Retained::into_super(share.map_err(error::of(Rosetta::NAME))?)
             }
         };
         let file_system = FileSystem::initWithTag(FileSystem::alloc(), &tag);

@@ -8,9 +8,9 @@ use objc2::{AnyThread, ClassType};
 use objc2_foundation::{NSString, NSURL};
 use objc2_virtualization as vz;
 
-use super::Error;
-use super::resource::{file_handle, file_url, take};
-use crate::{BlockSync, Disk, DiskDevice, DiskSource, ImageSync, Resource};
+use super::error;
+use super::files::{file_handle, file_url};
+use crate::{BlockSync, Disk, DiskDevice, DiskSource, Error, ImageSync, Resources};
 
 /// How long an export may take to answer when nothing is said, in seconds.
 const TIMEOUT: f64 = 10.0;
@@ -18,7 +18,7 @@ const TIMEOUT: f64 = 10.0;
 /// A disk that is none of a USB controller's.
 pub(super) fn storage(
     disk: &Disk,
-    resources: &mut [Option<Resource>],
+    resources: &mut Resources,
 ) -> Result<Retained<vz::VZStorageDeviceConfiguration>, Error> {
     let attachment = attachment(disk, resources)?;
     // SAFETY: plain initializers, with arguments of the declared types; the plan says that this macOS has the classes.
@@ -47,7 +47,7 @@ pub(super) fn storage(
 /// A drive of a USB controller.
 pub(super) fn drive(
     disk: &Disk,
-    resources: &mut [Option<Resource>],
+    resources: &mut Resources,
 ) -> Result<Retained<vz::VZUSBMassStorageDeviceConfiguration>, Error> {
     let attachment = attachment(disk, resources)?;
     Ok(usb(&attachment))
@@ -59,10 +59,7 @@ fn usb(attachment: &vz::VZStorageDeviceAttachment) -> Retained<vz::VZUSBMassStor
     unsafe { vz::VZUSBMassStorageDeviceConfiguration::initWithAttachment(class, attachment) }
 }
 
-fn attachment(
-    disk: &Disk,
-    resources: &mut [Option<Resource>],
-) -> Result<Retained<vz::VZStorageDeviceAttachment>, Error> {
+fn attachment(disk: &Disk, resources: &mut Resources) -> Result<Retained<vz::VZStorageDeviceAttachment>, Error> {
     match &disk.source {
         DiskSource::Image { path, modes } => {
             let url = file_url(path);
@@ -82,7 +79,7 @@ fn attachment(
                     ),
                 }
             };
-            image.map(Retained::into_super).map_err(Error::of(Image::NAME))
+            image.map(Retained::into_super).map_err(error::of(Image::NAME))
         }
         DiskSource::BlockDevice { path, sync } => {
             let opened = OpenOptions::new().read(true).write(!disk.read_only).open(path);
@@ -98,17 +95,14 @@ fn attachment(
                     block_sync(*sync),
                 )
             };
-            device.map(Retained::into_super).map_err(Error::of(BlockDevice::NAME))
+            device.map(Retained::into_super).map_err(error::of(BlockDevice::NAME))
         }
         DiskSource::Nbd { uri, timeout, sync } => {
             #[allow(clippy::cast_precision_loss)] // milliseconds of people
             let seconds = timeout.map_or(TIMEOUT, |milliseconds| milliseconds as f64 / 1000.0);
             export(uri, seconds, disk.read_only, *sync)
         }
-        DiskSource::Served { helper, sync } => match take(resources, *helper)? {
-            Resource::Export(uri) => export(&uri, TIMEOUT, disk.read_only, *sync),
-            other => Err(Error::new(format!("helper {helper}"), format!("{other:?} is no export"))),
-        },
+        DiskSource::Served { helper, sync } => export(&resources.export(*helper)?, TIMEOUT, disk.read_only, *sync),
     }
 }
 
@@ -130,7 +124,7 @@ fn export(
             block_sync(sync),
         )
     };
-    export.map(Retained::into_super).map_err(Error::of(Export::NAME))
+    export.map(Retained::into_super).map_err(error::of(Export::NAME))
 }
 
 fn caching_mode(caching: Caching) -> vz::VZDiskImageCachingMode {

@@ -1,90 +1,115 @@
 //! The framework's virtual machine, on a queue of its own.
 //!
-//! `VZVirtualMachine` may be touched on its queue only, delegates and completions come there. So the object lives in
-//! [`OnQueue`], whose content is reached in a block on the queue and nowhere else.
+//! `VZVirtualMachine` may be touched on its queue only; delegates and completions come there.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use block2::RcBlock;
-use dispatch2::{DispatchQueue, DispatchRetained};
+use dispatch2::DispatchQueue;
+use objc2::AnyThread;
 use objc2::rc::Retained;
-use objc2::runtime::{NSObjectProtocol, ProtocolObject};
-use objc2::{AnyThread, DefinedClass, define_class, msg_send};
-use objc2_foundation::{NSError, NSObject};
-use objc2_virtualization::{self as vz, VZVirtualMachineDelegate};
+use objc2::runtime::ProtocolObject;
+use objc2_foundation::NSError;
+use objc2_virtualization as vz;
 
+use super::configuration::configuration;
+use super::delegate::Delegate;
 use super::error::{failure, reason};
-use super::resource::file_url;
-use super::{Error, configuration};
-use crate::{Call, Framework, Plan, Resource, Signal};
-
-/// What belongs to a queue.
-struct OnQueue<T>(T);
-
-// SAFETY: the content is only used in blocks of its serial queue, one at a time, by `Machine::on_queue`; the last
-// reference is dropped there, too, by `Machine::drop`.
-unsafe impl<T> Send for OnQueue<T> {}
-// SAFETY: as above: there is never a use beside another.
-unsafe impl<T> Sync for OnQueue<T> {}
+use super::files::file_url;
+use super::queue::OnQueue;
+use super::vsock::Listener;
+use crate::{Api, Call, Error, Framework, Plan, Resource, Signal, StartOptions};
 
 /// The object, and the delegate, to which the framework holds no reference.
-struct Inner {
-    machine: Retained<vz::VZVirtualMachine>,
+pub(super) struct Inner {
+    pub(super) machine: Retained<vz::VZVirtualMachine>,
+    /// The vsock ports on which the host listens, of which the framework keeps no delegates.
+    pub(super) listeners: RefCell<HashMap<u32, Listener>>,
     _delegate: Retained<Delegate>,
+}
+
+impl Inner {
+    /// On `queue`, with a delegate that reports to `report`.
+    pub(super) fn new(
+        configuration: &vz::VZVirtualMachineConfiguration,
+        queue: &DispatchQueue,
+        report: impl Fn(Signal) + Send + 'static,
+    ) -> Self {
+        // SAFETY: initializers and a setter. The queue is serial, and nothing else runs on it yet.
+        unsafe {
+            let class = vz::VZVirtualMachine::alloc();
+            let machine = vz::VZVirtualMachine::initWithConfiguration_queue(class, configuration, queue);
+            let delegate = Delegate::new(report);
+            machine.setDelegate(Some(ProtocolObject::from_ref(&*delegate)));
+            Self { machine, listeners: RefCell::default(), _delegate: delegate }
+        }
+    }
 }
 
 /// A virtual machine of the framework. What it reports goes into the channel that it was made with.
 pub struct Machine {
-    queue: DispatchRetained<DispatchQueue>,
-    inner: Option<Arc<OnQueue<Inner>>>,
+    pub(super) inner: OnQueue<Inner>,
     signals: Sender<Signal>,
+    /// What the framework says of saving it.
+    savable: Result<(), String>,
 }
 
 impl Machine {
-    /// Makes what the plan lists. `resources` are what its helpers have ready, in their order. Where the plan asks for
-    /// Rosetta to be installed, this waits for that.
-    ///
-    /// # Errors
-    /// What could not be opened or made, and what the framework finds wrong.
-    pub fn new(plan: &Plan, resources: Vec<Resource>, signals: Sender<Signal>) -> Result<Self, Error> {
-        let configuration = configuration::configuration(plan, resources)?;
-        let queue = DispatchQueue::new("russet.machine", None);
-        // SAFETY: initializers and a setter. The queue is serial, and nothing runs on it yet that could meet these.
-        let inner = unsafe {
-            let class = vz::VZVirtualMachine::alloc();
-            let machine = vz::VZVirtualMachine::initWithConfiguration_queue(class, &configuration, &queue);
-            let delegate = Delegate::new(signals.clone());
-            machine.setDelegate(Some(ProtocolObject::from_ref(&*delegate)));
-            Inner { machine, _delegate: delegate }
-        };
-        Ok(Self { queue, inner: Some(Arc::new(OnQueue(inner))), signals })
+    pub(super) fn new(plan: &Plan, resources: Vec<Resource>, signals: Sender<Signal>) -> Result<Self, Error> {
+        let report = signals.clone();
+        let (inner, savable) = on_queue("russet.machine", move |queue| {
+            let configuration = configuration(plan, resources)?;
+            let inner = Inner::new(&configuration, queue, move |signal| tell(&report, signal));
+            Ok((inner, savable(plan, &configuration)))
+        })?;
+        Ok(Self { inner, signals, savable })
     }
+}
 
-    /// Has `work` done on the queue.
-    fn on_queue(&self, work: impl FnOnce(&vz::VZVirtualMachine) + Send + 'static) {
-        if let Some(inner) = self.inner.clone() {
-            self.queue.exec_async(move || work(&inner.0.machine));
-        }
+/// Makes something on a new queue, and something to know of it.
+fn on_queue<T, K: Send>(
+    name: &str,
+    make: impl FnOnce(&DispatchQueue) -> Result<(T, K), Error> + Send,
+) -> Result<(OnQueue<T>, K), Error> {
+    let mut known = None;
+    let value = OnQueue::new(DispatchQueue::new(name, None), |queue| {
+        let (value, knowledge) = make(queue)?;
+        known = Some(knowledge);
+        Ok(value)
+    })?;
+    known.map(|known| (value, known)).ok_or_else(|| Error::new(name, "the queue did nothing"))
+}
+
+fn savable(plan: &Plan, configuration: &vz::VZVirtualMachineConfiguration) -> Result<(), String> {
+    if !plan.saves {
+        return Err(format!("{} came with {}", Api::SaveState.purpose(), Api::SaveState.since()));
     }
+    // SAFETY: a plain method, which this macOS has.
+    unsafe { configuration.validateSaveRestoreSupportWithError() }.map_err(|error| reason(&error))
 }
 
 impl Framework for Machine {
     fn call(&mut self, call: Call) {
         let signals = self.signals.clone();
-        self.on_queue(move |machine| {
+        self.inner.run(move |Inner { machine, .. }| {
             let answered = call.clone();
             let done = RcBlock::new(move |error: *mut NSError| {
                 let result = finished(&answered, failure(error));
-                // Nobody listens when the session is gone.
-                let _ = signals.send(Signal::Done(answered.clone(), result));
+                tell(&signals, Signal::Done(answered.clone(), result));
             });
             // SAFETY: on the machine's queue, with a handler of the declared type; the session calls only what the
             // machine's state allows, and what is not, the framework answers with an error.
             unsafe {
                 match &call {
-                    Call::Start => machine.startWithCompletionHandler(&done),
+                    Call::Start(StartOptions { recovery: false }) => machine.startWithCompletionHandler(&done),
+                    Call::Start(StartOptions { recovery }) => {
+                        let options = vz::VZMacOSVirtualMachineStartOptions::new();
+                        options.setStartUpFromMacOSRecovery(*recovery);
+                        machine.startWithOptions_completionHandler(&options, &done);
+                    }
                     Call::Restore(path) => {
                         machine.restoreMachineStateFromURL_completionHandler(&file_url(path), &done);
                     }
@@ -99,7 +124,7 @@ impl Framework for Machine {
 
     fn request_stop(&mut self) -> Result<(), String> {
         let (tell, told) = channel();
-        self.on_queue(move |machine| {
+        self.inner.run(move |Inner { machine, .. }| {
             // SAFETY: on the machine's queue.
             let asked = unsafe { machine.requestStopWithError() };
             // The asker waits below.
@@ -107,6 +132,15 @@ impl Framework for Machine {
         });
         told.recv().unwrap_or_else(|_| Err("the machine is gone".to_owned()))
     }
+
+    fn check_save(&self) -> Result<(), String> {
+        self.savable.clone()
+    }
+}
+
+fn tell(signals: &Sender<Signal>, signal: Signal) {
+    // Nobody listens when the session is gone.
+    let _ = signals.send(signal);
 }
 
 /// A save that failed leaves no file behind that could be taken for a whole one.
@@ -120,60 +154,4 @@ fn finished(call: &Call, result: Result<(), String>) -> Result<(), String> {
 fn remove(path: &Path) {
     // There may be none.
     let _ = std::fs::remove_file(path);
-}
-
-impl Drop for Machine {
-    fn drop(&mut self) {
-        let inner = self.inner.take();
-        self.queue.exec_async(move || drop(inner));
-    }
-}
-
-define_class!(
-    // SAFETY: NSObject has no rules for subclasses, and the class has no `Drop`.
-    #[unsafe(super(NSObject))]
-    #[name = "RussetMachineDelegate"]
-    #[ivars = Sender<Signal>]
-    struct Delegate;
-
-    // SAFETY: the protocol has no rules of its own.
-    unsafe impl NSObjectProtocol for Delegate {}
-
-    // SAFETY: selectors and arguments are those of VZVirtualMachineDelegate.
-    unsafe impl VZVirtualMachineDelegate for Delegate {
-        // Documented as `guestDidStopVirtualMachine:`.
-        #[unsafe(method(guestDidStopVirtualMachine:))]
-        fn guest_did_stop(&self, _machine: &vz::VZVirtualMachine) {
-            self.tell(Signal::GuestStopped);
-        }
-
-        // Documented as `virtualMachine:didStopWithError:`.
-        #[unsafe(method(virtualMachine:didStopWithError:))]
-        fn did_stop_with_error(&self, _machine: &vz::VZVirtualMachine, error: &NSError) {
-            self.tell(Signal::StoppedWithError(reason(error)));
-        }
-
-        // Documented as `virtualMachine:networkDevice:attachmentWasDisconnectedWithError:`.
-        #[unsafe(method(virtualMachine:networkDevice:attachmentWasDisconnectedWithError:))]
-        fn disconnected(&self, machine: &vz::VZVirtualMachine, card: &vz::VZNetworkDevice, error: &NSError) {
-            // SAFETY: a plain getter; delegates are called on the machine's queue.
-            let cards = unsafe { machine.networkDevices() };
-            if let Some(place) = cards.iter().position(|other| std::ptr::eq(&*other, card)) {
-                self.tell(Signal::Disconnected(place, reason(error)));
-            }
-        }
-    }
-);
-
-impl Delegate {
-    fn new(signals: Sender<Signal>) -> Retained<Self> {
-        let this = Self::alloc().set_ivars(signals);
-        // SAFETY: the signature of NSObject's `init`.
-        unsafe { msg_send![super(this), init] }
-    }
-
-    fn tell(&self, signal: Signal) {
-        // Nobody listens when the session is gone.
-        let _ = self.ivars().send(signal);
-    }
 }

@@ -1,15 +1,23 @@
 //! The executor: walks a plan with Apple's framework. Compiled for macOS only, and the only place that touches it.
 //!
-//! It decides nothing: each object of a [`Plan`](crate::Plan) becomes one object of the framework. No binary with this
-//! code has been started on a Mac yet; it is type-checked against the framework's bindings.
+//! It decides nothing: each object of a [`Plan`](crate::Plan) becomes one object of the framework, and each method of
+//! the traits is one call. No binary with this code has been started on a Mac yet; it is type-checked against the
+//! framework's bindings.
 
 mod configuration;
+mod delegate;
 mod devices;
 mod disks;
 mod error;
+mod files;
 mod host;
+mod install;
+mod live;
+mod mac;
 mod machine;
-mod resource;
+mod queue;
+mod vsock;
 
-pub use error::Error;
+pub use install::Installer;
+pub use mac::Mac;
 pub use machine::Machine;

@@ -16,6 +16,10 @@ enum Mac {
 pub(crate) struct Double {
     state: Mac,
     pending: Option<Call>,
+    /// Why its state cannot be saved.
+    unsavable: Option<&'static str>,
+    /// What was done to its devices so far.
+    pub(crate) changes: Vec<String>,
     /// All calls so far.
     pub(crate) calls: Vec<Call>,
 }
@@ -24,7 +28,7 @@ impl Framework for Double {
     fn call(&mut self, call: Call) {
         assert_eq!(self.pending, None, "{call:?} before the answer");
         let allowed = match call {
-            Call::Start | Call::Restore(_) => self.state == Mac::Stopped,
+            Call::Start(_) | Call::Restore(_) => self.state == Mac::Stopped,
             Call::Pause => self.state == Mac::Running,
             Call::Resume | Call::Save(_) => self.state == Mac::Paused,
             Call::Stop => self.state != Mac::Stopped,
@@ -38,17 +42,25 @@ impl Framework for Double {
         assert_eq!(self.state, Mac::Running, "asked to stop");
         Ok(())
     }
+
+    fn check_save(&self) -> Result<(), String> {
+        self.unsavable.map_or(Ok(()), |reason| Err(reason.to_owned()))
+    }
 }
 
 impl Double {
+    pub(crate) fn that_cannot_save(reason: &'static str) -> Self {
+        Self { unsavable: Some(reason), ..Self::default() }
+    }
+
     /// Answers the call that is out; which one it was.
     pub(crate) fn answer(&mut self, good: bool) -> Call {
         let call = self.pending.take().expect("a call that is not answered");
         // What stopped meanwhile stays so.
-        let gone = self.state == Mac::Stopped && !matches!(call, Call::Start | Call::Restore(_));
+        let gone = self.state == Mac::Stopped && !matches!(call, Call::Start(_) | Call::Restore(_));
         if good && !gone {
             self.state = match call {
-                Call::Start | Call::Resume => Mac::Running,
+                Call::Start(_) | Call::Resume => Mac::Running,
                 Call::Restore(_) | Call::Pause | Call::Save(_) => Mac::Paused,
                 Call::Stop => Mac::Stopped,
             };

@@ -1,11 +1,16 @@
 //! Sessions on a double of the framework: scripts of what a Mac may report, and every order that chance finds.
 
+mod devices;
 mod double;
+mod start;
 
 use proptest::prelude::*;
-use vz::{Call, Command, End, Notice, Session, Signal, State};
+use vz::{Call, Command, End, Notice, Session, Signal, StartOptions, State};
 
 use crate::double::Double;
+
+const START: Command = Command::Start(StartOptions { recovery: false });
+const START_CALL: Call = Call::Start(StartOptions { recovery: false });
 
 /// What a script does next.
 enum Step {
@@ -44,30 +49,30 @@ fn states(told: &[Notice]) -> Vec<State> {
 
 #[test]
 fn a_guest_starts_and_powers_off() {
-    let (told, calls) = run(vec![Ask(Command::Start), Answer(Ok(())), Report(Signal::GuestStopped)]);
+    let (told, calls) = run(vec![Ask(START), Answer(Ok(())), Report(Signal::GuestStopped)]);
     assert_eq!(states(&told), [State::Starting, State::Running, State::Stopped]);
     assert!(told.contains(&Notice::Ended(End::PoweredOff)));
-    assert_eq!(calls, [Call::Start]);
+    assert_eq!(calls, [START_CALL]);
 }
 
 #[test]
 fn a_start_that_completes_after_a_cancel_is_stopped_then() {
-    let (told, calls) = run(vec![Ask(Command::Start), Ask(Command::Stop), Answer(Ok(())), Answer(Ok(()))]);
+    let (told, calls) = run(vec![Ask(START), Ask(Command::Stop), Answer(Ok(())), Answer(Ok(()))]);
     assert_eq!(states(&told), [State::Starting, State::Stopping, State::Stopped]);
     assert!(told.contains(&Notice::Ended(End::Killed)));
-    assert_eq!(calls, [Call::Start, Call::Stop]);
+    assert_eq!(calls, [START_CALL, Call::Stop]);
 }
 
 #[test]
 fn a_start_that_fails_after_a_cancel_needs_no_stop() {
-    let (told, calls) = run(vec![Ask(Command::Start), Ask(Command::Stop), Answer(Err("no"))]);
+    let (told, calls) = run(vec![Ask(START), Ask(Command::Stop), Answer(Err("no"))]);
     assert!(told.contains(&Notice::Ended(End::Killed)));
-    assert_eq!(calls, [Call::Start]);
+    assert_eq!(calls, [START_CALL]);
 }
 
 #[test]
 fn a_start_that_fails_says_why_and_can_be_tried_again() {
-    let (told, _) = run(vec![Ask(Command::Start), Answer(Err("no memory")), Ask(Command::Start), Answer(Ok(()))]);
+    let (told, _) = run(vec![Ask(START), Answer(Err("no memory")), Ask(START), Answer(Ok(()))]);
     assert!(told.contains(&Notice::Ended(End::Failed("no memory".into()))));
     assert_eq!(states(&told).last(), Some(&State::Running));
 }
@@ -75,14 +80,14 @@ fn a_start_that_fails_says_why_and_can_be_tried_again() {
 #[test]
 fn a_machine_that_stops_with_an_error_has_crashed() {
     let error = Signal::StoppedWithError("the service died".into());
-    let (told, _) = run(vec![Ask(Command::Start), Answer(Ok(())), Report(error)]);
+    let (told, _) = run(vec![Ask(START), Answer(Ok(())), Report(error)]);
     assert_eq!(told[2..], [Notice::Ended(End::Crashed("the service died".into())), Notice::State(State::Stopped)]);
 }
 
 #[test]
 fn a_save_that_fails_half_way_leaves_a_paused_guest_that_can_run_on() {
     let (told, calls) = run(vec![
-        Ask(Command::Start),
+        Ask(START),
         Answer(Ok(())),
         Ask(Command::Pause),
         Answer(Ok(())),
@@ -98,9 +103,30 @@ fn a_save_that_fails_half_way_leaves_a_paused_guest_that_can_run_on() {
 }
 
 #[test]
+fn what_the_framework_cannot_save_is_not_tried() {
+    let mut session = Session::new(Double::that_cannot_save("a share"));
+    for command in [START, Command::Pause] {
+        session.command(command);
+        let signal = session.framework().answer_if_any().expect("an answer");
+        session.signal(signal);
+    }
+    let told = session.command(Command::Save("s".into()));
+    assert_eq!(told, [Notice::Failed(Call::Save("s".into()), "a share".into())]);
+    assert_eq!(session.state(), State::Paused);
+    assert_eq!(session.framework().calls, [START_CALL, Call::Pause]);
+}
+
+#[test]
+fn a_start_into_recovery_is_told_to_the_framework() {
+    let recovery = StartOptions { recovery: true };
+    let (_, calls) = run(vec![Ask(Command::Start(recovery)), Answer(Ok(()))]);
+    assert_eq!(calls, [Call::Start(recovery)]);
+}
+
+#[test]
 fn a_stop_that_fails_leaves_the_machine_as_it_was() {
     let (told, _) = run(vec![
-        Ask(Command::Start),
+        Ask(START),
         Answer(Ok(())),
         Ask(Command::Pause),
         Ask(Command::Stop),
@@ -123,7 +149,7 @@ fn what_is_restored_runs_on() {
 #[test]
 fn a_lost_network_is_told_and_changes_nothing() {
     let lost = Signal::Disconnected(1, "en0 is gone".into());
-    let (told, _) = run(vec![Ask(Command::Start), Answer(Ok(())), Report(lost)]);
+    let (told, _) = run(vec![Ask(START), Answer(Ok(())), Report(lost)]);
     assert_eq!(told.last(), Some(&Notice::Disconnected(1, "en0 is gone".into())));
     assert_eq!(states(&told).last(), Some(&State::Running));
 }
@@ -131,22 +157,22 @@ fn a_lost_network_is_told_and_changes_nothing() {
 #[test]
 fn an_answer_after_the_end_is_not_taken_for_one_of_the_next_life() {
     let (told, calls) = run(vec![
-        Ask(Command::Start),
+        Ask(START),
         Answer(Ok(())),
         Ask(Command::Pause),
         Report(Signal::GuestStopped),
-        Ask(Command::Start),
+        Ask(START),
         Answer(Ok(())),
-        Ask(Command::Start),
+        Ask(START),
     ]);
-    let refused = Notice::Refused(Command::Start, State::Stopped);
+    let refused = Notice::Refused(START, State::Stopped);
     assert!(told.contains(&refused), "while the answer to the pause is out: {told:?}");
-    assert_eq!(calls, [Call::Start, Call::Pause, Call::Start]);
+    assert_eq!(calls, [START_CALL, Call::Pause, START_CALL]);
 }
 
 fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
-        3 => Just(Command::Start),
+        3 => Just(START),
         1 => Just(Command::Restore("s".into())),
         3 => Just(Command::Pause),
         3 => Just(Command::Resume),

@@ -1,14 +1,13 @@
-//! What the helpers of a plan give the executor, as the framework takes it.
+//! Files and descriptors, as the framework takes them.
 
 use std::os::fd::{IntoRawFd, OwnedFd};
 use std::path::Path;
 
 use objc2::AnyThread;
 use objc2::rc::Retained;
-use objc2_foundation::{NSFileHandle, NSString, NSURL};
+use objc2_foundation::{NSData, NSFileHandle, NSString, NSURL};
 
-use super::Error;
-use crate::Resource;
+use crate::Error;
 
 /// A file's URL.
 pub(super) fn file_url(path: &Path) -> Retained<NSURL> {
@@ -20,8 +19,8 @@ pub(super) fn file_handle(fd: OwnedFd) -> Retained<NSFileHandle> {
     NSFileHandle::initWithFileDescriptor_closeOnDealloc(NSFileHandle::alloc(), fd.into_raw_fd(), true)
 }
 
-/// The resource of a helper, which is taken once.
-pub(super) fn take(resources: &mut [Option<Resource>], helper: usize) -> Result<Resource, Error> {
-    let resource = resources.get_mut(helper).and_then(Option::take);
-    resource.ok_or_else(|| Error::new(format!("helper {helper}"), "it has nothing ready for the machine"))
+/// A file's contents.
+pub(super) fn data(path: &Path) -> Result<Retained<NSData>, Error> {
+    let bytes = std::fs::read(path).map_err(|error| Error::new(path.display().to_string(), error.to_string()))?;
+    Ok(NSData::with_bytes(&bytes))
 }

@@ -1,0 +1,47 @@
+//! What can be done to the devices of a machine while it runs.
+
+use std::os::fd::OwnedFd;
+
+use crate::{Drive, Resource};
+
+/// Takes the answer of the framework; the text is its reason. It is called once, on a thread of the framework's, and
+/// must not wait there.
+pub type Answer<T> = Box<dyn FnOnce(Result<T, String>) + Send>;
+
+/// Takes the connections of a vsock port, on a thread of the framework's; it must not wait there.
+pub type Accept = Box<dyn Fn(OwnedFd) + Send>;
+
+/// A USB drive of a machine, by its UUID (`VZUSBDevice.uuid`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DriveId(pub u128);
+
+/// The devices of a machine that runs or is paused: [`Session::devices`](crate::Session::devices) gives them in no
+/// other state. Every method returns at once. Where the machine has no such device, the answer says so.
+pub trait Devices {
+    /// `VZUSBController attachDevice:completionHandler:`, at the first controller. `resources` are what the drive's
+    /// helpers have ready.
+    fn attach_drive(&mut self, drive: Drive, resources: Vec<Resource>, answer: Answer<DriveId>);
+
+    /// `VZUSBController.usbDevices` of the first controller: those of the configuration first, in its order.
+    fn drives(&mut self, answer: Answer<Vec<DriveId>>);
+
+    /// `VZUSBController detachDevice:completionHandler:`. The guest is not asked.
+    fn detach_drive(&mut self, drive: DriveId, answer: Answer<()>);
+
+    /// `VZVirtioTraditionalMemoryBalloonDevice.targetVirtualMachineMemorySize`: how much memory the guest is to keep,
+    /// in MiB. The framework holds it between its least and the machine's memory. Whether the guest follows is up to it.
+    fn set_memory_target(&mut self, mib: u64, answer: Answer<()>);
+
+    /// `VZGraphicsDisplay reconfigureWithSizeInPixels:error:`, of the display. Whether the guest follows is up to it.
+    fn resize_display(&mut self, width: u32, height: u32, answer: Answer<()>);
+
+    /// `VZVirtioSocketDevice connectToPort:completionHandler:`: a stream to a program in the guest.
+    fn connect(&mut self, port: u32, answer: Answer<OwnedFd>);
+
+    /// `VZVirtioSocketDevice setSocketListener:forPort:`: every stream that a program in the guest opens to the port,
+    /// until [`ignore`](Self::ignore). One that listened there before does no more.
+    fn listen(&mut self, port: u32, accept: Accept, answer: Answer<()>);
+
+    /// `VZVirtioSocketDevice removeSocketListenerForPort:`.
+    fn ignore(&mut self, port: u32);
+}

@@ -1,0 +1,155 @@
+//! Devices of a machine that runs.
+
+use std::cell::Cell;
+use std::os::fd::OwnedFd;
+
+use block2::RcBlock;
+use objc2::AnyThread;
+use objc2::rc::Retained;
+use objc2::runtime::ProtocolObject;
+use objc2_core_foundation::CGSize;
+use objc2_foundation::NSError;
+use objc2_virtualization::{self as vz, VZUSBDevice};
+
+use super::error::{failure, reason};
+use super::machine::{Inner, Machine};
+use super::{disks, vsock};
+use crate::{Accept, Answer, Devices, Drive, DriveId, Resource, Resources};
+
+impl Devices for Machine {
+    fn attach_drive(&mut self, drive: Drive, resources: Vec<Resource>, answer: Answer<DriveId>) {
+        self.inner.run(move |inner| {
+            let drive = match disks::drive(&drive.disk, &mut Resources::new(resources)) {
+                Ok(drive) => drive,
+                Err(error) => return answer(Err(error.to_string())),
+            };
+            let Some(controller) = controller(inner) else { return answer(Err(none("USB controller"))) };
+            // SAFETY: on the machine's queue, with arguments of the declared types.
+            unsafe {
+                let class = vz::VZUSBMassStorageDevice::alloc();
+                let device = vz::VZUSBMassStorageDevice::initWithConfiguration(class, &drive);
+                let device = ProtocolObject::from_retained(device);
+                let id = id(&device);
+                let done = once(move |error| answer(failure(error).map(|()| id)));
+                controller.attachDevice_completionHandler(&device, &done);
+            }
+        });
+    }
+
+    fn drives(&mut self, answer: Answer<Vec<DriveId>>) {
+        self.inner.run(move |inner| {
+            // SAFETY: on the machine's queue.
+            let devices = controller(inner).map(|controller| unsafe { controller.usbDevices() });
+            answer(Ok(devices.iter().flatten().map(|device| id(&device)).collect()));
+        });
+    }
+
+    fn detach_drive(&mut self, drive: DriveId, answer: Answer<()>) {
+        self.inner.run(move |inner| {
+            let Some(controller) = controller(inner) else { return answer(Err(none("USB controller"))) };
+            // SAFETY: on the machine's queue, with arguments of the declared types.
+            unsafe {
+                let Some(device) = controller.usbDevices().iter().find(|device| id(device) == drive) else {
+                    return answer(Err(none("drive of this number")));
+                };
+                let done = once(move |error| answer(failure(error)));
+                controller.detachDevice_completionHandler(&device, &done);
+            }
+        });
+    }
+
+    fn set_memory_target(&mut self, mib: u64, answer: Answer<()>) {
+        self.inner.run(move |inner| {
+            // SAFETY: on the machine's queue.
+            let balloon = unsafe { inner.machine.memoryBalloonDevices() }.firstObject();
+            type Balloon = vz::VZVirtioTraditionalMemoryBalloonDevice;
+            let Some(balloon) = balloon.and_then(|balloon| balloon.downcast::<Balloon>().ok()) else {
+                return answer(Err(none("balloon")));
+            };
+            // SAFETY: on the machine's queue. The framework holds the number within its bounds.
+            unsafe { balloon.setTargetVirtualMachineMemorySize(mib << 20) };
+            answer(Ok(()));
+        });
+    }
+
+    fn resize_display(&mut self, width: u32, height: u32, answer: Answer<()>) {
+        self.inner.run(move |inner| {
+            // SAFETY: on the machine's queue.
+            let device = unsafe { inner.machine.graphicsDevices() }.firstObject();
+            // SAFETY: as above.
+            let display = device.and_then(|device| unsafe { device.displays() }.firstObject());
+            let Some(display) = display else { return answer(Err(none("display"))) };
+            let size = CGSize { width: f64::from(width), height: f64::from(height) };
+            // SAFETY: as above.
+            let resized = unsafe { display.reconfigureWithSizeInPixels_error(size) };
+            answer(resized.map_err(|error| reason(&error)));
+        });
+    }
+
+    fn connect(&mut self, port: u32, answer: Answer<OwnedFd>) {
+        self.inner.run(move |inner| {
+            let Some(socket) = socket(inner) else { return answer(Err(none("vsock"))) };
+            let answer = Cell::new(Some(answer));
+            let done = RcBlock::new(move |connection: *mut vz::VZVirtioSocketConnection, error: *mut NSError| {
+                // SAFETY: the framework gives null or a connection that lives as long as the handler runs.
+                let connection = unsafe { connection.as_ref() };
+                if let Some(answer) = answer.take() {
+                    answer(failure(error).and_then(|()| vsock::stream(connection.ok_or_else(|| none("connection"))?)));
+                }
+            });
+            // SAFETY: on the machine's queue, with a handler of the declared type.
+            unsafe { socket.connectToPort_completionHandler(port, &done) };
+        });
+    }
+
+    fn listen(&mut self, port: u32, accept: Accept, answer: Answer<()>) {
+        self.inner.run(move |inner| {
+            let Some(socket) = socket(inner) else { return answer(Err(none("vsock"))) };
+            let listener = vsock::Listener::new(accept);
+            // SAFETY: on the machine's queue. The listener is kept as long as it is set.
+            unsafe { socket.setSocketListener_forPort(listener.as_framework(), port) };
+            inner.listeners.borrow_mut().insert(port, listener);
+            answer(Ok(()));
+        });
+    }
+
+    fn ignore(&mut self, port: u32) {
+        self.inner.run(move |inner| {
+            if let Some(socket) = socket(inner) {
+                // SAFETY: on the machine's queue.
+                unsafe { socket.removeSocketListenerForPort(port) };
+            }
+            inner.listeners.borrow_mut().remove(&port);
+        });
+    }
+}
+
+fn none(what: &str) -> String {
+    format!("the machine has no {what}")
+}
+
+fn id(device: &ProtocolObject<dyn VZUSBDevice>) -> DriveId {
+    // SAFETY: a plain getter, on the machine's queue, where all callers are.
+    DriveId(u128::from_be_bytes(unsafe { device.uuid() }.as_bytes()))
+}
+
+fn controller(inner: &Inner) -> Option<Retained<vz::VZUSBController>> {
+    // SAFETY: on the machine's queue, where all callers are.
+    unsafe { inner.machine.usbControllers() }.firstObject()
+}
+
+fn socket(inner: &Inner) -> Option<Retained<vz::VZVirtioSocketDevice>> {
+    // SAFETY: on the machine's queue, where all callers are.
+    let device = unsafe { inner.machine.socketDevices() }.firstObject()?;
+    device.downcast().ok()
+}
+
+/// A completion handler, which the framework calls once.
+fn once(handler: impl FnOnce(*mut NSError) + 'static) -> RcBlock<dyn Fn(*mut NSError)> {
+    let handler = Cell::new(Some(handler));
+    RcBlock::new(move |error| {
+        if let Some(handler) = handler.take() {
+            handler(error);
+        }
+    })
+}
