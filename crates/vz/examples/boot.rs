@@ -24,8 +24,7 @@ fn told(problems: &[Problem]) -> String {
 
 #[cfg(target_os = "macos")]
 fn host() -> Host {
-    // Not asked for here: a program that is not signed is told so by the framework.
-    Host::here(vz::Entitlements { virtualization: true, networking: false }, Vec::new())
+    Host::here(vz::Entitlements::of_this_program(), Vec::new())
 }
 
 #[cfg(target_os = "macos")]

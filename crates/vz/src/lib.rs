@@ -20,6 +20,7 @@ mod session;
 #[allow(unsafe_code)] // every call of the framework is
 pub mod sys;
 mod virtualization;
+mod window;
 
 pub use api::Api;
 pub use error::Error;
@@ -36,3 +37,4 @@ pub use session::{
     Accept, Answer, Call, Command, Devices, DriveId, End, Framework, Notice, Session, Signal, StartOptions, State,
 };
 pub use virtualization::Virtualization;
+pub use window::{Action, Choice, Desktop, Item, Model, Question, Step, Window, WindowOptions, Wish};

@@ -67,7 +67,23 @@ impl Machine {
         })?;
         Ok(Self { inner, signals, savable })
     }
+
+    /// Waits for the queue.
+    pub(super) fn for_view(&self) -> Result<ForView, Error> {
+        let (give, given) = channel();
+        self.inner.run(move |Inner { machine, .. }| {
+            // The one who asks waits below.
+            let _ = give.send(ForView(machine.clone()));
+        });
+        given.recv().map_err(|_| Error::new("VZVirtualMachine", "the machine is gone"))
+    }
 }
+
+/// A machine for a view, which alone may hold it away from its queue.
+pub(super) struct ForView(pub(super) Retained<vz::VZVirtualMachine>);
+
+// SAFETY: references are counted atomically, and a view, to which alone it is given, reaches the machine on its queue.
+unsafe impl Send for ForView {}
 
 /// Makes something on a new queue, and something to know of it.
 fn on_queue<T, K: Send>(

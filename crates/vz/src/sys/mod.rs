@@ -4,10 +4,12 @@
 //! the traits is one call. No binary with this code has been started on a Mac yet; it is type-checked against the
 //! framework's bindings.
 
+mod app;
 mod configuration;
 mod delegate;
 mod devices;
 mod disks;
+mod entitlements;
 mod error;
 mod files;
 mod host;
@@ -15,9 +17,12 @@ mod install;
 mod live;
 mod mac;
 mod machine;
+mod menu;
 mod queue;
 mod vsock;
+mod window;
 
+pub use app::{Window, Windows, with_windows};
 pub use install::Installer;
 pub use mac::Mac;
 pub use machine::Machine;

@@ -1,0 +1,204 @@
+//! What a window offers in which state, and what it asks before it does it.
+
+use super::Wish;
+use crate::State;
+
+/// What can be chosen in the menu of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// The guest stands still, or runs on.
+    Pause,
+    /// The guest is asked to power off.
+    ShutDown,
+    /// The machine is saved and ended.
+    Suspend,
+    /// The plug is pulled.
+    Stop,
+    /// System keys go to the guest, or to the system.
+    CaptureKeys,
+    /// The window closes.
+    Close,
+}
+
+impl Action {
+    /// All, in the order of the menu.
+    pub const ALL: [Action; 6] =
+        [Action::Pause, Action::Suspend, Action::ShutDown, Action::Stop, Action::CaptureKeys, Action::Close];
+
+    /// The key that chooses it, with Command; empty when there is none.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Action::Pause => "p",
+            Action::Suspend => "s",
+            Action::ShutDown | Action::Stop => "",
+            Action::CaptureKeys => "k",
+            Action::Close => "w",
+        }
+    }
+}
+
+/// A line of the menu.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Item {
+    /// What it says.
+    pub title: &'static str,
+    /// It can be chosen.
+    pub enabled: bool,
+    /// It has a check mark.
+    pub checked: bool,
+}
+
+/// What a window does next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing: it cannot be chosen now.
+    Nothing,
+    /// It passes the wish on.
+    Tell(Wish),
+    /// It asks first.
+    Ask(Question),
+    /// It passes on [`Wish::Detach`] and closes.
+    Close,
+    /// It sends system keys to the guest, or to the system.
+    Capture(bool),
+}
+
+/// A question to the user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The question.
+    pub text: String,
+    /// What there is to know before answering.
+    pub detail: &'static str,
+    /// The choices. The first is what the return key means.
+    pub choices: Vec<Choice>,
+}
+
+/// An answer, and what the window does then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// The button.
+    pub title: &'static str,
+    /// What comes of it.
+    pub step: Step,
+}
+
+impl Choice {
+    fn new(title: &'static str, step: Step) -> Self {
+        Self { title, step }
+    }
+
+    fn cancel() -> Self {
+        Self::new("Cancel", Step::Nothing)
+    }
+}
+
+/// A window as its user sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Model {
+    name: String,
+    state: State,
+    savable: bool,
+    captures: bool,
+}
+
+impl Model {
+    /// Of a machine with a name, which is being started.
+    #[must_use]
+    pub fn new(name: &str, captures: bool) -> Self {
+        Self { name: name.to_owned(), state: State::Starting, savable: false, captures }
+    }
+
+    /// The state of the machine is another, or whether it can be saved.
+    pub fn show(&mut self, state: State, savable: bool) {
+        self.state = state;
+        self.savable = savable;
+    }
+
+    /// The window's title.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let state = match self.state {
+            State::Running => return self.name.clone(),
+            State::Stopped => "stopped",
+            State::Starting => "starting",
+            State::Pausing => "pausing",
+            State::Paused => "paused",
+            State::Resuming => "resuming",
+            State::Saving => "saving",
+            State::Stopping => "stopping",
+        };
+        format!("{} ({state})", self.name)
+    }
+
+    /// A line of the menu as it is now.
+    #[must_use]
+    pub fn item(&self, action: Action) -> Item {
+        let title = match action {
+            Action::Pause if matches!(self.state, State::Paused | State::Resuming) => "Resume",
+            Action::Pause => "Pause",
+            Action::Suspend => "Suspend",
+            Action::ShutDown => "Shut Down",
+            Action::Stop => "Stop…",
+            Action::CaptureKeys => "Send System Keys to Guest",
+            Action::Close => "Close",
+        };
+        let enabled = match action {
+            Action::Pause => matches!(self.state, State::Running | State::Paused),
+            Action::Suspend => self.can_suspend(),
+            Action::ShutDown => self.state == State::Running,
+            Action::Stop => !matches!(self.state, State::Stopped | State::Stopping),
+            Action::CaptureKeys | Action::Close => true,
+        };
+        Item { title, enabled, checked: action == Action::CaptureKeys && self.captures }
+    }
+
+    /// The user chose it.
+    pub fn choose(&mut self, action: Action) -> Step {
+        if !self.item(action).enabled {
+            return Step::Nothing;
+        }
+        match action {
+            Action::Pause if self.state == State::Paused => Step::Tell(Wish::Resume),
+            Action::Pause => Step::Tell(Wish::Pause),
+            Action::Suspend => Step::Tell(Wish::Suspend),
+            Action::ShutDown => Step::Tell(Wish::RequestStop),
+            Action::Stop => Step::Ask(self.before_stop()),
+            Action::CaptureKeys => {
+                self.captures = !self.captures;
+                Step::Capture(self.captures)
+            }
+            Action::Close if self.state == State::Stopped => Step::Close,
+            Action::Close => Step::Ask(self.before_close()),
+        }
+    }
+
+    fn can_suspend(&self) -> bool {
+        self.savable && matches!(self.state, State::Running | State::Paused)
+    }
+
+    fn before_stop(&self) -> Question {
+        Question {
+            text: format!("Stop “{}” now?", self.name),
+            detail: "It is as if its plug were pulled: what the guest has not written to its disks is lost.",
+            choices: vec![Choice::cancel(), Choice::new("Stop", Step::Tell(Wish::Stop))],
+        }
+    }
+
+    fn before_close(&self) -> Question {
+        let mut choices = vec![Choice::new("Keep Running", Step::Close)];
+        if self.can_suspend() {
+            choices.push(Choice::new("Suspend", Step::Tell(Wish::Suspend)));
+        }
+        if self.state == State::Running {
+            choices.push(Choice::new("Shut Down", Step::Tell(Wish::RequestStop)));
+        }
+        choices.push(Choice::cancel());
+        Question {
+            text: format!("“{}” has not ended.", self.name),
+            detail: "It can go on without its window, which can be opened again.",
+            choices,
+        }
+    }
+}
