@@ -22,23 +22,27 @@ fn stick(path: &Path) {
     }
 }
 
-#[test]
-fn it_boots_from_a_usb_drive_and_keeps_its_variables() {
+/// Boots `stick.img`, which `device` attaches, without being told what to boot. The firmware keeps its variables.
+fn boots_from(device: &str) {
     let folder = tempfile::tempdir().unwrap();
     stick(&folder.path().join("stick.img"));
-    let arguments = [
-        "--bootloader",
-        "efi,variable-store=vars.fd,create",
-        "--device",
-        "pl011,stdio",
-        "--device",
-        "usb-mass-storage,path=stick.img,readonly",
-    ];
-    let mut machine = Machine::shell(&mut russet(folder.path(), &arguments));
+    let loader = ["--bootloader", "efi,variable-store=vars.fd,create"];
+    let devices = ["--device", "pl011,stdio", "--device", device];
+    let mut machine = Machine::shell(&mut russet(folder.path(), &[loader.as_slice(), &devices].concat()));
     assert_eq!(machine.sh("cat /sys/firmware/efi/fw_platform_size"), "64\n");
     machine.power_off();
     let variables = fs::read(folder.path().join("vars.fd")).unwrap();
     assert_eq!(variables.len(), 768 << 10);
     let name: Vec<u8> = "BootOrder".encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert!(variables.windows(name.len()).any(|bytes| bytes == name), "the firmware's variables are in the file");
+}
+
+#[test]
+fn it_boots_from_a_usb_drive_and_keeps_its_variables() {
+    boots_from("usb-mass-storage,path=stick.img,readonly");
+}
+
+#[test]
+fn it_boots_from_an_nvme_disk() {
+    boots_from("nvme,path=stick.img");
 }
