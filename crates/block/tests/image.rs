@@ -67,7 +67,7 @@ fn files_below_are_those_that_may_be() {
         ("sub/base.img", Some("raw"), None),
         ("file:base.img", Some("raw"), None),
         ("base.img", None, Some("does not say which format")),
-        ("base.img", Some("vdi"), Some("only raw and qcow2")),
+        ("base.img", Some("vdi"), Some("only raw, qcow2 and vmdk")),
         ("base.img", Some("qcow2"), Some("has no qcow2 header")),
         (secret.to_str().unwrap(), Some("raw"), Some("outside the folder")),
         ("link.img", Some("raw"), Some("outside the folder")),

@@ -1,12 +1,13 @@
 //! The files below an image.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Below, Format, ImageOptions};
 use crate::qcow2::{BackingName, Qcow2};
+use crate::vmdk::Vmdk;
 use crate::{Disk, Error, RawDisk, RawOptions};
 
 /// Files below an image at most.
@@ -39,20 +40,7 @@ impl<'a> Chain<'a> {
     pub(super) fn below(&mut self, path: &Path, file: &Arc<dyn Disk>) -> Result<Option<Arc<dyn Disk>>, Error> {
         let Some(name) = Qcow2::header_of(&**file)?.backing else { return Ok(None) };
         let format = format_of(&name)?;
-        let below = resolve(path, &name.name)?;
-        let failed = |source| Error::Open { path: below.clone(), source };
-        let below = below.canonicalize().map_err(failed)?;
-        if !self.folders.iter().any(|folder| below.starts_with(folder)) {
-            return Err(Error::image(format!(
-                "its backing file {} lies outside the folder of the image: move it there, or allow its folder with \
-                 backing-folder=",
-                below.display()
-            )));
-        }
-        let meta = fs::metadata(&below).map_err(failed)?;
-        if !meta.is_file() {
-            return Err(Error::image(format!("its backing file {} is not a regular file", below.display())));
-        }
+        let (below, meta) = self.find("its backing file", &resolve(path, &name.name)?)?;
         let identity = (meta.dev(), meta.ino());
         if self.seen.contains(&identity) {
             return Err(Error::image(format!("its backing file {} is above itself", below.display())));
@@ -72,8 +60,37 @@ impl<'a> Chain<'a> {
                 let lower = self.below(&below, &file).map_err(named)?;
                 Ok(Some(Arc::new(Qcow2::open(file, lower).map_err(named)?)))
             }
-            _ => Ok(Some(file)),
+            Format::Vmdk => Ok(Some(Arc::new(self.vmdk(&below, file).map_err(named)?))),
+            Format::Raw => Ok(Some(file)),
         }
+    }
+
+    /// Opens the VMDK image in `file` at `path`, and the files of which it is.
+    pub(super) fn vmdk(&self, path: &Path, file: Arc<dyn Disk>) -> Result<Vmdk, Error> {
+        let path = path.canonicalize().map_err(|source| Error::Open { path: path.into(), source })?;
+        let raw = RawOptions { read_only: true, sync: self.options.sync, caching: self.options.caching };
+        Vmdk::open(file, &mut |name| {
+            let (part, _) = self.find("its extent", &path.with_file_name("").join(name))?;
+            Ok(Arc::new(RawDisk::open(&part, raw)?))
+        })
+    }
+
+    /// Follows symbolic links to a file that the image names as `what`, and looks whether it may be opened.
+    fn find(&self, what: &str, path: &Path) -> Result<(PathBuf, Metadata), Error> {
+        let failed = |source| Error::Open { path: path.into(), source };
+        let found = path.canonicalize().map_err(failed)?;
+        if !self.folders.iter().any(|folder| found.starts_with(folder)) {
+            return Err(Error::image(format!(
+                "{what} {} lies outside the folder of the image: move it there, or allow its folder with \
+                 backing-folder=",
+                found.display()
+            )));
+        }
+        let meta = fs::metadata(&found).map_err(failed)?;
+        if !meta.is_file() {
+            return Err(Error::image(format!("{what} {} is not a regular file", found.display())));
+        }
+        Ok((found, meta))
     }
 
     pub(super) fn found(self) -> Vec<Below> {
@@ -86,7 +103,10 @@ fn format_of(name: &BackingName) -> Result<Format, Error> {
     match name.format.as_deref() {
         Some("raw" | "file") => Ok(Format::Raw),
         Some("qcow2") => Ok(Format::Qcow2),
-        Some(other) => Err(Error::image(format!("its backing file is said to be {other}: only raw and qcow2 can be"))),
+        Some("vmdk") => Ok(Format::Vmdk),
+        Some(other) => {
+            Err(Error::image(format!("its backing file is said to be {other}: only raw, qcow2 and vmdk can be")))
+        }
         None => Err(Error::image(format!(
             "it does not say which format its backing file {} has, and a guess is not safe: say it once with \
              `russet disk rebase --header-only --backing {0} --backing-format FORMAT IMAGE`",

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use crate::{Disk, Error, qcow2};
+use crate::{Disk, Error, qcow2, vmdk};
 
 /// The format of an image file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +35,8 @@ impl Format {
             "qcow2" => Ok(Self::Qcow2),
             "vmdk" => Ok(Self::Vmdk),
             "vhdx" | "vhd" | "vdi" => Err(Error::image(format!(
-                "{} images cannot be read: convert it to qcow2 with another program, or say format=raw if it is one",
-                extension
+                "{extension} images cannot be read: convert it with `qemu-img convert -O qcow2 IMAGE NEW.qcow2`, or say \
+                 format=raw if it is raw"
             ))),
             _ => Ok(Self::Raw),
         }
@@ -62,15 +62,15 @@ impl Format {
 
     /// What the first bytes look like.
     fn looks(file: &dyn Disk) -> Result<Option<Self>, Error> {
-        let mut magic = [0; 4];
-        if file.size() < 4 {
-            return Ok(None);
-        }
-        file.read(0, &mut [std::io::IoSliceMut::new(&mut magic)])?;
-        Ok(match &magic {
-            m if *m == qcow2::MAGIC => Some(Self::Qcow2),
-            b"KDMV" => Some(Self::Vmdk),
-            _ => None,
+        let mut first = [0; vmdk::DESCRIPTOR.len()];
+        let len = file.size().min(first.len() as u64) as usize;
+        file.read(0, &mut [std::io::IoSliceMut::new(&mut first[..len])])?;
+        Ok(if first.starts_with(&qcow2::MAGIC) {
+            Some(Self::Qcow2)
+        } else if first.starts_with(&vmdk::MAGIC) || first == vmdk::DESCRIPTOR {
+            Some(Self::Vmdk)
+        } else {
+            None
         })
     }
 }

@@ -78,7 +78,16 @@ impl Image {
         let format = Format::recognise(path, options.format, &*file).map_err(named)?;
         let mut image = match format {
             Format::Raw => Self { disk: file, format, qcow2: None, lower: None, below: Vec::new() },
-            Format::Vmdk => return Err(named(Error::image("vmdk images cannot be read yet"))),
+            Format::Vmdk if !read_only => {
+                return Err(named(Error::image(
+                    "vmdk images can be read, not written: say readonly or snapshot, make an overlay with \
+                     `russet disk create -b`, or convert it with `russet disk convert`",
+                )));
+            }
+            Format::Vmdk => {
+                let vmdk = Arc::new(chain::Chain::new(path, options)?.vmdk(path, file).map_err(named)?);
+                Self { disk: vmdk, format, qcow2: None, lower: None, below: Vec::new() }
+            }
             Format::Qcow2 => {
                 let mut chain = chain::Chain::new(path, options)?;
                 let backing = chain.below(path, &file).map_err(named)?;

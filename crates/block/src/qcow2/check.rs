@@ -6,9 +6,9 @@ use super::bytes::{be32, be64, table};
 use super::entry::{self, COPIED, Mapping, OFFSET};
 use super::header::{FEATURES, Header, MAX_L1};
 use super::refcount::Refcounts;
-use super::store::{read_vec, write_all};
 use super::{Error, Qcow2};
 use crate::Disk;
+use crate::store::{read_vec, write_all};
 
 /// Clusters of a file that can be checked: a count for each is kept in memory.
 const MAX_CLUSTERS: u64 = 1 << 26;

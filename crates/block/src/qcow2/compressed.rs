@@ -1,43 +1,15 @@
 //! Compressed clusters.
 
-use std::collections::VecDeque;
 use std::io::Read;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
-use super::store::read_vec;
 use super::{Compression, Error, Qcow2};
+use crate::recent::Recent;
+use crate::store::read_vec;
 
-/// How many decompressed clusters are kept, for requests smaller than a cluster. We write no compressed clusters to an
-/// image that is in use, so that what was at a place stays there.
-const KEEP: usize = 16;
-
-/// The clusters decompressed last, by offset and length in the file.
-#[derive(Default)]
-pub(super) struct Inflated(Mutex<VecDeque<Kept>>);
-
-/// Offset and length in the file, and the cluster.
-type Kept = (u64, u64, Arc<[u8]>);
-
-impl Inflated {
-    /// The cluster, kept or made.
-    pub(super) fn get(
-        &self,
-        host: u64,
-        len: u64,
-        make: impl FnOnce() -> Result<Arc<[u8]>, Error>,
-    ) -> Result<Arc<[u8]>, Error> {
-        if let Some((.., cluster)) = self.0.lock().iter().find(|(h, l, _)| (*h, *l) == (host, len)) {
-            return Ok(cluster.clone());
-        }
-        let cluster = make()?;
-        let mut kept = self.0.lock();
-        kept.truncate(KEEP - 1);
-        kept.push_front((host, len, cluster.clone()));
-        Ok(cluster)
-    }
-}
+/// The clusters decompressed last, by offset and length in the file. We write no compressed clusters to an image that is
+/// in use, so that what was at a place stays there.
+pub(super) type Inflated = Recent<(u64, u64), Arc<[u8]>, 16>;
 
 impl Qcow2 {
     /// Reads and decompresses a cluster: always a whole one, however much is in the file.

@@ -1,9 +1,9 @@
 //! Making an empty image.
 
 use super::header::{BackingName, Compression, Header, MAX_L1};
-use super::store::write_all;
 use super::{Error, Qcow2, bytes, counts};
 use crate::Disk;
+use crate::store::write_all;
 
 /// How a new image is to be.
 #[derive(Debug, Clone)]

@@ -3,9 +3,9 @@
 use std::io::IoSliceMut;
 
 use super::entry::Mapping;
-use super::pieces::Target;
-use super::store::read_padded;
 use super::{Error, Extent, ExtentKind, Layer, Qcow2};
+use crate::pieces::Target;
+use crate::store::read_padded;
 
 /// Bytes of the disk whose mapping is of one kind.
 #[derive(Debug, Clone, Copy)]
@@ -84,7 +84,7 @@ impl Qcow2 {
             }
             Mapping::Unallocated => self.read_below(offset, run.len, bufs),
             Mapping::Compressed { host, len } => {
-                let cluster = self.inflated.get(host, len, || self.inflate(host, len))?;
+                let cluster = self.inflated.get((host, len), || self.inflate(host, len))?;
                 let mut from = &cluster[run.within as usize..][..run.len as usize];
                 for buf in bufs {
                     let (part, rest) = from.split_at(buf.len());

@@ -12,9 +12,9 @@ use parking_lot::Mutex;
 use super::bytes;
 use super::dirty::Dirty;
 use super::header::{self, Header, MAX_REFTABLE};
-use super::store::{read_vec, write_all};
 use super::{Error, counts};
 use crate::Disk;
+use crate::store::{read_vec, write_all};
 
 /// Bits 9 to 63 of an entry of the refcount table.
 const BLOCK_OFFSET: u64 = !0x1ff;

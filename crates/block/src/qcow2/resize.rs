@@ -3,9 +3,9 @@
 use std::sync::atomic::Ordering;
 
 use super::header::{MAX_L1, SIZE_AND_L1};
-use super::store::write_all;
 use super::{Error, Qcow2};
 use crate::Disk;
+use crate::store::write_all;
 
 impl Qcow2 {
     /// Makes the disk `size` bytes long.

@@ -10,9 +10,9 @@ use super::bytes;
 use super::dirty::Dirty;
 use super::entry::{self, COPIED};
 use super::refcount::Refcounts;
-use super::store::{read_vec, write_all};
 use super::{Error, Header};
 use crate::Disk;
+use crate::store::{read_vec, write_all};
 
 /// Entries of a slice at most: 64 KiB.
 const SLICE_ENTRIES: u64 = 8192;

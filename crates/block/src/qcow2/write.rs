@@ -3,11 +3,11 @@
 use std::io::{IoSlice, IoSliceMut};
 
 use super::entry::{COPIED, Mapping};
-use super::pieces::Source;
 use super::refcount::Allocation;
 use super::tables::Slice;
 use super::{Error, Qcow2};
 use crate::Disk;
+use crate::pieces::Source;
 
 /// Clusters that one allocation takes at most, in bytes, so that a claim is not held for long.
 const AT_ONCE: u64 = 4 << 20;

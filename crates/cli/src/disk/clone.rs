@@ -49,7 +49,8 @@ pub(crate) fn execute(args: &CloneArgs, json: bool) -> Result<(), Failure> {
     let unable = |text: &str| Failure::new(Status::Host, format!("{}: {text}", target.display()));
     // An image that names what is below it relative to its folder must stay in that folder.
     let same_folder = || path.parent() == target.parent();
-    let reflinks = to == source.format && (source.below.is_empty() || same_folder());
+    // A vmdk image may be several files.
+    let reflinks = to == source.format && to != Format::Vmdk && (source.below.is_empty() || same_folder());
     let mut done = None;
     if matches!(args.mode, Mode::Auto | Mode::Reflink) && reflinks {
         let part = Target::new(target, false)?;

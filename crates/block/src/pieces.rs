@@ -5,12 +5,12 @@ use std::io::{IoSlice, IoSliceMut};
 use crate::Error;
 
 /// The sum of the lengths. More than 2^64 bytes lie in no disk.
-pub(super) fn total(lens: impl Iterator<Item = usize>) -> Result<u64, Error> {
+pub(crate) fn total(lens: impl Iterator<Item = usize>) -> Result<u64, Error> {
     lens.map(|l| l as u64).try_fold(0u64, u64::checked_add).ok_or(Error::Unsupported("hold so many bytes"))
 }
 
 /// Takes buffers to be written from the front.
-pub(super) struct Source<'a> {
+pub(crate) struct Source<'a> {
     bufs: &'a [IoSlice<'a>],
     /// Bytes of the first buffer that are taken.
     taken: usize,
@@ -18,17 +18,17 @@ pub(super) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn new(bufs: &'a [IoSlice<'a>]) -> Self {
+    pub(crate) fn new(bufs: &'a [IoSlice<'a>]) -> Self {
         Self { bufs, taken: 0, untouched: true }
     }
 
     /// Whether nothing has been taken yet.
-    pub(super) fn is_untouched(&self) -> bool {
+    pub(crate) fn is_untouched(&self) -> bool {
         self.untouched
     }
 
     /// Appends the next `len` bytes, which there are, to `out`.
-    pub(super) fn take<'b>(&mut self, mut len: u64, out: &mut Vec<IoSlice<'b>>)
+    pub(crate) fn take<'b>(&mut self, mut len: u64, out: &mut Vec<IoSlice<'b>>)
     where
         'a: 'b,
     {
@@ -50,19 +50,19 @@ impl<'a> Source<'a> {
 }
 
 /// Takes buffers to be filled from the front.
-pub(super) struct Target<'a> {
+pub(crate) struct Target<'a> {
     bufs: std::vec::IntoIter<&'a mut [u8]>,
     next: &'a mut [u8],
 }
 
 impl<'a> Target<'a> {
-    pub(super) fn new(bufs: &'a mut [IoSliceMut<'_>]) -> Self {
+    pub(crate) fn new(bufs: &'a mut [IoSliceMut<'_>]) -> Self {
         let bufs: Vec<&'a mut [u8]> = bufs.iter_mut().map(|b| &mut **b).collect();
         Self { bufs: bufs.into_iter(), next: &mut [] }
     }
 
     /// The next `len` bytes, which there are.
-    pub(super) fn take(&mut self, mut len: u64) -> Vec<IoSliceMut<'a>> {
+    pub(crate) fn take(&mut self, mut len: u64) -> Vec<IoSliceMut<'a>> {
         let mut out = Vec::new();
         while len > 0 {
             if self.next.is_empty() {

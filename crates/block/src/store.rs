@@ -2,11 +2,10 @@
 
 use std::io::{IoSlice, IoSliceMut};
 
-use super::Error;
-use crate::Disk;
+use crate::{Disk, Error};
 
 /// Reads `len` bytes, which the caller has bounded. Outside the file is a damaged image.
-pub(super) fn read_vec(store: &dyn Disk, offset: u64, len: usize) -> Result<Vec<u8>, Error> {
+pub(crate) fn read_vec(store: &dyn Disk, offset: u64, len: usize) -> Result<Vec<u8>, Error> {
     let mut bytes = vec![0; len];
     read_padded(store, offset, &mut [IoSliceMut::new(&mut bytes)], len as u64)?;
     Ok(bytes)
@@ -14,7 +13,7 @@ pub(super) fn read_vec(store: &dyn Disk, offset: u64, len: usize) -> Result<Vec<
 
 /// Reads, and takes what lies behind the end of the file, less than a cluster of it, for zeroes: QEMU leaves the last
 /// cluster incomplete.
-pub(super) fn read_padded(store: &dyn Disk, at: u64, bufs: &mut [IoSliceMut<'_>], len: u64) -> Result<(), Error> {
+pub(crate) fn read_padded(store: &dyn Disk, at: u64, bufs: &mut [IoSliceMut<'_>], len: u64) -> Result<(), Error> {
     let size = store.size();
     match at.checked_add(len) {
         Some(end) if end <= size => return store.read(at, bufs),
@@ -34,6 +33,6 @@ pub(super) fn read_padded(store: &dyn Disk, at: u64, bufs: &mut [IoSliceMut<'_>]
 }
 
 /// Writes all of `bytes`.
-pub(super) fn write_all(store: &dyn Disk, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+pub(crate) fn write_all(store: &dyn Disk, offset: u64, bytes: &[u8]) -> Result<(), Error> {
     store.write(offset, &[IoSlice::new(bytes)])
 }
