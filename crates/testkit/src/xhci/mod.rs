@@ -106,6 +106,12 @@ impl Driver {
         self.devfn
     }
 
+    /// Where the registers are.
+    #[must_use]
+    pub fn bar(&self) -> u64 {
+        self.bar
+    }
+
     /// How many interrupts have come.
     #[must_use]
     pub fn interrupts(&self) -> u64 {
