@@ -242,15 +242,10 @@ fn reply(
     };
     let name = leases.name(request.mac);
     let source = (IpAddr::V4(config.gateway), DHCP_SERVER_PORT).into();
-    let sent = out.udp(mac, source, (IpAddr::V4(target), DHCP_CLIENT_PORT).into(), |bytes| {
-        let bytes = &mut bytes[..MAX_MESSAGE];
-        bytes.fill(0);
-        let end = emit(config, request, message, address, name.as_deref(), bytes)
-            .map_err(|_| std::io::ErrorKind::InvalidData)?;
-        Ok(end.max(MIN_MESSAGE))
-    });
-    if sent.is_err() {
-        tracing::debug!("a DHCP answer did not fit");
+    let mut bytes = [0; MAX_MESSAGE];
+    match emit(config, request, message, address, name.as_deref(), &mut bytes) {
+        Ok(end) => out.udp(mac, source, (IpAddr::V4(target), DHCP_CLIENT_PORT).into(), &bytes[..end.max(MIN_MESSAGE)]),
+        Err(_) => tracing::debug!("a DHCP answer did not fit"),
     }
 }
 

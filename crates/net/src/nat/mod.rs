@@ -29,6 +29,7 @@ mod subnet;
 mod sys;
 mod table;
 mod tcp;
+mod train;
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -253,6 +254,7 @@ impl Nat {
             inside.frame(&frame, meta, &mut turn);
             more = n == BATCH;
         }
+        inside.datagrams.depart(&mut turn);
         self.listeners.serve(&self.leases, &mut self.tcp, &mut self.datagrams, &mut turn);
         self.tcp.serve(&mut turn);
         self.datagrams.serve(&mut turn);

@@ -9,6 +9,7 @@ use smoltcp::wire::{
     checksum,
 };
 
+use super::train::Train;
 use crate::{MAX_FRAME, MacAddr, Meta, Offloads, PartialChecksum, Port, SegmentKind, Segments};
 
 /// How many frames wait when the guest gives no room. TCP and datagram flows stop at the first; the rest is for
@@ -149,23 +150,44 @@ impl Out<'_> {
         self.ip(to, source, target, IpProtocol::Tcp, len, 64);
     }
 
-    /// Sends a UDP datagram whose payload `fill` writes, and gives its length.
-    pub(super) fn udp(
-        &mut self,
-        to: MacAddr,
-        source: SocketAddr,
-        target: SocketAddr,
-        fill: impl FnOnce(&mut [u8]) -> io::Result<usize>,
-    ) -> io::Result<()> {
+    /// Sends a UDP datagram. One that fits into no IP packet is lost, as on any wire.
+    pub(super) fn udp(&mut self, to: MacAddr, source: SocketAddr, target: SocketAddr, payload: &[u8]) {
+        if let Some(len) = self.datagram(source, target, payload) {
+            self.ip(to, source.ip(), target.ip(), IpProtocol::Udp, len, 64);
+        }
+    }
+
+    /// Sends datagrams of UDP: as one frame to a card that cuts it, or one by one.
+    pub(super) fn train(&mut self, to: MacAddr, source: SocketAddr, target: SocketAddr, train: &Train) {
+        let header = header_len(source.ip());
+        let segment = header + UDP_HEADER_LEN + train.size();
+        let cut = self.offloads.contains(Offloads::USO | Offloads::CHECKSUM) && segment <= self.outbox.mtu;
+        if train.is_long()
+            && cut
+            && let Some(len) = self.datagram(source, target, train.bytes())
+        {
+            let segments = Segments { kind: SegmentKind::Udp, size: train.size() as u16 };
+            self.ethernet(to, if source.is_ipv4() { EthernetProtocol::Ipv4 } else { EthernetProtocol::Ipv6 });
+            self.header(source.ip(), target.ip(), IpProtocol::Udp, len, 64, None);
+            let meta = self.finish(header + len, UDP_CHECKSUM, true);
+            return self.send(ETHERNET + header + len, Meta { segments: Some(segments), ..meta });
+        }
+        train.datagrams().for_each(|datagram| self.udp(to, source, target, datagram));
+    }
+
+    /// Writes a UDP header and `payload` behind where the IP header of a packet from `source` will be, and gives their
+    /// length.
+    fn datagram(&mut self, source: SocketAddr, target: SocketAddr, payload: &[u8]) -> Option<usize> {
         let at = ETHERNET + header_len(source.ip());
-        let len = UDP_HEADER_LEN + fill(&mut self.outbox.scratch[at + UDP_HEADER_LEN..ETHERNET + MAX_PACKET])?;
-        let mut udp = UdpPacket::new_unchecked(&mut self.outbox.scratch[at..at + len]);
+        let len = UDP_HEADER_LEN + payload.len();
+        let room = self.outbox.scratch[at..ETHERNET + MAX_PACKET].get_mut(..len)?;
+        room[UDP_HEADER_LEN..].copy_from_slice(payload);
+        let mut udp = UdpPacket::new_unchecked(room);
         udp.set_src_port(source.port());
         udp.set_dst_port(target.port());
         udp.set_len(len as u16);
         udp.set_checksum(0);
-        self.ip(to, source.ip(), target.ip(), IpProtocol::Udp, len, 64);
-        Ok(())
+        Some(len)
     }
 
     /// Sends an ICMP or ICMPv6 message which `fill` writes, and gives its length. ICMPv6 gets its checksum here.

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use net::nat::{self, Config};
-use net::{MacAddr, Meta, PartialChecksum, Port, SegmentKind, Segments};
+use net::{MacAddr, Meta, Offloads, PartialChecksum, Port, SegmentKind, Segments};
 use smoltcp::iface::SocketHandle;
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::socket::udp;
@@ -246,5 +246,60 @@ fn datagrams_that_are_sent_as_one_arrive_one_by_one() {
     for piece in payload.chunks(1000) {
         let len = server.recv(&mut bytes).unwrap();
         assert!(bytes[..len] == *piece);
+    }
+}
+
+/// Lengths that go together, and such that do not.
+const LENGTHS: [usize; 17] = [1000, 1000, 1000, 300, 1000, 1000, 0, 0, 5, 5, 1400, 1400, 1400, 1400, 1401, 1, 1000];
+
+#[test]
+fn datagrams_that_are_sent_at_once_arrive_one_by_one_and_in_order() {
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    server.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut guest = Guest::new();
+    let target = (GATEWAY, server.local_addr().unwrap().port());
+    for len in LENGTHS {
+        guest.cable.to_router.push_back(udp_frame(MAC, GATEWAY_MAC, (GUEST, 5000), target, &noise(len as u64, len)));
+    }
+    // Another flow in between, and more than the host takes at once.
+    let other = |n: u8| udp_frame(MAC, GATEWAY_MAC, (GUEST, 5001), target, &[n; 7]);
+    guest.cable.to_router.insert(2, other(0));
+    guest.cable.to_router.extend((1..100).map(other));
+    while guest.router.turn(&mut guest.cable, false).unwrap() || !guest.cable.to_router.is_empty() {}
+    let mut bytes = [0; 3000];
+    let mut got = std::collections::HashMap::<_, Vec<Vec<u8>>>::new();
+    for _ in 0..LENGTHS.len() + 100 {
+        let (len, from) = server.recv_from(&mut bytes).unwrap();
+        got.entry(from).or_default().push(bytes[..len].to_vec());
+    }
+    let mut flows: Vec<_> = got.into_values().collect();
+    flows.sort_by_key(Vec::len);
+    assert!(flows[0].iter().eq(&LENGTHS.map(|len| noise(len as u64, len))));
+    assert!(flows[1].iter().eq(&(0..100).map(|n| vec![n; 7]).collect::<Vec<_>>()));
+}
+
+#[test]
+fn a_burst_to_the_guest_is_cut_by_a_card_that_does_that_and_here_for_others() {
+    let sent = LENGTHS.map(|len| noise(len as u64, len));
+    for offloads in [Offloads::empty(), Offloads::CHECKSUM, Offloads::CHECKSUM | Offloads::USO] {
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut guest = Guest::new();
+        guest.cable.offloads = offloads;
+        let target = (GATEWAY, server.local_addr().unwrap().port());
+        guest.inject(udp_frame(MAC, GATEWAY_MAC, (GUEST, 5000), target, b"hello"));
+        let (_, from) = server.recv_from(&mut [0; 9]).unwrap();
+        for bytes in &sent {
+            server.send_to(bytes, from).unwrap();
+        }
+        while guest.cable.to_guest.iter().map(|frame| frame.len() - 42).sum::<usize>() < LENGTHS.iter().sum() {
+            guest.router.turn(&mut guest.cable, false).unwrap();
+        }
+        let frames: Vec<_> = guest.cable.to_guest.drain(..).collect();
+        assert!(frames.iter().all(|frame| net::offload::verify(frame)), "{offloads:?}");
+        assert!(frames.iter().flat_map(|frame| &frame[42..]).eq(sent.iter().flatten()), "{offloads:?}");
+        // 1000 three times and 300, 1000 twice, 1400 four times, 1401 and 1. How many come together is the host's to say.
+        let cut = guest.cable.cut;
+        assert!(if offloads.contains(Offloads::USO) { (1..=4).contains(&cut) } else { cut == 0 }, "{cut} frames");
+        assert!(frames.len() <= LENGTHS.len() && (cut > 0) == (frames.len() < LENGTHS.len()), "{}", frames.len());
     }
 }

@@ -1,6 +1,7 @@
 //! Hosts other than Linux, whose routing table no file shows: what their interfaces' addresses say has to do. Their
 //! sockets cut datagrams up where need be.
 
+use std::io;
 use std::net::UdpSocket;
 
 use smoltcp::wire::{IpCidr, Ipv4Cidr};
@@ -26,4 +27,37 @@ pub(in crate::nat) fn send_whole(_: &mio::net::UdpSocket, _: bool, _: bool) {}
 /// These hosts do not tell.
 pub(in crate::nat) fn path_mtu(_: &mio::net::UdpSocket, _: bool) -> Option<u16> {
     None
+}
+
+/// What was received with one call: one datagram.
+pub(in crate::nat) struct Inbox {
+    bytes: Vec<u8>,
+    len: Option<usize>,
+}
+
+impl Inbox {
+    pub(in crate::nat) fn new() -> Self {
+        Self { bytes: Vec::new(), len: None }
+    }
+
+    /// Receives what waits at a connected socket, as far as there is room; whether there may be more.
+    pub(in crate::nat) fn receive(&mut self, socket: &mio::net::UdpSocket) -> io::Result<bool> {
+        self.len = None;
+        self.bytes.resize(65536, 0);
+        self.len = Some(socket.recv(&mut self.bytes)?);
+        Ok(true)
+    }
+
+    /// The datagrams that were received, in their order.
+    pub(in crate::nat) fn datagrams(&self) -> impl Iterator<Item = &[u8]> {
+        self.len.map(|len| &self.bytes[..len]).into_iter()
+    }
+}
+
+/// These hosts merge none.
+pub(in crate::nat) fn merge(_: &mio::net::UdpSocket) {}
+
+/// These hosts cut nothing.
+pub(in crate::nat) fn cut(_: &mio::net::UdpSocket, _: usize) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
