@@ -12,6 +12,7 @@ pub mod offload;
 mod port;
 pub mod socket;
 pub mod switch;
+mod sys;
 pub mod tap;
 mod wire;
 

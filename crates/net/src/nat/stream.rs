@@ -8,6 +8,8 @@ use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
 
+use crate::sys;
+
 /// A connected socket of the host, or one that is being connected; it never blocks.
 #[derive(Debug)]
 pub(super) enum Stream {
@@ -65,7 +67,7 @@ impl Write for Stream {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.write(buffer),
-            Self::Unix(stream) => stream.write(buffer),
+            Self::Unix(stream) => Ok(sys::send(stream, buffer)?),
         }
     }
 

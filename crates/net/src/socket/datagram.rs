@@ -10,7 +10,7 @@ use rustix::net::SocketType;
 use rustix::net::sockopt;
 
 use crate::wire::Wire;
-use crate::{MAX_FRAME, Meta, Offloads};
+use crate::{MAX_FRAME, Meta, Offloads, sys};
 
 /// Datagrams that are frames.
 pub(super) struct Datagram {
@@ -66,7 +66,7 @@ impl Wire for Datagram {
 
     fn send(&mut self, frame: &[u8], _: Meta) -> io::Result<bool> {
         loop {
-            match rustix::io::write(&self.socket, frame) {
+            match sys::send(&self.socket, frame) {
                 Ok(_) => return Ok(true),
                 Err(Errno::AGAIN) => return Ok(false),
                 // No memory for it, or longer than the socket takes: lost, as on any wire.

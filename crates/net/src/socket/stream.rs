@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::framing::{Deframer, Headers, append};
 use crate::wire::Wire;
-use crate::{Meta, Offloads};
+use crate::{Meta, Offloads, sys};
 
 /// How much is gathered before it is sent, in bytes.
 const GATHER: usize = 64 << 10;
@@ -33,7 +33,7 @@ impl Stream {
     /// Sends what waits; whether all has gone.
     fn write(&mut self) -> io::Result<bool> {
         while self.sent < self.out.len() {
-            match rustix::io::write(&self.socket, &self.out[self.sent..]) {
+            match sys::send(&self.socket, &self.out[self.sent..]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => self.sent += count,
                 Err(Errno::AGAIN) => {
