@@ -1,6 +1,6 @@
 //! A network card behind NAT, as whoever runs the machine sees it: its address, and the ports that lead to it.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use config::{Publish, PublishHost};
 use net::nat::{Control, Forward, HostEnd, Leases, Nat};
@@ -36,6 +36,12 @@ impl NatCard {
     #[must_use]
     pub fn is_leased(&self) -> bool {
         self.leases.address(net::MacAddr(self.mac)).is_some()
+    }
+
+    /// The IPv6 address that the guest has made for itself in the card's network, once it was seen with one.
+    #[must_use]
+    pub fn address6(&self) -> Option<Ipv6Addr> {
+        self.leases.address6(net::MacAddr(self.mac))
     }
 
     /// Lets ports of the host lead to the guest from now on; gives them with what the host chose where a port was

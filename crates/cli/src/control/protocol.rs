@@ -1,6 +1,6 @@
 //! What is said over the control socket.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use ::config::Storage;
@@ -90,6 +90,9 @@ pub(crate) struct CardStatus {
     pub(crate) address: Option<Ipv4Addr>,
     /// Whether the guest has taken the address.
     pub(crate) leased: bool,
+    /// The IPv6 address that the guest has made for itself, once it was seen with one.
+    #[serde(default)]
+    pub(crate) address6: Option<Ipv6Addr>,
     /// The ports that lead to it.
     pub(crate) published: Vec<String>,
 }

@@ -133,6 +133,7 @@ pub(crate) fn status(card: &NatCard) -> CardStatus {
         mac: card.mac().to_string(),
         address: card.address(),
         leased: card.is_leased(),
+        address6: card.address6(),
         published: published(card),
     }
 }

@@ -125,11 +125,14 @@ impl Config {
         self.prefix6.map(|network| Ipv6Addr::from_bits(network.to_bits() | 1))
     }
 
-    /// The gateway's link-local address (RFC 4291, appendix A).
+    /// The gateway's link-local address.
     pub(super) fn gateway_link(&self) -> Ipv6Addr {
-        let [a, b, c, d, e, f] = self.gateway_mac.0;
-        let word = |high, low| u16::from_be_bytes([high, low]);
-        Ipv6Addr::new(0xfe80, 0, 0, 0, word(a ^ 2, b), word(c, 0xff), word(0xfe, d), word(e, f))
+        self.gateway_mac.link_local()
+    }
+
+    /// The gateway's address as who speaks to `guest`.
+    pub(super) fn gateway_of(&self, guest: SocketAddr) -> Option<IpAddr> {
+        if guest.is_ipv4() { Some(self.gateway.into()) } else { self.gateway6().map(IpAddr::V6) }
     }
 
     /// Whether `address` is one of the gateway's.

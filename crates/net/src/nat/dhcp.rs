@@ -2,7 +2,7 @@
 //! that it asks, the first card gets the first address after the gateway's, and nothing that the guest remembers
 //! from elsewhere changes that.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use smoltcp::wire::{
@@ -54,6 +54,8 @@ pub struct Lease {
     pub name: Option<String>,
     /// It is the machine's of the configuration, and never given to another.
     pub reserved: bool,
+    /// The IPv6 address in this network that the machine has made for itself, once it was seen with one.
+    pub address6: Option<Ipv6Addr>,
 }
 
 /// The leases of a network as they are now, for whoever wants to look.
@@ -75,10 +77,31 @@ impl Leases {
     }
 
     /// Where forwards lead: the card of the configuration's machine, or the first that has taken an address.
-    pub(super) fn machine(&self) -> Option<(MacAddr, Ipv4Addr)> {
+    pub(super) fn machine(&self) -> Option<Lease> {
         let leases = self.lock();
-        let machine = leases.iter().find(|l| l.reserved).or_else(|| leases.iter().find(|l| l.bound));
-        machine.map(|lease| (lease.mac, lease.address))
+        leases.iter().find(|l| l.reserved).or_else(|| leases.iter().find(|l| l.bound)).cloned()
+    }
+
+    /// The card uses `address`, which is of this network. Of several addresses that a machine has at a time, the one
+    /// that follows from its Ethernet address counts, or else the first.
+    pub(super) fn seen(&self, mac: MacAddr, address: Ipv6Addr) {
+        let of_card = mac.link_local().octets()[8..] == address.octets()[8..];
+        if let Some(lease) = self.lock().iter_mut().find(|l| l.mac == mac)
+            && (of_card || lease.address6.is_none())
+        {
+            lease.address6 = Some(address);
+        }
+    }
+
+    /// The card has come up anew, and makes addresses anew.
+    pub(super) fn unseen(&self, mac: MacAddr) {
+        self.lock().iter_mut().filter(|l| l.mac == mac).for_each(|lease| lease.address6 = None);
+    }
+
+    /// The IPv6 address of a card that was seen with one.
+    #[must_use]
+    pub fn address6(&self, mac: MacAddr) -> Option<Ipv6Addr> {
+        self.lock().iter().find(|l| l.mac == mac)?.address6
     }
 
     /// The address that is the machine's of the configuration, whether it has taken it or not.
@@ -123,7 +146,7 @@ impl Leases {
             leases.remove(oldest);
         }
         let address = free(&leases)?;
-        leases.push(Lease { mac, address, bound: false, name: None, reserved: false });
+        leases.push(Lease { mac, address, bound: false, name: None, reserved: false, address6: None });
         Some(address)
     }
 
@@ -327,6 +350,23 @@ mod tests {
         assert_eq!([1, 2, 3, 4, 5].map(give), [2, 3, 4, 5, 6]);
         assert_eq!([1, 6, 1].map(give), [2, 3, 2]);
         assert_eq!(leases.list().len(), 5);
+    }
+
+    #[test]
+    fn the_address_that_follows_from_the_card_counts() {
+        let (leases, config) = (Leases::default(), Config::default());
+        let [other, of_card]: [Ipv6Addr; 2] = ["fd72::1234", "fd72::ff:fe00:1"].map(|a| a.parse().unwrap());
+        leases.seen(mac(1), other);
+        assert_eq!(leases.address6(mac(1)), None, "nobody knows the card");
+        leases.offer(mac(1), &config);
+        for (seen, wanted) in
+            [(other, other), ("fd72::5678".parse().unwrap(), other), (of_card, of_card), (other, of_card)]
+        {
+            leases.seen(mac(1), seen);
+            assert_eq!(leases.address6(mac(1)), Some(wanted));
+        }
+        leases.unseen(mac(1));
+        assert_eq!(leases.address6(mac(1)), None);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::mss;
 use super::out::Out;
 use super::packet::Packet;
 use super::stream::Stream;
-use super::tcp::refuse;
+use super::tcp::{GuestEnd, refuse};
 use crate::MacAddr;
 
 /// A guest that is silent so long is asked whether it still has the connection...
@@ -47,6 +47,8 @@ pub(super) struct Flow {
     writable: bool,
     seed: u64,
     stage: Stage,
+    /// Of a connection to the guest: from where, and another address of the guest's for when this one refuses.
+    other: Option<(u16, SocketAddr)>,
 }
 
 enum Stage {
@@ -76,21 +78,31 @@ struct Open {
 impl Flow {
     /// A connection that the host has begun with `stream`, for the guest's `syn`, an IP packet.
     pub(super) fn outward(mac: MacAddr, stream: Stream, syn: Vec<u8>, seed: u64) -> Self {
-        Self { mac, stream, readable: false, writable: false, seed, stage: Stage::Connecting(syn) }
+        Self { mac, stream, readable: false, writable: false, seed, stage: Stage::Connecting(syn), other: None }
     }
 
-    /// A connection of somebody at the host, `stream`, that becomes one from `gateway` to `guest`, with `open`
-    /// connections in all.
+    /// A connection of somebody at the host, `stream`, that becomes one from `gateway` to `guest`, or to its `other`
+    /// address if that refuses; with `open` connections in all.
     pub(super) fn inward(
         mac: MacAddr,
         stream: Stream,
-        (gateway, guest): (SocketAddr, SocketAddr),
+        (gateway, guest, other): (SocketAddr, SocketAddr, Option<SocketAddr>),
         (seed, open): (u64, usize),
         turn: &mut Turn<'_>,
     ) -> Option<Self> {
         stream.tune();
         let open = Open::dial(gateway, guest, seed, buffer_size(open), turn)?;
-        Some(Self { mac, stream, readable: true, writable: true, seed, stage: Stage::Open(Box::new(open)) })
+        let other = other.map(|other| (gateway.port(), other));
+        Some(Self { mac, stream, readable: true, writable: true, seed, stage: Stage::Open(Box::new(open)), other })
+    }
+
+    /// What is to be tried when this connection is over: the host's side, from which port, and where to.
+    pub(super) fn second_try(self) -> Option<(Stream, u16, GuestEnd)> {
+        let (port, guest) = self.other?;
+        match self.stage {
+            Stage::Open(open) if open.dialling => Some((self.stream, port, (self.mac, guest, None))),
+            _ => None,
+        }
     }
 
     /// The host's socket became ready.
@@ -146,8 +158,10 @@ impl Flow {
         open.host_to_guest(&mut self.stream, &mut self.readable);
         open.transmit(self.mac, turn);
         if open.broken() {
-            // The peer shall see a reset too.
-            self.stream.reset_when_dropped();
+            if !open.dialling || self.other.is_none() {
+                // The peer shall see a reset too.
+                self.stream.reset_when_dropped();
+            }
             return false;
         }
         !open.finished()

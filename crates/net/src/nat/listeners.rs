@@ -10,8 +10,8 @@ use mio::{Interest, Token};
 
 use super::datagram::Datagrams;
 use super::forward::{Bound, Forward, HostEnd, News};
-use super::tcp::Tcp;
-use super::{Control, Leases, Turn};
+use super::tcp::{GuestEnd, Tcp};
+use super::{Control, Lease, Leases, Turn};
 use crate::MacAddr;
 
 /// Tokens from here on are listeners'.
@@ -102,17 +102,20 @@ impl Listeners {
     /// Takes who waits.
     pub(super) fn serve(&mut self, leases: &Leases, tcp: &mut Tcp, datagrams: &mut Datagrams, turn: &mut Turn<'_>) {
         self.busy = false;
-        let Some((mac, address)) = leases.machine() else { return };
+        if !self.all.values().any(|listener| listener.ready) {
+            return;
+        }
+        let Some(machine) = leases.machine() else { return };
         for (token, listener) in &mut self.all {
             if !listener.ready || turn.out.blocked() {
                 continue;
             }
-            let guest = (mac, SocketAddr::new(IpAddr::V4(address), listener.forward.guest_port));
+            let (mac, guest, other) = guest_end(&listener.forward, &machine);
             let more = match &listener.socket {
-                Socket::Connections(bound) => accept(bound, guest, tcp, turn),
+                Socket::Connections(bound) => accept(bound, (mac, guest, other), tcp, turn),
                 Socket::Datagrams(socket) => {
                     self.buffer.resize(MAX_DATAGRAM, 0);
-                    receive((*token, socket), guest, &mut self.buffer, datagrams, turn)
+                    receive((*token, socket), (mac, guest), &mut self.buffer, datagrams, turn)
                 }
             };
             match more {
@@ -125,8 +128,23 @@ impl Listeners {
     }
 }
 
+/// Where a forward leads: a card, its address and port, and the address that a connection tries when it is refused there.
+/// IPv6 leads to IPv6, once the machine has such an address: a server there may listen to IPv4 only.
+fn guest_end(forward: &Forward, machine: &Lease) -> GuestEnd {
+    let at = |address: IpAddr| SocketAddr::new(address, forward.guest_port);
+    let v6 = match forward.host {
+        HostEnd::Tcp(host) | HostEnd::Udp(host) => host.is_ipv6(),
+        HostEnd::Unix(_) => false,
+    };
+    let v4 = at(machine.address.into());
+    match machine.address6.filter(|_| v6) {
+        Some(address) => (machine.mac, at(address.into()), Some(v4)),
+        None => (machine.mac, v4, None),
+    }
+}
+
 /// Takes connections. An error says why there are no more now.
-fn accept(bound: &Bound, guest: (MacAddr, SocketAddr), tcp: &mut Tcp, turn: &mut Turn<'_>) -> io::Result<()> {
+fn accept(bound: &Bound, guest: GuestEnd, tcp: &mut Tcp, turn: &mut Turn<'_>) -> io::Result<()> {
     for _ in 0..BUDGET {
         if tcp.is_full(turn) {
             return Err(ErrorKind::QuotaExceeded.into());

@@ -317,7 +317,8 @@ impl Inside<'_> {
             }
             return;
         }
-        if packet.protocol == IpProtocol::Icmpv6 && self.advertiser.input(config, from, packet, turn.now, &mut turn.out)
+        if packet.protocol == IpProtocol::Icmpv6
+            && self.advertiser.input(config, self.leases, from, packet, turn.now, &mut turn.out)
         {
             return;
         }

@@ -7,7 +7,7 @@ use smoltcp::time::{Duration, Instant};
 
 use super::out::Out;
 use super::packet::Packet;
-use super::{Config, icmp, names, subnet};
+use super::{Config, Leases, icmp, names, subnet};
 use crate::MacAddr;
 
 /// How long, in seconds, a guest may use the router without hearing of it again: the longest there is (6.2.1).
@@ -41,6 +41,7 @@ impl Advertiser {
     pub(super) fn input(
         &mut self,
         config: &Config,
+        leases: &Leases,
         from: MacAddr,
         packet: &Packet<'_>,
         now: Instant,
@@ -57,6 +58,7 @@ impl Advertiser {
         let IpAddr::V6(source) = packet.source else { return true };
         match kind {
             kind::ROUTER_SOLICITATION => {
+                leases.unseen(from);
                 self.next.get_or_insert(now + INTERVAL);
                 match source.is_unspecified() {
                     true => advertise(config, ALL_NODES_MAC, ALL_NODES, out),
@@ -65,10 +67,14 @@ impl Advertiser {
             }
             kind::NEIGHBOR_SOLICITATION => {
                 let target = packet.payload.get(8..24).and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
-                if let Some(target) = target.map(Ipv6Addr::from)
-                    && config.is_gateway(target.into())
-                {
+                let Some(target) = target.map(Ipv6Addr::from) else { return true };
+                if config.is_gateway(target.into()) {
                     neighbor(config, from, source, target, out);
+                }
+                // It asks with its own address, or whether another has what is to become its own (RFC 4862, 5.4).
+                let own = if source.is_unspecified() { target } else { source };
+                if config.is_guest(own.into()) && !own.is_unicast_link_local() {
+                    leases.seen(from, own);
                 }
             }
             _ => {}

@@ -31,6 +31,9 @@ const TICK: Duration = Duration::from_millis(1);
 /// How many timers may be out of use before they are cleared away.
 const SPARE_TIMERS: usize = 1024;
 
+/// Where a connection of the host's side leads: a card, its address and port, and another address if that refuses.
+pub(super) type GuestEnd = (MacAddr, SocketAddr, Option<SocketAddr>);
+
 /// All TCP connections of a network.
 pub(super) struct Tcp {
     table: Table<Entry>,
@@ -103,19 +106,28 @@ impl Tcp {
         &mut self,
         mut stream: Stream,
         port: Option<u16>,
-        (mac, guest): (MacAddr, SocketAddr),
+        (mac, guest, other): GuestEnd,
         turn: &mut Turn<'_>,
     ) -> io::Result<()> {
         let key = |peer| Key { kind: Kind::Tcp, guest, peer };
         let free = |peer| self.table.find(&key(peer)).is_none();
-        let peer = guest_view(turn.config.gateway.into(), port, free).ok_or(ErrorKind::AddrInUse)?;
+        let gateway = turn.config.gateway_of(guest).ok_or(ErrorKind::Unsupported)?;
+        let peer = guest_view(gateway, port, free).ok_or(ErrorKind::AddrInUse)?;
         let token = self.token();
         turn.registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         let seed = (turn.seed(token), self.table.len());
-        let flow = Flow::inward(mac, stream, (peer, guest), seed, turn).ok_or(ErrorKind::InvalidInput)?;
+        let flow = Flow::inward(mac, stream, (peer, guest, other), seed, turn).ok_or(ErrorKind::InvalidInput)?;
         self.table.insert(token, key(peer), Entry { flow, queued: false, timer: None });
         self.queue(token);
         Ok(())
+    }
+
+    /// The guest has refused a connection at one of its addresses, and has another.
+    fn dial_again(&mut self, mut stream: Stream, port: u16, end: GuestEnd, turn: &mut Turn<'_>) {
+        let again = turn.registry.deregister(&mut stream).and_then(|()| self.dial(stream, Some(port), end, turn));
+        if let Err(error) = again {
+            tracing::debug!(%error, "a forwarded connection has ended before it began");
+        }
     }
 
     /// The guest's network refuses a segment that went from `peer` to `guest`.
@@ -160,7 +172,10 @@ impl Tcp {
             let Some(entry) = self.table.get(token) else { continue };
             entry.queued = false;
             if !entry.flow.serve(open, turn) {
-                self.table.remove(token);
+                let flow = self.table.remove(token).map(|entry| entry.flow);
+                if let Some((stream, peer, end)) = flow.and_then(Flow::second_try) {
+                    self.dial_again(stream, peer, end, turn);
+                }
             } else if turn.out.blocked() {
                 entry.queued = true;
                 self.table.queue(token);

@@ -1,17 +1,19 @@
 //! Ports of the host that lead to the guest.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream, UdpSocket};
+use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use net::MacAddr;
 use net::nat::{Config, Forward, ForwardError, HostEnd};
 use smoltcp::iface::SocketHandle;
 use smoltcp::socket::tcp::State;
 use smoltcp::socket::udp;
+use smoltcp::wire::IpAddress;
 
-use super::guest::{GATEWAY, Guest, MAC, forwarding, local, noise};
+use super::guest::{GATEWAY, GATEWAY6, GUEST, GUEST6, Guest, MAC, forwarding, local, noise};
 
 /// What a client does on its own thread.
 fn client<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
@@ -180,4 +182,77 @@ fn a_guest_whose_fire_wall_refuses_is_like_a_closed_port() {
     guest.inject(refusal);
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     assert_eq!(stream.read(&mut [0]).map_err(|e| e.kind()), Err(ErrorKind::ConnectionReset));
+}
+
+/// A forward of some port of the host's IPv6 loopback.
+fn local6(host: fn(SocketAddr) -> HostEnd, guest_port: u16) -> Forward {
+    Forward { host: host("[::1]:0".parse().unwrap()), guest_port }
+}
+
+/// The guest asks with its own IPv6 address who the gateway is, so that the router knows the address.
+fn show_address(guest: &mut Guest) {
+    let socket = guest.dial_to((GATEWAY6, 9).into());
+    guest.until("it is refused", |g| (g.tcp(socket).state() == State::Closed).then_some(()));
+    assert_eq!(guest.router.leases().address6(MacAddr(MAC)), Some(GUEST6));
+}
+
+#[test]
+fn by_ipv6_to_ipv6_as_soon_as_the_guest_has_it() {
+    let (mut guest, at) = forwarding(&[local6(HostEnd::Tcp, 22), local6(HostEnd::Udp, 53)]);
+    for wanted in [IpAddress::from(GATEWAY), GATEWAY6.into()] {
+        let socket = guest.listen(22, 4096);
+        let mut stream = TcpStream::connect(at[0]).unwrap();
+        established(&mut guest, socket);
+        assert_eq!(guest.tcp(socket).remote_endpoint().unwrap().addr, wanted);
+        stream.write_all(b"hello").unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(guest.read_to_end(socket), b"hello");
+        guest.write(socket, b"and back");
+        guest.tcp(socket).close();
+        guest.idle();
+        let mut got = Vec::new();
+        stream.read_to_end(&mut got).unwrap();
+        assert_eq!(got, b"and back");
+        show_address(&mut guest);
+    }
+    let buffer = || udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; 4], vec![0; 4096]);
+    let mut socket = udp::Socket::new(buffer(), buffer());
+    socket.bind(53).unwrap();
+    let socket = guest.sockets.add(socket);
+    let client = UdpSocket::bind("[::1]:0").unwrap();
+    client.send_to(b"query", at[1]).unwrap();
+    let from = guest.until("it comes", |g| {
+        g.socket::<udp::Socket<'_>>(socket).recv().ok().map(|(bytes, from)| {
+            assert_eq!(bytes, b"query");
+            from.endpoint
+        })
+    });
+    assert_eq!(from.addr, GATEWAY6.into());
+    guest.socket::<udp::Socket<'_>>(socket).send_slice(b"answer", from).unwrap();
+    client.set_nonblocking(true).unwrap();
+    let mut bytes = [0; 9];
+    let (len, from) = guest.until("the answer is there", |_| client.recv_from(&mut bytes).ok());
+    assert_eq!((&bytes[..len], from), (&b"answer"[..], at[1]));
+}
+
+#[test]
+fn a_server_that_listens_to_ipv4_only_is_found_there() {
+    let (mut guest, at) = forwarding(&[local6(HostEnd::Tcp, 22)]);
+    show_address(&mut guest);
+    let socket = guest.listen(22, 4096);
+    guest.tcp(socket).abort();
+    guest.tcp(socket).listen((GUEST, 22)).unwrap();
+    let mut stream = TcpStream::connect(at[0]).unwrap();
+    stream.write_all(b"hello").unwrap();
+    established(&mut guest, socket);
+    assert_eq!(guest.tcp(socket).remote_endpoint().unwrap().addr, GATEWAY.into());
+    guest.write(socket, b"hi");
+    guest.until("it is there", |_| (stream.peek(&mut [0; 2]).unwrap_or(0) == 2).then_some(()));
+    guest.tcp(socket).abort();
+    // And one that listens to nothing refuses.
+    guest.idle();
+    let mut stream = TcpStream::connect(at[0]).unwrap();
+    let peer = client(move || stream.read(&mut [0]).map_err(|e| e.kind()));
+    guest.until("the client knows", |_| peer.is_finished().then_some(()));
+    assert_eq!(peer.join().unwrap(), Err(ErrorKind::ConnectionReset));
 }

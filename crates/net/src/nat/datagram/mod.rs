@@ -179,7 +179,10 @@ impl Datagrams {
             Some(token) => token,
             None => {
                 let free = |peer| self.table.find(&key(peer)).is_none();
-                let Some(peer) = guest_view(turn.config.gateway.into(), Some(from.port()), free) else { return };
+                let gateway = turn.config.gateway_of(guest);
+                let Some(peer) = gateway.and_then(|gateway| guest_view(gateway, Some(from.port()), free)) else {
+                    return;
+                };
                 self.make_room(turn);
                 let token = self.token();
                 let flow = Flow::new(key(peer), mac, socket.clone(), turn.now, None, Some(client));
