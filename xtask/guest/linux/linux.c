@@ -13,6 +13,9 @@ enum {
     CLOCK_GETTIME = 113,
     REBOOT = 142,
     GETPID = 172,
+    SOCKET = 198,
+    CONNECT = 203,
+    SHUTDOWN = 210,
     CLONE = 220,
     EXECVE = 221,
     WAIT4 = 260,
@@ -78,6 +81,32 @@ void close_file(int file)
 long read_file(int file, void *to, size_t length)
 {
     return system_call(READ, file, (long)to, (long)length, 0);
+}
+
+long write_file(int file, const void *from, size_t length)
+{
+    return system_call(WRITE, file, (long)from, (long)length, 0);
+}
+
+long open_stream_to(uint32_t address, uint16_t port)
+{
+    const long inet = 2, stream = 1;
+    const struct {
+        uint16_t family, port;
+        uint32_t address;
+        uint64_t zero;
+    } to = {(uint16_t)inet, __builtin_bswap16(port), __builtin_bswap32(address), 0};
+    long socket = system_call(SOCKET, inet, stream, 0, 0);
+    if (socket < 0)
+        return socket;
+    long connected = system_call(CONNECT, socket, (long)&to, sizeof to, 0);
+    return connected < 0 ? connected : socket;
+}
+
+void end_sending(int socket)
+{
+    const long sending = 1;
+    system_call(SHUTDOWN, socket, sending, 0, 0);
 }
 
 long fork_process(void)

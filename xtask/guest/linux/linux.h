@@ -14,6 +14,11 @@ long open_pipe(int ends[2]);
 long duplicate(int from, int to);
 void close_file(int file);
 long read_file(int file, void *to, size_t length);
+long write_file(int file, const void *from, size_t length);
+/* A TCP connection to an IPv4 address and a port. */
+long open_stream_to(uint32_t address, uint16_t port);
+/* There is no more to come from this side. */
+void end_sending(int socket);
 long fork_process(void);
 long execute(char **arguments, char **environment);
 /* Waits for the end of `process`, and returns its status as wait4 gives it. */

@@ -79,12 +79,14 @@ pub(crate) struct Board<'a> {
     pub(crate) memory_mib: u32,
     /// A raw image, attached read-only.
     pub(crate) disk: Option<&'a Path>,
+    /// A card on a user-mode network 192.168.64.0/24 in which 192.168.64.1 is the host.
+    pub(crate) network: bool,
 }
 
 impl<'a> Board<'a> {
-    /// One CPU, 512 MiB, no disk.
+    /// One CPU, 512 MiB, neither disk nor network.
     pub(crate) fn new(kernel: &'a Path, initrd: &'a Path, command_line: &'a str) -> Self {
-        Self { kernel, initrd, command_line, cpus: 1, memory_mib: 512, disk: None }
+        Self { kernel, initrd, command_line, cpus: 1, memory_mib: 512, disk: None, network: false }
     }
 }
 
@@ -129,6 +131,9 @@ impl Emulators {
         if let Some(disk) = board.disk {
             command.args(["--device", &format!("virtio-blk,path=\"{}\",readonly", disk.display())]);
         }
+        if board.network {
+            command.args(["--device", "virtio-net,nat,subnet=192.168.64.0/24,host-access=on"]);
+        }
         command
     }
 }
@@ -136,8 +141,14 @@ impl Emulators {
 fn qemu(board: &Board<'_>) -> Command {
     let mut command = Command::new(Emulator::Qemu.name());
     let (cpus, memory) = (board.cpus.to_string(), board.memory_mib.to_string());
+    command.args(["-M", "virt,gic-version=3", "-cpu", "cortex-a57", "-m", &memory, "-nographic"]);
     // No network card of QEMU's own choice: its boot ROM is in a package of its own.
-    command.args(["-M", "virt,gic-version=3", "-cpu", "cortex-a57", "-m", &memory, "-nographic", "-nic", "none"]);
+    if board.network {
+        command.args(["-netdev", "user,id=net,net=192.168.64.0/24,host=192.168.64.1,dhcpstart=192.168.64.2"]);
+        command.args(["-device", "virtio-net-pci,netdev=net,romfile="]);
+    } else {
+        command.args(["-nic", "none"]);
+    }
     if board.cpus > 1 {
         command.args(["-accel", "tcg,thread=multi", "-smp", &cpus]);
     }

@@ -95,7 +95,7 @@ fn listen(from: impl Read + Send + 'static, pid: u32, start: Instant) -> std::th
         while from.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
             let at = start.elapsed().as_secs_f64();
             let text = String::from_utf8_lossy(&line).trim_end().to_owned();
-            let cpu = if text.contains(MARK) { cpu_time(pid) } else { 0.0 };
+            let cpu = if text.contains(MARK) { cpu_time(pid, "") } else { 0.0 };
             said.push(Said { text, at, cpu });
             line.clear();
         }
@@ -103,11 +103,13 @@ fn listen(from: impl Read + Send + 'static, pid: u32, start: Instant) -> std::th
     })
 }
 
-/// What the threads of process `pid` have run, in seconds (Linux `Documentation/scheduler/sched-stats.rst`).
-fn cpu_time(pid: u32) -> f64 {
+/// What the threads of process `pid` whose names begin with `name` have run, in seconds (Linux
+/// `Documentation/scheduler/sched-stats.rst`).
+pub(crate) fn cpu_time(pid: u32, name: &str) -> f64 {
+    let read = |thread: &std::fs::DirEntry, file| std::fs::read_to_string(thread.path().join(file)).ok();
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let stat = threads.filter_map(|t| std::fs::read_to_string(t.path().join("schedstat")).ok());
-    let nanoseconds = stat.filter_map(|s| s.split_whitespace().next()?.parse::<u64>().ok());
+    let named = threads.filter(|t| name.is_empty() || read(t, "comm").is_some_and(|comm| comm.starts_with(name)));
+    let nanoseconds = named.filter_map(|t| read(&t, "schedstat")?.split_whitespace().next()?.parse::<u64>().ok());
     nanoseconds.sum::<u64>() as f64 / 1e9
 }
 

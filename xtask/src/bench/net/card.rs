@@ -21,6 +21,8 @@ pub(super) trait Wire {
     fn mtu(&self) -> usize;
     /// Checksums of TCP and UDP are somebody else's work.
     fn offloads(&self) -> bool;
+    /// CPU time that the network at the other end has taken, in seconds.
+    fn cpu(&self) -> f64;
 }
 
 /// A wire as a card of smoltcp.
@@ -30,11 +32,13 @@ pub(super) struct Card {
     scratch: Vec<u8>,
     /// Frames in either direction.
     pub(super) frames: u64,
+    /// Who has sent the last one.
+    pub(super) router: [u8; 6],
 }
 
 impl Card {
     pub(super) fn new(wire: Box<dyn Wire>) -> Self {
-        Self { wire, frame: Vec::new(), scratch: Vec::new(), frames: 0 }
+        Self { wire, frame: Vec::new(), scratch: Vec::new(), frames: 0, router: [0xff; 6] }
     }
 }
 
@@ -50,6 +54,9 @@ impl Device for Card {
             return None;
         }
         self.frames += 1;
+        if let Some(from) = self.frame.get(6..12) {
+            self.router.copy_from_slice(from);
+        }
         if self.wire.offloads() {
             enlarge(&mut self.frame, self.wire.mtu());
         }

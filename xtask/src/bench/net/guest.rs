@@ -5,9 +5,10 @@ use std::time::{Duration, Instant as Clock};
 
 use anyhow::{Result, bail};
 use smoltcp::iface::{Config, Interface, PollResult, SocketHandle, SocketSet};
-use smoltcp::socket::{AnySocket, tcp};
+use smoltcp::phy::ChecksumCapabilities;
+use smoltcp::socket::tcp;
 use smoltcp::time::Instant;
-use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr};
+use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, IpProtocol, Ipv4Packet, Ipv4Repr, UdpPacket, UdpRepr};
 
 use super::card::{Card, Wire};
 
@@ -17,7 +18,7 @@ pub(super) const GATEWAY: Ipv4Addr = Ipv4Addr::new(192, 168, 64, 1);
 /// The buffers of a connection that carries much.
 pub(super) const LARGE: usize = 2 << 20;
 /// How long the guest sleeps at most.
-const NAP: Duration = Duration::from_millis(1);
+pub(super) const NAP: Duration = Duration::from_millis(1);
 
 /// The guest.
 pub(super) struct Guest {
@@ -66,8 +67,31 @@ impl Guest {
         }
     }
 
-    pub(super) fn socket<S: AnySocket<'static>>(&mut self, handle: SocketHandle) -> &mut S {
-        self.sockets.get_mut(handle)
+    /// CPU time that the network has taken, in seconds.
+    pub(super) fn cpu(&self) -> f64 {
+        self.card.wire.cpu()
+    }
+
+    /// The wire itself, past the guest's own TCP/IP.
+    pub(super) fn wire(&mut self) -> &mut dyn Wire {
+        &mut *self.card.wire
+    }
+
+    /// The frame of a datagram to a port of the host; the router's Ethernet address is that of the last frame.
+    pub(super) fn datagram(&self, from: u16, port: u16, payload: &[u8]) -> Vec<u8> {
+        let caps = ChecksumCapabilities::default();
+        let udp = UdpRepr { src_port: from, dst_port: port };
+        let payload_len = udp.header_len() + payload.len();
+        let (src_addr, dst_addr, next_header) = (ADDRESS, GATEWAY, IpProtocol::Udp);
+        let ip = Ipv4Repr { src_addr, dst_addr, next_header, payload_len, hop_limit: 64 };
+        let mut bytes = [&self.card.router[..], &MAC, &[8, 0]].concat();
+        let at = bytes.len();
+        bytes.resize(at + ip.buffer_len() + payload_len, 0);
+        ip.emit(&mut Ipv4Packet::new_unchecked(&mut bytes[at..]), &caps);
+        let mut packet = UdpPacket::new_unchecked(&mut bytes[at + ip.buffer_len()..]);
+        let fill = |room: &mut [u8]| room.copy_from_slice(payload);
+        udp.emit(&mut packet, &src_addr.into(), &dst_addr.into(), payload.len(), fill, &caps);
+        bytes
     }
 
     pub(super) fn tcp(&mut self, handle: SocketHandle) -> &mut tcp::Socket<'static> {

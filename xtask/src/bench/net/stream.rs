@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::card::Wire;
+use crate::bench::run::cpu_time;
 
 /// How much is read, and may wait to be written, at once.
 const CHUNK: usize = 256 << 10;
@@ -111,6 +112,10 @@ impl Wire for Stream {
 
     fn offloads(&self) -> bool {
         false
+    }
+
+    fn cpu(&self) -> f64 {
+        cpu_time(self.program.id(), "")
     }
 }
 
