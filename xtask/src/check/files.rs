@@ -6,7 +6,8 @@ use super::Finding;
 const LONGEST: usize = 1000;
 
 /// The crates in which there may be `unsafe`.
-const UNSAFE: [&str; 4] = ["crates/hv/", "crates/soft/", "crates/vz/", "crates/net/src/tap"];
+const UNSAFE: [&str; 5] =
+    ["crates/hv/", "crates/soft/", "crates/vz/", "crates/net/src/tap", "crates/net/src/nat/sys/batch.rs"];
 
 /// What stands in no source file, and the fix. A pattern is in two parts, so that it does not find itself.
 const FORBIDDEN: [(&str, &str, &str); 9] = [
