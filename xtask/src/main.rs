@@ -37,8 +37,8 @@ enum Task {
     Guest(guest::Image),
     /// Boots Debian in all tests that there are for it, also the long ones: its programs here and on QEMU
     GuestTest(guest_test::Options),
-    /// Lints and links the executor for Macs, from any host; on a Mac also signs it
-    Mac,
+    /// Lints, builds and signs `russet` for Macs with Apple silicon, from Linux and from a Mac, and prints where it is
+    Mac(mac::Options),
     /// Compares our CPU with QEMU's on random instructions
     Difftest(difftest::Options),
     /// Measures
@@ -62,7 +62,7 @@ fn run(task: Task) -> Result<()> {
         Task::Check => check::run(),
         Task::Guest(image) => guest::run(&image),
         Task::GuestTest(options) => guest_test::run(&options),
-        Task::Mac => mac::run(),
+        Task::Mac(options) => mac::run(&options),
         Task::Difftest(options) => difftest::run(&options),
         Task::Bench(bench) => bench::run(&bench),
     }

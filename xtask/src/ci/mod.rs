@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::check;
 use crate::shell::{self, cargo, run as sh, say};
+use crate::{check, mac};
 
 /// How to run.
 #[derive(clap::Args)]
@@ -28,6 +28,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     step("fuzz targets", fuzz_targets)?;
     step("types on other hosts", types::run)?;
+    step("program for Macs", program_for_macs)?;
     step("documentation", || sh(cargo().env("RUSTDOCFLAGS", "-Dwarnings").args(["doc", "--workspace", "--no-deps"])))?;
     step("guest of the tests", tests::guest)?;
     say("\n== tests");
@@ -40,6 +41,14 @@ fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
     say(&format!("\n== {name}"));
     work().with_context(|| format!("{name}: did not pass"))?;
     say(&format!("== {name}: passed in {} s", start.elapsed().as_secs()));
+    Ok(())
+}
+
+/// The command for Macs, built and signed; nothing can run it here.
+fn program_for_macs() -> Result<()> {
+    if let Some(missing) = mac::ci()? {
+        say(&format!("NOT BUILT: {missing}"));
+    }
     Ok(())
 }
 

@@ -1,22 +1,54 @@
-//! Stand-ins for the libraries of macOS: text files which say what is in them, for a linker on another host.
+//! Stand-ins for the SDK of macOS on another host: for the linker, text files which say what is in a library; for the C
+//! parts of libraries of ours (of ring), as much of the headers as they ask for.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+
+use super::macho::{Import, MachO};
 
 /// What programs take from macOS.
 const IMPORTS: &str = include_str!("imports.txt");
 
-/// Writes the stubs of all libraries below `root`, where a linker looks for those of an SDK.
+/// The headers, by name.
+const HEADERS: [(&str, &str); 4] = [
+    ("assert.h", include_str!("include/assert.h")),
+    ("stdlib.h", include_str!("include/stdlib.h")),
+    ("string.h", include_str!("include/string.h")),
+    ("TargetConditionals.h", include_str!("include/TargetConditionals.h")),
+];
+
+/// Writes stubs and headers below `root`, where linkers and compilers look for those of an SDK.
 pub(super) fn write(root: &Path) -> Result<()> {
     for (library, symbols) in libraries(IMPORTS)? {
         let stub = stub(library, &symbols);
         for path in paths(library)? {
-            let path = root.join(path);
-            std::fs::create_dir_all(path.parent().context("a stub in no folder")?)?;
-            std::fs::write(&path, &stub).with_context(|| path.display().to_string())?;
+            put(&root.join(path), &stub)?;
         }
+    }
+    HEADERS.into_iter().try_for_each(|(name, text)| put(&root.join("usr/include").join(name), text))
+}
+
+/// Does not touch what is as it is to be, so that nothing is compiled again for it.
+fn put(path: &Path, text: &str) -> Result<()> {
+    if std::fs::read_to_string(path).is_ok_and(|there| there == text) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(path.parent().context("a stub in no folder")?)?;
+    std::fs::write(path, text).with_context(|| path.display().to_string())
+}
+
+/// Checks what a program takes from macOS against the list.
+pub(super) fn check(program: &MachO) -> Result<()> {
+    let listed = libraries(IMPORTS)?;
+    for library in program.libraries()? {
+        ensure!(listed.iter().any(|(name, _)| *name == library), "it is linked with `{library}`, which is not listed");
+    }
+    for Import { library, symbol } in program.imports()? {
+        let library = library.with_context(|| format!("`{symbol}` is of no library in particular"))?;
+        let found = listed.iter().any(|(name, symbols)| *name == library && symbols.contains(&symbol));
+        ensure!(found, "it takes `{symbol}` from `{library}`, which is not listed");
     }
     Ok(())
 }
@@ -75,6 +107,7 @@ mod tests {
         let framework = read("System/Library/Frameworks/Virtualization.framework/Virtualization.tbd");
         assert!(framework.contains("'/System/Library/Frameworks/Virtualization.framework/Versions/A/Virtualization'"));
         assert!(!framework.contains("exports"));
+        assert!(read("usr/include/string.h").contains("memcpy"));
     }
 
     #[test]
