@@ -1,9 +1,12 @@
 //! What a NAT network is: its addresses, what the guest may reach, and its limits.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 
 use smoltcp::wire::{Ipv4Cidr, Ipv6Cidr};
 
+use super::egress::translated;
+use super::ledger::{Entries, Ledger};
 use super::{Egress, Forward, subnet};
 use crate::MacAddr;
 
@@ -38,6 +41,9 @@ pub struct Config {
     /// Where DNS queries to the gateway go; `None`: to the name servers in `/etc/resolv.conf`, read again as it
     /// changes.
     pub resolvers: Option<Vec<SocketAddr>>,
+    /// The file in which the leases are kept for the next router of the same network, which has to have the same
+    /// addresses: see [`Config::resumed`]. `None`: they end with this one.
+    pub ledger: Option<PathBuf>,
     /// How many TCP connections there may be at once; a SYN beyond is dropped, so that the guest tries again.
     pub max_tcp: usize,
     /// How many UDP and ping flows there may be at once; the one that was idle longest makes room.
@@ -70,6 +76,7 @@ impl Default for Config {
             egress: Egress::default(),
             forwards: Vec::new(),
             resolvers: None,
+            ledger: None,
             max_tcp: (files / 2).min(4096),
             max_datagram: (files / 4).min(1024),
         }
@@ -82,6 +89,19 @@ impl Config {
     pub fn on_free_networks() -> Self {
         let (v4, v6) = subnet::free();
         Self { gateway: first(v4), prefix6: Some(v6), ..Self::default() }
+    }
+
+    /// The default on the network whose leases are in the file `ledger`, unless the host has come to route that itself; or
+    /// on a free one, whose leases will be there.
+    #[must_use]
+    pub fn resumed(ledger: PathBuf) -> Self {
+        let earlier = Ledger(ledger.clone()).read().map(|entries| {
+            let Entries { gateway, prefix, prefix6, .. } = entries;
+            Self { gateway, prefix, prefix6, ..Self::default() }
+        });
+        let usable = |config: &Self| config.problems().is_empty() && subnet::is_free(config.cidr(), config.prefix6);
+        let config = earlier.filter(usable).unwrap_or_else(Self::on_free_networks);
+        Self { ledger: Some(ledger), ..config }
     }
 
     /// What is wrong with it, as (field, sentence).
@@ -218,9 +238,10 @@ fn reachable(address: Ipv4Addr) -> bool {
 }
 
 /// The same for IPv6: not the host itself (::, ::1), not an IPv4 address in disguise (::ffff:0:0/96, and the ::/96 of
-/// old), which hosts may take for one of the former; not a group; not of the host's links (fe80::/10).
+/// old), which hosts may take for one of the former, nor one of those for a translator; not a group; not of the host's
+/// links (fe80::/10).
 fn reachable6(address: Ipv6Addr) -> bool {
-    let disguised = address.to_ipv4().is_some();
+    let disguised = address.to_ipv4().is_some() || translated(address.into()).is_some_and(|inner| !reachable(inner));
     !disguised && !address.is_multicast() && !address.is_unicast_link_local()
 }
 
@@ -238,7 +259,10 @@ mod tests {
         for peer in ["127.0.0.1:80", "127.255.3.4:80", "0.0.0.0:80", "0.1.2.3:80", "255.255.255.255:9", "224.0.0.1:9"] {
             assert_eq!(route(&shut, peer), Err(Refused::Prohibited), "{peer}");
         }
-        for peer in ["[::1]:80", "[::ffff:127.0.0.1]:80", "[::]:80", "[::127.0.0.1]:80", "[ff02::1]:80"] {
+        for peer in ["[::1]:80", "[::ffff:127.0.0.1]:80", "[::]:80", "[::127.0.0.1]:80", "[ff02::1]:80"]
+            .into_iter()
+            .chain(["[64:ff9b::127.0.0.1]:80", "[64:ff9b::]:80", "[2002:7f00:1::1]:80"])
+        {
             assert_eq!(route(&shut, peer), Err(Refused::Prohibited), "{peer}");
         }
         for gateway in ["192.168.64.1:80", "[fd72:7573:7365:7400::1]:80", "[fe80::52:55ff:fe53:1]:80"] {
@@ -247,7 +271,7 @@ mod tests {
         for nobody in ["192.168.64.77:80", "[fd72:7573:7365:7400::2]:80", "[fe80::2]:80"] {
             assert_eq!(route(&shut, nobody), Err(Refused::Nobody));
         }
-        for peer in ["192.0.2.1:80", "[2001:db8::1]:80", "[fd00::1]:80"] {
+        for peer in ["192.0.2.1:80", "[2001:db8::1]:80", "[fd00::1]:80", "[64:ff9b::192.0.2.1]:80"] {
             assert_eq!(route(&shut, peer), Ok(peer.parse().unwrap()));
         }
 

@@ -3,6 +3,7 @@
 //! from elsewhere changes that.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use smoltcp::wire::{
@@ -10,6 +11,7 @@ use smoltcp::wire::{
     EthernetAddress,
 };
 
+use super::ledger::Ledger;
 use super::out::Out;
 use super::{Config, names};
 use crate::MacAddr;
@@ -17,7 +19,7 @@ use crate::MacAddr;
 /// How long a lease is good, in seconds: a day, since nobody else wants the address.
 const LEASE_SECONDS: u32 = 86400;
 /// How many cards are remembered; beyond it the one that asked longest ago is forgotten.
-const MAX_LEASES: usize = 256;
+pub(super) const MAX_LEASES: usize = 256;
 /// The shortest message with options that old clients accept (RFC 1542, 2.1).
 const MIN_MESSAGE: usize = 300;
 /// The longest message sent: 576 bytes less headers, which every client accepts (RFC 2131, 2).
@@ -60,12 +62,27 @@ pub struct Lease {
 
 /// The leases of a network as they are now, for whoever wants to look.
 #[derive(Debug, Clone, Default)]
-pub struct Leases(Arc<Mutex<Vec<Lease>>>);
+pub struct Leases(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    list: Mutex<Vec<Lease>>,
+    /// How often something has changed that outlives the router: an offer does not.
+    changes: AtomicU64,
+}
 
 impl Leases {
-    /// The lease of the configuration's machine, if it names one.
+    /// What an earlier router of the network has left, and the lease of the configuration's machine, if it names one.
     pub(super) fn new(config: &Config) -> Self {
         let leases = Self::default();
+        let earlier = config.ledger.clone().and_then(|path| Ledger(path).read());
+        for lease in earlier.map(|entries| entries.leases).unwrap_or_default() {
+            let mut list = leases.lock();
+            let is_new = list.iter().all(|l| l.mac != lease.mac && l.address != lease.address);
+            if is_new && config.is_host(lease.address) && lease.address != config.gateway {
+                list.push(lease);
+            }
+        }
         if let Some(machine) = &config.machine {
             leases.offer(machine.mac, config);
             leases.lock().iter_mut().for_each(|lease| {
@@ -123,7 +140,16 @@ impl Leases {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Lease>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number that is another after each change of what outlives the router.
+    pub(super) fn changes(&self) -> u64 {
+        self.0.changes.load(Ordering::Acquire)
+    }
+
+    fn changed(&self) {
+        self.0.changes.fetch_add(1, Ordering::Release);
     }
 
     /// The lease of `mac`, made if need be and moved to the end; `None` when the network is full.
@@ -157,6 +183,9 @@ impl Leases {
             return;
         }
         if let Some(lease) = leases.iter_mut().find(|l| l.mac == mac && !(l.reserved && l.name.is_some())) {
+            if lease.name.as_deref() != Some(name) {
+                self.changed();
+            }
             lease.name = Some(name.to_owned());
         }
     }
@@ -166,8 +195,10 @@ impl Leases {
     }
 
     fn bind(&self, mac: MacAddr, bound: bool) {
-        if let Some(lease) = self.lock().iter_mut().find(|l| l.mac == mac) {
-            lease.bound = bound;
+        if let Some(lease) = self.lock().iter_mut().find(|l| l.mac == mac)
+            && std::mem::replace(&mut lease.bound, bound) != bound
+        {
+            self.changed();
         }
     }
 }

@@ -15,6 +15,7 @@ mod flow;
 mod forward;
 mod fragments;
 mod icmp;
+mod ledger;
 mod listeners;
 mod mss;
 mod names;
@@ -49,6 +50,7 @@ pub use forward::{Control, Forward, ForwardError, HostEnd, MAX_FORWARDS};
 use crate::{Backend, MacAddr, Meta, Offloads, Port, SegmentKind, Wake};
 use datagram::Datagrams;
 use fragments::Fragments;
+use ledger::Keeper;
 use listeners::Listeners;
 use ndp::Advertiser;
 use out::{Out, Outbox};
@@ -72,6 +74,7 @@ pub struct Nat {
     frame: Vec<u8>,
     outbox: Outbox,
     leases: Leases,
+    keeper: Keeper,
     resolvers: Resolvers,
     fragments: Fragments,
     advertiser: Advertiser,
@@ -159,6 +162,7 @@ impl Nat {
         for forward in &config.forwards {
             control.add(forward).map_err(|error| io::Error::other(format!("network: {error}")))?;
         }
+        let leases = Leases::new(&config);
         Ok(Self {
             poll,
             events: Events::with_capacity(1024),
@@ -167,7 +171,8 @@ impl Nat {
             seeds: RandomState::new(),
             frame: Vec::new(),
             outbox: Outbox::new(config.gateway_mac, config.mtu),
-            leases: Leases::new(&config),
+            keeper: Keeper::new(&config, &leases),
+            leases,
             resolvers: Resolvers::new(config.resolvers.clone()),
             fragments: Fragments::default(),
             advertiser: Advertiser::default(),
@@ -201,8 +206,9 @@ impl Nat {
     /// timer has run out or it is [woken](Backend::wake). `true`: there is more to do, do not wait before the next.
     pub fn turn(&mut self, port: &mut dyn Port, wait: bool) -> io::Result<bool> {
         let now = self.clock.now();
-        let deadlines = [self.tcp.deadline(), self.datagrams.deadline(), self.advertiser.deadline()];
-        let deadline = deadlines.into_iter().flatten().min();
+        let flows = [self.tcp.deadline(), self.datagrams.deadline()];
+        let others = [self.advertiser.deadline(), self.keeper.deadline(&self.leases)];
+        let deadline = flows.into_iter().chain(others).flatten().min();
         let timeout = match (wait, deadline) {
             (false, _) => Some(std::time::Duration::ZERO),
             (true, Some(at)) => Some(std::time::Duration::from(at.max(now) - now)),
@@ -258,10 +264,17 @@ impl Nat {
         self.listeners.serve(&self.leases, &mut self.tcp, &mut self.datagrams, &mut turn);
         self.tcp.serve(&mut turn);
         self.datagrams.serve(&mut turn);
+        self.keeper.keep(&self.config, &self.leases, now);
         turn.out.port().flush();
         let blocked = turn.out.blocked();
         self.frame = frame;
         more || (!blocked && (self.tcp.busy() || self.datagrams.busy() || self.listeners.busy()))
+    }
+}
+
+impl Drop for Nat {
+    fn drop(&mut self) {
+        self.keeper.write(&self.config, &self.leases);
     }
 }
 

@@ -18,6 +18,13 @@ pub(super) fn free() -> (Ipv4Addr, Ipv6Addr) {
     choose(&sys::routes())
 }
 
+/// Whether the host routes neither.
+pub(super) fn is_free(v4: Ipv4Cidr, v6: Option<Ipv6Addr>) -> bool {
+    let routes = sys::routes();
+    let v6 = v6.map(|network| Ipv6Cidr::new(network, PREFIX6));
+    !routes.iter().any(|route| overlaps4(route, v4) || v6.is_some_and(|v6| overlaps6(route, v6)))
+}
+
 fn choose(routes: &[IpCidr]) -> (Ipv4Addr, Ipv6Addr) {
     let first = DEFAULT.octets()[2];
     let near = (first..=254).chain(1..first).map(|n| Ipv4Addr::new(192, 168, n, 0));

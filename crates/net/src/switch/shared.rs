@@ -23,8 +23,9 @@ const RETRY: Duration = Duration::from_millis(20);
 /// Longest name of a network: what is left of a socket's path for any folder that is usual.
 const MAX_NAME: usize = 32;
 
-/// What the switch has at its uplink (a router), made by whoever opens it.
-pub type Uplink = Arc<dyn Fn() -> io::Result<Box<dyn Backend>> + Send + Sync>;
+/// What the switch has at its uplink (a router), made by whoever opens it: with the path of a file beside the switch's
+/// socket, by which it can tell the next one what that has to know.
+pub type Uplink = Arc<dyn Fn(PathBuf) -> io::Result<Box<dyn Backend>> + Send + Sync>;
 
 /// The name of a shared network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +61,7 @@ pub fn default_folder() -> PathBuf {
 pub fn join(folder: &Path, name: &Name, uplink: Option<Uplink>, mtu: u16) -> io::Result<Pump> {
     own_folder(folder)?;
     let file = |end: &str| folder.join(format!("{}.{end}", name.0));
-    let member = Member { socket: file("sock"), lock: file("lock"), uplink, switch: None };
+    let member = Member { socket: file("sock"), lock: file("lock"), ledger: file("leases"), uplink, switch: None };
     Pump::new(Box::new(member), mtu, false)
 }
 
@@ -78,6 +79,7 @@ fn own_folder(folder: &Path) -> io::Result<()> {
 struct Member {
     socket: PathBuf,
     lock: PathBuf,
+    ledger: PathBuf,
     uplink: Option<Uplink>,
     switch: Option<Opened>,
 }
@@ -115,7 +117,7 @@ impl Member {
         }
         let listener = UnixListener::bind(&self.socket)?;
         let socket = Removed(self.socket.clone());
-        let uplink = self.uplink.as_ref().map(|make| make()).transpose()?;
+        let uplink = self.uplink.as_ref().map(|make| make(self.ledger.clone())).transpose()?;
         let hub = Hub::start(listener, uplink)?;
         self.switch = Some(Opened { _hub: hub, _socket: socket, _lock: lock });
         Ok(())

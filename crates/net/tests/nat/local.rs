@@ -252,3 +252,25 @@ fn a_link_wakes_stops_and_goes_on_where_it_was() {
     assert_eq!(accepted.len(), 20);
     drop(router);
 }
+
+#[test]
+fn a_router_that_is_killed_has_kept_its_promises() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = folder.path().join("leases");
+    let config = || Config { gateway: Ipv4Addr::new(192, 168, 70, 1), ..Config::default() };
+    let mut guest = Guest::with(Config { ledger: Some(ledger.clone()), ..config() });
+    let handle = guest.sockets.add(dhcpv4::Socket::new());
+    let address = guest.until("there is a lease", |g| match g.socket::<dhcpv4::Socket<'_>>(handle).poll() {
+        Some(dhcpv4::Event::Configured(lease)) => Some(lease.address.address()),
+        _ => None,
+    });
+    // It has no time to end; what the file says is all that is left of it.
+    std::mem::forget(guest);
+    let resumed = Config::resumed(ledger.clone());
+    assert_eq!(resumed.gateway, Ipv4Addr::new(192, 168, 70, 1));
+    let router = Nat::new(resumed).unwrap();
+    assert_eq!(router.leases().address(MacAddr(MAC)), Some(address));
+    // On another network it says nothing.
+    let elsewhere = Nat::new(Config { ledger: Some(ledger), ..Config::default() }).unwrap();
+    assert_eq!(elsewhere.leases().list(), []);
+}

@@ -114,6 +114,7 @@ impl Guest {
 
     /// Gets an address by DHCP, and a route; the router's address.
     pub(crate) fn dhcp(&mut self) -> Ipv4Addr {
+        self.card.wait_carrier(true);
         let handle = self.sockets.add(dhcpv4::Socket::new());
         let end = Clock::now() + PATIENCE;
         loop {
@@ -124,6 +125,7 @@ impl Guest {
                 _ => continue,
             };
             let (address, router) = (lease.address, lease.router.unwrap());
+            self.sockets.remove(handle);
             self.set_address(address);
             self.interface.routes_mut().add_default_ipv4_route(router).unwrap();
             return router;

@@ -79,12 +79,40 @@ fn frames_to_be_cut_pass_whole_to_who_takes_them_and_in_pieces_to_others() {
 fn a_router_at_the_uplink_serves_all_machines() {
     let folder = tempfile::tempdir().unwrap();
     let make = || {
-        let uplink: Uplink = Arc::new(|| Ok(Box::new(Nat::new(Config { outside: false, ..Config::default() })?)));
+        let uplink: Uplink = Arc::new(|_| Ok(Box::new(Nat::new(Config { outside: false, ..Config::default() })?)));
         join(folder.path(), &"lan0".parse().unwrap(), Some(uplink), 1500).unwrap()
     };
     let (mut a, mut b) = (Guest::new(make(), Offloads::all(), 1), Guest::new(make(), Offloads::empty(), 2));
     assert_eq!(a.dhcp(), Ipv4Addr::new(192, 168, 64, 1));
     b.dhcp();
+    let server = b.listen(80);
+    let client = a.connect((b.address(), 80));
+    talk(&mut a, client, &mut b, server, 50_000);
+}
+
+#[test]
+fn the_next_router_knows_the_leases() {
+    let folder = tempfile::tempdir().unwrap();
+    let machine = |mac| {
+        let router = |ledger| Nat::new(Config { outside: false, ..Config::resumed(ledger) });
+        let uplink: Uplink = Arc::new(move |ledger| Ok(Box::new(router(ledger)?)));
+        Guest::new(join(folder.path(), &"lan0".parse().unwrap(), Some(uplink), 1500).unwrap(), Offloads::all(), mac)
+    };
+    let (mut a, mut b, mut c) = (machine(1), machine(2), machine(3));
+    let router = a.dhcp();
+    b.dhcp();
+    c.dhcp();
+    let before = [a.address(), b.address(), c.address()];
+    assert_eq!(before.map(|address| address.octets()[3]), [2, 3, 4]);
+    // The machine that has the switch and the router goes, and one of the others opens them.
+    drop(a);
+    let mut d = machine(4);
+    assert_eq!((d.dhcp(), d.address().octets()[3]), (router, 5), "the address of a is still a's");
+    for (machine, before) in [(&mut c, before[2]), (&mut b, before[1])] {
+        assert_eq!((machine.dhcp(), machine.address()), (router, before));
+    }
+    let mut a = machine(1);
+    assert_eq!((a.dhcp(), a.address()), (router, before[0]));
     let server = b.listen(80);
     let client = a.connect((b.address(), 80));
     talk(&mut a, client, &mut b, server, 50_000);

@@ -128,10 +128,11 @@ fn connect(path: &Path, kind: SocketType, magic: bool, listen: bool, mtu: u16) -
     }
 }
 
-/// The router of a shared network, made by the machine that opens it.
+/// The router of a shared network, made by the machine that opens it: on the addresses and with the leases of the one
+/// before.
 fn router(mtu: u16) -> switch::Uplink {
-    Arc::new(move || {
-        let mut config = nat::Config::on_free_networks();
+    Arc::new(move |ledger| {
+        let mut config = nat::Config::resumed(ledger);
         config.mtu = mtu;
         Ok(Box::new(Nat::new(config)?))
     })
