@@ -1,6 +1,6 @@
 //! What of the outside a guest may reach: lists of networks and ports.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use smoltcp::wire::{IpAddress, IpCidr};
@@ -25,8 +25,22 @@ impl Egress {
     /// Whether the guest may reach `peer`. Messages without a port, such as pings, have port zero.
     #[must_use]
     pub fn permits(&self, peer: SocketAddr) -> bool {
-        let named = |list: &[Destination]| list.iter().any(|destination| destination.contains(peer));
-        !named(&self.deny) && (self.allow.is_empty() || named(&self.allow))
+        let inner = translated(peer.ip()).map(|address| SocketAddr::new(address.into(), peer.port()));
+        let contains = |destination: &Destination| {
+            destination.contains(peer) || inner.is_some_and(|inner| destination.contains(inner))
+        };
+        !self.deny.iter().any(contains) && (self.allow.is_empty() || self.allow.iter().any(contains))
+    }
+}
+
+/// The IPv4 address that a translator on the way takes an IPv6 address for: of NAT64 (RFC 6052, 2.1) or 6to4 (RFC 3056, 2).
+pub(super) fn translated(address: IpAddr) -> Option<Ipv4Addr> {
+    let IpAddr::V6(address) = address else { return None };
+    let bits = address.to_bits();
+    match address.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, ..] => Some(Ipv4Addr::from_bits(bits as u32)),
+        [0x2002, ..] => Some(Ipv4Addr::from_bits((bits >> 80) as u32)),
+        _ => None,
     }
 }
 
@@ -71,5 +85,10 @@ mod tests {
         assert!(permits(&some, &[], "[2001:db8::9]:80"));
         assert!(!permits(&[("10.0.0.0/8", None)], &[("10.1.0.0/16", None)], "10.1.1.1:80"));
         assert!(!permits(&[("10.0.0.0/8", Some(1..=65535))], &[], "10.1.1.1:0"), "a ping has no port");
+        // The same network by way of a translator.
+        for peer in ["[64:ff9b::10.1.1.1]:443", "[2002:a01:101::9]:443"] {
+            assert!(permits(&some, &[], peer) && !permits(&[], &[("10.0.0.0/8", None)], peer), "{peer}");
+        }
+        assert!(permits(&[], &[("10.0.0.0/8", None)], "[64:ff9c::10.1.1.1]:443"));
     }
 }
