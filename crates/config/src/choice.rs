@@ -1,4 +1,4 @@
-//! Keys of which a table must have exactly one, such as where a console goes.
+//! Keys of which a table must have exactly one, such as where a console goes, or may have one.
 
 /// The one alternative that is given.
 ///
@@ -15,6 +15,14 @@ pub(crate) fn exactly_one<T>(alternatives: Vec<(&'static str, Option<T>)>) -> Re
             Err(format!("{} exclude each other: keep one of them", list(&both)))
         }
     }
+}
+
+/// As [`exactly_one`], but it may be that none is given.
+pub(crate) fn at_most_one<T>(alternatives: Vec<(&'static str, Option<T>)>) -> Result<Option<T>, String> {
+    if alternatives.iter().all(|(_, value)| value.is_none()) {
+        return Ok(None);
+    }
+    exactly_one(alternatives).map(Some)
 }
 
 /// `a`, `b` and `c`, for messages.

@@ -51,7 +51,7 @@ pub use parse::Parsed;
 pub use platform::{GenericPlatform, MacPlatform, Platform};
 pub use problem::{Problem, Severity};
 pub use serial::{Serial, SerialAttachment, SerialDevice};
-pub use share::{AUTOMOUNT_TAG, Share, ShareSource, SharedDirectory};
+pub use share::{AUTOMOUNT_TAG, RosettaCache, Share, ShareSource, SharedDirectory};
 pub use sound::Sound;
 pub use storage::{Caching, DiskAttachment, ImageFormat, Storage, StorageDevice, Sync};
 pub use vsock::{Vsock, VsockDirection};

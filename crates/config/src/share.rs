@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::choice::exactly_one;
+use crate::choice::{at_most_one, exactly_one};
 
 /// The tag by which a macOS guest mounts a share on its own (`VZVirtioFileSystemDeviceConfiguration`,
 /// `macOSGuestAutomountTag`).
@@ -34,7 +34,18 @@ pub enum ShareSource {
         install: bool,
         /// Starts without it when it is missing.
         ignore_if_missing: bool,
+        /// Keeps translations, in a daemon of the guest.
+        cache: Option<RosettaCache>,
     },
+}
+
+/// Where Rosetta reaches the guest's daemon `rosettad`, which keeps translations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RosettaCache {
+    /// A unix socket, by its path in the guest. Apple's own default is `/run/rosettad/rosetta.sock`.
+    UnixSocket(String),
+    /// A socket in the guest's abstract namespace (`unix(7)`), by its name without the zero byte.
+    AbstractSocket(String),
 }
 
 /// A folder of the host.
@@ -66,6 +77,10 @@ struct Keys {
     install: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     ignore_if_missing: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cache_socket: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cache_abstract_socket: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     directories: BTreeMap<String, SharedDirectory>,
 }
@@ -91,11 +106,19 @@ impl TryFrom<Keys> for Share {
                 if keys.shared_dir.is_some() || keys.readonly || !keys.directories.is_empty() {
                     return Err("`shared-dir`, `readonly` and `directories` are not for `rosetta`: remove them".into());
                 }
-                ShareSource::Rosetta { install: keys.install, ignore_if_missing: keys.ignore_if_missing }
+                let cache = at_most_one(vec![
+                    ("cache-socket", keys.cache_socket.map(RosettaCache::UnixSocket)),
+                    ("cache-abstract-socket", keys.cache_abstract_socket.map(RosettaCache::AbstractSocket)),
+                ])?;
+                ShareSource::Rosetta { install: keys.install, ignore_if_missing: keys.ignore_if_missing, cache }
             }
             Kind::VirtioFs => {
                 if keys.install || keys.ignore_if_missing {
                     return Err("`install` and `ignore-if-missing` are only for `rosetta`: remove them".to_owned());
+                }
+                if keys.cache_socket.is_some() || keys.cache_abstract_socket.is_some() {
+                    let keys = "`cache-socket` and `cache-abstract-socket`";
+                    return Err(format!("{keys} are only for `rosetta`: remove them"));
                 }
                 if keys.readonly && keys.shared_dir.is_none() {
                     return Err("`readonly` belongs to each folder of `directories`: put it there".to_owned());
@@ -121,6 +144,8 @@ impl From<Share> for Keys {
             readonly: false,
             install: false,
             ignore_if_missing: false,
+            cache_socket: None,
+            cache_abstract_socket: None,
             directories: BTreeMap::new(),
         };
         match share.source {
@@ -129,10 +154,15 @@ impl From<Share> for Keys {
                 keys.readonly = directory.read_only;
             }
             ShareSource::Multiple(directories) => keys.directories = directories,
-            ShareSource::Rosetta { install, ignore_if_missing } => {
+            ShareSource::Rosetta { install, ignore_if_missing, cache } => {
                 keys.kind = Kind::Rosetta;
                 keys.install = install;
                 keys.ignore_if_missing = ignore_if_missing;
+                match cache {
+                    Some(RosettaCache::UnixSocket(path)) => keys.cache_socket = Some(path),
+                    Some(RosettaCache::AbstractSocket(name)) => keys.cache_abstract_socket = Some(name),
+                    None => {}
+                }
             }
         }
         keys

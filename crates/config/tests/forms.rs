@@ -156,10 +156,15 @@ fn share() -> impl Strategy<Value = Share> {
     let source = prop_oneof![
         directory().prop_map(ShareSource::Single),
         btree_map(text(), directory(), 1..3).prop_map(several),
-        (any::<bool>(), any::<bool>())
-            .prop_map(|(install, ignore_if_missing)| ShareSource::Rosetta { install, ignore_if_missing }),
+        (any::<bool>(), any::<bool>(), of(cache())).prop_map(|(install, ignore_if_missing, cache)| {
+            ShareSource::Rosetta { install, ignore_if_missing, cache }
+        }),
     ];
     (prop_oneof![text(), Just(AUTOMOUNT_TAG.to_owned())], source).prop_map(|(tag, source)| Share { tag, source })
+}
+
+fn cache() -> impl Strategy<Value = RosettaCache> {
+    prop_oneof![text().prop_map(RosettaCache::UnixSocket), text().prop_map(RosettaCache::AbstractSocket)]
 }
 
 fn graphics() -> impl Strategy<Value = Graphics> {

@@ -235,10 +235,29 @@ fn device_problems() {
                 "serial[0].log-file-path: `nowhere/new.log` is to be made in a folder that does not exist: make the folder or correct the path",
             ),
         ),
+        (
+            "virtio-fs,sharedDir=folder,mountTag=t,cacheSocket=/s",
+            Some("share[0]: `cache-socket` and `cache-abstract-socket` are only for `rosetta`: remove them"),
+        ),
+        (
+            "rosetta,mountTag=r,cacheSocket=/s,cacheAbstractSocket=s",
+            Some("share[0]: `cache-socket` and `cache-abstract-socket` exclude each other: keep one of them"),
+        ),
         ("virtio-rng,src=x", Some("entropy.src: there is no key `src` here: remove it")),
     ] {
         let wanted: Vec<String> = wanted.iter().map(|text| format!("error: {text}")).collect();
         assert_eq!(device(argument), wanted, "{argument}");
+    }
+}
+
+#[test]
+fn a_cache_of_rosetta_is_a_socket_of_the_guest() {
+    for (text, field) in [
+        ("cacheSocket=rosetta.sock", "share[0].cache-socket: `rosetta.sock` cannot be the path"),
+        ("cacheAbstractSocket=", "share[0].cache-abstract-socket: `` cannot be the name"),
+    ] {
+        let messages = device(&format!("rosetta,mountTag=r,{text}"));
+        assert!(messages.iter().any(|message| message.contains(field)), "{text}: {messages:?}");
     }
 }
 
@@ -251,6 +270,8 @@ fn what_no_engine_has_yet_is_read_and_refused_by_name() {
         "virtio-fs,sharedDir=folder,mountTag=t",
         "virtio-fs,automount,directories.a.path=folder,directories.b.path=folder,directories.b.readonly",
         "rosetta,mountTag=r,install,ignore-if-missing",
+        "rosetta,mountTag=r,cacheSocket=/run/rosettad/rosetta.sock",
+        "rosetta,mountTag=r,cacheAbstractSocket=rosettad",
         "virtio-gpu,width=1920,height=1080",
         "virtio-input,keyboard",
         "virtio-input,pointing",

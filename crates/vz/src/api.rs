@@ -88,6 +88,10 @@ apis! {
     SingleShare "VZSingleDirectoryShare" 12 0 "one folder as a file system";
     MultipleShare "VZMultipleDirectoryShare" 12 0 "several folders by name in a file system";
     RosettaShare "VZLinuxRosettaDirectoryShare" 13 0 "x86-64 programs in arm64 Linux guests";
+    RosettaSocket "VZLinuxRosettaUnixSocketCachingOptions" 14 0
+        "a cache of translations behind a unix socket of the guest";
+    RosettaAbstractSocket "VZLinuxRosettaAbstractSocketCachingOptions" 14 0
+        "a cache of translations behind an abstract socket of the guest";
     MacGraphics "VZMacGraphicsDeviceConfiguration" 12 0 "the display of a macOS guest";
     MacDisplay "VZMacGraphicsDisplayConfiguration" 12 0 "size and pixel density of a macOS guest's display";
     VirtioGraphics "VZVirtioGraphicsDeviceConfiguration" 13 0 "virtio displays";

@@ -5,8 +5,8 @@ use std::hash::Hash;
 use std::path::Path;
 
 use crate::{
-    GraphicsDevice, Input, Machine, Nat, Network, NetworkAttachment, Platform, Problem, PublishHost, SerialAttachment,
-    SerialDevice, ShareSource,
+    GraphicsDevice, Input, Machine, Nat, Network, NetworkAttachment, Platform, Problem, PublishHost, RosettaCache,
+    SerialAttachment, SerialDevice, ShareSource,
 };
 
 /// Longest path of a unix socket: `sun_path` less its zero byte, on Linux (macOS has four bytes less).
@@ -201,14 +201,36 @@ fn shares(machine: &Machine, problems: &mut Vec<Problem>) {
             problems.push(Problem::error(field("mount-tag"), what, format!("give 1 to {MAX_TAG} bytes")));
         }
         tags.see(&share.tag, field("mount-tag"), "give each share its own tag", problems);
-        if let ShareSource::Multiple(directories) = &share.source {
-            for name in directories.keys() {
-                if matches!(name.as_str(), "" | "." | "..") || name.contains(['/', '\0']) {
-                    let what = format!("`{}` cannot be the name of a folder", name.escape_debug());
-                    problems.push(Problem::error(field("directories"), what, "give a plain name without `/`"));
+        match &share.source {
+            ShareSource::Single(_) | ShareSource::Rosetta { cache: None, .. } => {}
+            ShareSource::Multiple(directories) => {
+                for name in directories.keys() {
+                    if matches!(name.as_str(), "" | "." | "..") || name.contains(['/', '\0']) {
+                        let what = format!("`{}` cannot be the name of a folder", name.escape_debug());
+                        problems.push(Problem::error(field("directories"), what, "give a plain name without `/`"));
+                    }
                 }
             }
+            ShareSource::Rosetta { cache: Some(cache), .. } => rosetta_cache(cache, &field, problems),
         }
+    }
+}
+
+/// The guest is Linux, whose `sun_path` it has to fit into.
+fn rosetta_cache(cache: &RosettaCache, field: &dyn Fn(&str) -> String, problems: &mut Vec<Problem>) {
+    let fits = |text: &str| (1..=MAX_SOCKET_PATH).contains(&text.len()) && !text.contains('\0');
+    match cache {
+        RosettaCache::UnixSocket(path) if !fits(path) || !path.starts_with('/') => {
+            let what = format!("`{}` cannot be the path of a socket in the guest", path.escape_debug());
+            let mend = format!("give a whole path of at most {MAX_SOCKET_PATH} bytes, as /run/rosettad/rosetta.sock");
+            problems.push(Problem::error(field("cache-socket"), what, mend));
+        }
+        RosettaCache::AbstractSocket(name) if !fits(name) => {
+            let what = format!("`{}` cannot be the name of a socket", name.escape_debug());
+            let mend = format!("give 1 to {MAX_SOCKET_PATH} bytes");
+            problems.push(Problem::error(field("cache-abstract-socket"), what, mend));
+        }
+        RosettaCache::UnixSocket(_) | RosettaCache::AbstractSocket(_) => {}
     }
 }
 

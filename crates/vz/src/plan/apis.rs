@@ -1,6 +1,6 @@
 //! Which classes and members of the framework a plan asks for.
 
-use config::VsockDirection;
+use config::{RosettaCache, VsockDirection};
 
 use super::{
     BootLoader, Disk, DiskDevice, DiskSource, Helper, Keyboard, Network, NetworkSource, Object, Plan, Platform,
@@ -134,7 +134,11 @@ impl Share {
         match self {
             Share::Single(_) => &[Api::SingleShare, Api::SharedDirectory],
             Share::Multiple(_) => &[Api::MultipleShare, Api::SharedDirectory],
-            Share::Rosetta { .. } => &[Api::RosettaShare],
+            Share::Rosetta { cache: None, .. } => &[Api::RosettaShare],
+            Share::Rosetta { cache: Some(RosettaCache::UnixSocket(_)), .. } => &[Api::RosettaShare, Api::RosettaSocket],
+            Share::Rosetta { cache: Some(RosettaCache::AbstractSocket(_)), .. } => {
+                &[Api::RosettaShare, Api::RosettaAbstractSocket]
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The rest: entropy, balloon, shares, displays, input, sound.
 
-use config::{AUTOMOUNT_TAG, Graphics, GraphicsDevice, Input, Platform, ShareSource};
+use config::{AUTOMOUNT_TAG, Graphics, GraphicsDevice, Input, Platform, RosettaCache, ShareSource};
 
 use super::{Keyboard, Object, Planner, Pointing, Share};
 use crate::{Api, Rosetta};
@@ -48,9 +48,10 @@ impl Planner<'_> {
         let source = match &share.source {
             ShareSource::Single(directory) => Share::Single(directory.clone()),
             ShareSource::Multiple(directories) => Share::Multiple(directories.clone()),
-            ShareSource::Rosetta { install, ignore_if_missing } => {
+            ShareSource::Rosetta { install, ignore_if_missing, cache } => {
+                self.rosetta_cache(field, cache.as_ref());
                 match self.rosetta(field, *install, *ignore_if_missing) {
-                    Some(install) => Share::Rosetta { install },
+                    Some(install) => Share::Rosetta { install, cache: cache.clone() },
                     None => return,
                 }
             }
@@ -84,6 +85,18 @@ impl Planner<'_> {
             self.need(field, Api::RosettaShare, "add `ignore-if-missing`");
         }
         None
+    }
+
+    fn rosetta_cache(&mut self, field: &str, cache: Option<&RosettaCache>) {
+        match cache {
+            None => {}
+            Some(RosettaCache::UnixSocket(_)) => {
+                self.need(&format!("{field}.cache-socket"), Api::RosettaSocket, "remove it");
+            }
+            Some(RosettaCache::AbstractSocket(_)) => {
+                self.need(&format!("{field}.cache-abstract-socket"), Api::RosettaAbstractSocket, "remove it");
+            }
+        }
     }
 
     fn display(&mut self, index: usize, display: &Graphics) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use config::{Caching, MacAddress, SharedDirectory, VsockDirection};
+use config::{Caching, MacAddress, RosettaCache, SharedDirectory, VsockDirection};
 
 /// An object that becomes a property of the machine's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -256,6 +256,8 @@ pub enum Share {
     Rosetta {
         /// Is installed first.
         install: bool,
+        /// `options`: where the guest's daemon keeps translations.
+        cache: Option<RosettaCache>,
     },
 }
 

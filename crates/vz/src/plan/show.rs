@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use config::RosettaCache;
+
 use super::{
     BlockSync, BootLoader, Disk, DiskDevice, DiskSource, Helper, ImageSync, Network, NetworkSource, Object, Plan,
     Platform, Port, Share,
@@ -195,8 +197,17 @@ impl fmt::Display for Share {
                     write!(f, "\n    {name:?}: {}{}", directory.path.display(), read_only(directory.read_only))
                 })
             }
-            Share::Rosetta { install } => {
-                write!(f, "VZLinuxRosettaDirectoryShare{}", if *install { ", installed first" } else { "" })
+            Share::Rosetta { install, cache } => {
+                write!(f, "VZLinuxRosettaDirectoryShare{}", if *install { ", installed first" } else { "" })?;
+                match cache {
+                    None => Ok(()),
+                    Some(RosettaCache::UnixSocket(path)) => {
+                        write!(f, "\n    VZLinuxRosettaUnixSocketCachingOptions {path:?}")
+                    }
+                    Some(RosettaCache::AbstractSocket(name)) => {
+                        write!(f, "\n    VZLinuxRosettaAbstractSocketCachingOptions {name:?}")
+                    }
+                }
             }
         }
     }

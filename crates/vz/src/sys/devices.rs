@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 
 use block2::RcBlock;
+use config::RosettaCache;
 use objc2::rc::Retained;
 use objc2::{AnyThread, ClassType};
 use objc2_foundation::{NSArray, NSDictionary, NSError, NSFileHandle, NSString};
@@ -163,6 +164,31 @@ fn install_rosetta() -> Result<(), Error> {
     told.map_err(|reason| Error::new(Rosetta::NAME, reason))
 }
 
+fn rosetta(install: bool, cache: Option<&RosettaCache>) -> Result<Retained<vz::VZLinuxRosettaDirectoryShare>, Error> {
+    type Rosetta = vz::VZLinuxRosettaDirectoryShare;
+    type UnixSocket = vz::VZLinuxRosettaUnixSocketCachingOptions;
+    type AbstractSocket = vz::VZLinuxRosettaAbstractSocketCachingOptions;
+    if install {
+        install_rosetta()?;
+    }
+    // SAFETY: plain initializers and setters; the younger classes are used only where the plan has them.
+    unsafe {
+        let share = Rosetta::initWithError(Rosetta::alloc()).map_err(error::of(Rosetta::NAME))?;
+        match cache {
+            None => {}
+            Some(RosettaCache::UnixSocket(path)) => {
+                let options = UnixSocket::initWithPath_error(UnixSocket::alloc(), &NSString::from_str(path));
+                share.setOptions(Some(&*options.map_err(error::of(UnixSocket::NAME))?));
+            }
+            Some(RosettaCache::AbstractSocket(name)) => {
+                let options = AbstractSocket::initWithName_error(AbstractSocket::alloc(), &NSString::from_str(name));
+                share.setOptions(Some(&*options.map_err(error::of(AbstractSocket::NAME))?));
+            }
+        }
+        Ok(share)
+    }
+}
+
 /// A file system.
 pub(super) fn share(tag: &str, share: &Share) -> Result<Retained<vz::VZVirtioFileSystemDeviceConfiguration>, Error> {
     type FileSystem = vz::VZVirtioFileSystemDeviceConfiguration;
@@ -188,14 +214,7 @@ pub(super) fn share(tag: &str, share: &Share) -> Result<Retained<vz::VZVirtioFil
                 let class = vz::VZMultipleDirectoryShare::alloc();
                 Retained::into_super(vz::VZMultipleDirectoryShare::initWithDirectories(class, &folders))
             }
-            Share::Rosetta { install } => {
-                if *install {
-                    install_rosetta()?;
-                }
-                type Rosetta = vz::VZLinuxRosettaDirectoryShare;
-                let share = Rosetta::initWithError(Rosetta::alloc());
-                Retained::into_super(share.map_err(error::of(Rosetta::NAME))?)
-            }
+            Share::Rosetta { install, cache } => Retained::into_super(rosetta(*install, cache.as_ref())?),
         };
         let file_system = FileSystem::initWithTag(FileSystem::alloc(), &tag);
         file_system.setShare(Some(&source));

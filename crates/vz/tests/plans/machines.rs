@@ -196,6 +196,16 @@ pub(crate) const MACHINES: &[(&str, &str)] = &[
         "#,
     ),
     (
+        "rosetta-with-caches",
+        r#"
+        bootloader = { kind = "linux", kernel = "Image" }
+        share = [
+            { kind = "rosetta", mount-tag = "one", cache-socket = "/run/rosettad/rosetta.sock" },
+            { kind = "rosetta", mount-tag = "two", cache-abstract-socket = "rosettad" },
+        ]
+        "#,
+    ),
+    (
         "nested",
         r#"
         nested = true
