@@ -11,6 +11,7 @@ mod ci;
 mod difftest;
 mod guest;
 mod guest_test;
+mod kill_test;
 mod mac;
 mod shell;
 
@@ -37,6 +38,8 @@ enum Task {
     Guest(guest::Image),
     /// Boots Debian in all tests that there are for it, also the long ones: its programs here and on QEMU
     GuestTest(guest_test::Options),
+    /// Kills a machine while its guest writes to its disks, 100 times: nothing that was flushed is lost
+    KillTest(kill_test::Options),
     /// Lints, builds and signs `russet` for Macs with Apple silicon, from Linux and from a Mac, and prints where it is
     Mac(mac::Options),
     /// Compares our CPU with QEMU's on random instructions
@@ -62,6 +65,7 @@ fn run(task: Task) -> Result<()> {
         Task::Check => check::run(),
         Task::Guest(image) => guest::run(&image),
         Task::GuestTest(options) => guest_test::run(&options),
+        Task::KillTest(options) => kill_test::run(&options),
         Task::Mac(options) => mac::run(&options),
         Task::Difftest(options) => difftest::run(&options),
         Task::Bench(bench) => bench::run(&bench),

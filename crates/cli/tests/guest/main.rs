@@ -8,6 +8,7 @@ mod disks;
 mod ends;
 mod firmware;
 mod hotplug;
+mod kills;
 mod machine;
 mod network;
 mod shared;
