@@ -4,12 +4,14 @@
 //! disk on its client. They panic with the seed and the step at the first difference. The disk may have any contents
 //! at the start, and should be small (some MiB): the model holds it all.
 
+mod faulty;
 mod memory;
 mod random;
 
 use std::io::{IoSlice, IoSliceMut};
 use std::sync::Arc;
 
+pub use faulty::FaultyDisk;
 pub use memory::MemoryDisk;
 pub use random::Random;
 
