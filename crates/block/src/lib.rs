@@ -59,7 +59,9 @@ impl Default for Geometry {
 /// **Durability.** A write, discard or write-zeroes that has returned is seen by every later read of this disk. It
 /// survives the end of the process, but survives the loss of power only when a [`flush`](Disk::flush) that was
 /// *called* after it returned has itself returned `Ok`. Once a flush has failed, every later one fails: the system
-/// may have dropped what it could not write, and nobody can know what.
+/// may have dropped what it could not write, and nobody can know what. A format whose tables find no space before
+/// anything was handed over to be made durable keeps them, says [`StorageFull`](std::io::ErrorKind::StorageFull), and
+/// may succeed later.
 ///
 /// **Errors.** After an error the bytes of the range hold the old or the new contents in any mixture; bytes outside
 /// are untouched. A range that does not lie within the disk is [`Error::OutOfBounds`], and nothing was done. An empty

@@ -20,6 +20,11 @@ impl Dirty {
         self.0.fetch_or(1 << (at / part(len)), Ordering::AcqRel);
     }
 
+    /// All of a table of `len` bytes is to be written.
+    pub(super) fn set_all(&self, len: usize) {
+        (0..len).step_by(part(len)).for_each(|at| self.set(at, len));
+    }
+
     /// Whether anything has changed.
     pub(super) fn any(&self) -> bool {
         self.0.load(Ordering::Acquire) != 0

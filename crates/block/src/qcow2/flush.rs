@@ -1,7 +1,10 @@
 //! Flushing: what makes an image consistent at every point in time. The order is explained in the module's root.
 
+use std::io;
 use std::sync::atomic::Ordering;
 
+use super::refcount::Refcounts;
+use super::tables::Changes;
 use super::{Error, Qcow2};
 
 /// So many bytes that are no longer used may wait for a moment without requests; more wait for none to be under way.
@@ -19,27 +22,44 @@ impl Qcow2 {
         if self.failed.load(Ordering::Acquire) {
             return Err(Error::FlushFailed);
         }
-        self.flush_in_order().inspect_err(|_| self.failed.store(true, Ordering::Release))
+        self.flush_in_order().inspect_err(|error| {
+            if !is_full(error) {
+                self.failed.store(true, Ordering::Release);
+            }
+        })
     }
 
     fn flush_in_order(&self) -> Result<(), Error> {
         let refcounts = self.refcounts()?;
         // First what is unused, then the entries, so that the entries that let go of it are among those written; last
         // the counts, which are raised before an entry is set.
-        let unused = std::mem::take(&mut *self.unused.lock());
+        let mut unused = std::mem::take(&mut *self.unused.lock());
         let changes = self.tables.take_changes();
+        match self.write_in_order(refcounts, &changes) {
+            Ok(()) => {
+                drop(changes);
+                self.reuse(unused)
+            }
+            Err(error) => {
+                self.tables.put_back(changes);
+                self.unused.lock().append(&mut unused);
+                Err(error)
+            }
+        }
+    }
+
+    fn write_in_order(&self, refcounts: &Refcounts, changes: &Changes) -> Result<(), Error> {
         let entries = refcounts.write_dirty()?;
-        self.store.flush()?;
-        if !entries.is_empty() {
-            refcounts.write_table(&entries)?;
-            self.store.flush()?;
-        }
+        let written = self.store.flush().and_then(|()| match entries.is_empty() {
+            true => Ok(()),
+            false => refcounts.write_table(&entries).and_then(|()| self.store.flush()),
+        });
+        written.inspect_err(|_| refcounts.put_back(entries))?;
         if !changes.is_empty() {
-            self.tables.write(&changes, self.l1_offset.load(Ordering::Acquire))?;
+            self.tables.write(changes, self.l1_offset.load(Ordering::Acquire))?;
             self.store.flush()?;
         }
-        drop(changes);
-        self.reuse(unused)
+        Ok(())
     }
 
     /// Frees clusters when no request that may still use them is under way.
@@ -98,4 +118,10 @@ impl Qcow2 {
             let _ = self.store.resize(refcounts.end());
         }
     }
+}
+
+/// Whether there was no space for tables. The file below has not lost anything, and all that was not written is kept:
+/// the next flush may succeed.
+fn is_full(error: &Error) -> bool {
+    matches!(error, Error::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull)
 }

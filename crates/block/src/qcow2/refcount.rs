@@ -145,6 +145,11 @@ impl Refcounts {
         Ok(())
     }
 
+    /// These entries of the table are still to be written.
+    pub(super) fn put_back(&self, entries: Vec<usize>) {
+        self.0.lock().table_dirty.extend(entries);
+    }
+
     /// Whether counts have changed that are not written.
     pub(super) fn is_dirty(&self) -> bool {
         let state = self.0.lock();
@@ -404,7 +409,8 @@ impl State {
         for (index, block) in &self.blocks {
             for range in block.dirty.take(block.bytes.len()) {
                 let at = (self.table[*index] & BLOCK_OFFSET) + range.start as u64;
-                write_all(&*self.store, at, &block.bytes[range])?;
+                write_all(&*self.store, at, &block.bytes[range])
+                    .inspect_err(|_| block.dirty.set_all(block.bytes.len()))?;
             }
         }
         Ok(())

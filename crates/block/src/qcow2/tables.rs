@@ -67,7 +67,7 @@ pub(super) struct Changes {
     l2: Vec<(u64, Vec<u8>)>,
     l1: BTreeMap<usize, u64>,
     /// Keeps the slices in memory until their changes are written: they would be read again without them.
-    _slices: Vec<Arc<Slice>>,
+    slices: Vec<Arc<Slice>>,
 }
 
 impl Changes {
@@ -235,7 +235,7 @@ impl Tables {
                     let bytes = bytes::encode(entries.iter().map(|e| e.load(Ordering::Acquire)));
                     changes.l2.push((slice.host + range.start as u64, bytes));
                 }
-                changes._slices.push(slice);
+                changes.slices.push(slice);
             }
         }
         changes.l1 = std::mem::take(&mut *self.l1_dirty.lock());
@@ -251,6 +251,15 @@ impl Tables {
             write_all(&*self.store, l1_offset + *index as u64 * 8, &value.to_be_bytes())?;
         }
         Ok(())
+    }
+
+    /// These changes are still to be written, unless there are newer ones.
+    pub(super) fn put_back(&self, changes: Changes) {
+        changes.slices.iter().for_each(|slice| slice.dirty.set_all(slice.entries.len() * 8));
+        let mut l1 = self.l1_dirty.lock();
+        for (index, value) in changes.l1 {
+            l1.entry(index).or_insert(value);
+        }
     }
 
     /// Makes the L1 table `entries` long, with new ones empty.
