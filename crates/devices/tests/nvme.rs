@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use block::contract::MemoryDisk;
+use block::contract::{FaultyDisk, MemoryDisk};
 use block::{Disk, Geometry};
 use devices::nvme::{Nvme, Status, spec};
 use testkit::nvme::{Command, Driver, NvmeDisk, QueuePair, command, with};
@@ -483,6 +483,19 @@ fn requests_for_events_are_limited_and_can_be_aborted() {
     assert_eq!(driver.request(&mut admin, &with(command(8, 0), &[7 << 16 | 1])).result, 1);
     driver.admin = Some(admin);
     driver.ask(command(IDENTIFY, 1));
+}
+
+#[test]
+fn a_full_host_is_no_fault_of_the_medium() {
+    let disk = Arc::new(FaultyDisk::new(Arc::new(MemoryDisk::holding(numbered())), 1));
+    let mut driver = Driver::attach(&Guest::new(), &Nvme::new(disk.clone(), 3, None));
+    driver.enable(16);
+    let mut queue = driver.create(1, 16);
+    let page = driver.guest().alloc(4096, 4096);
+    disk.leave_space(Some(0));
+    assert_eq!(status(driver.request(&mut queue, &io(1, 0, 8, page))), Status::CAPACITY);
+    disk.leave_space(None);
+    assert_eq!(status(driver.request(&mut queue, &io(1, 0, 8, page))), Status::SUCCESS);
 }
 
 #[test]

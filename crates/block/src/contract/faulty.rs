@@ -23,8 +23,10 @@ pub struct FaultyDisk {
 struct Faults {
     /// Pages that take space.
     pages: BTreeSet<u64>,
-    /// How many there may be.
-    space: usize,
+    /// How many more there may be.
+    space: u64,
+    /// To write over a page takes another one.
+    copies: bool,
     /// One change in so many fails with an I/O error; 0: none does.
     one_in: u64,
     failing_flushes: bool,
@@ -37,7 +39,8 @@ impl FaultyDisk {
     pub fn new(disk: Arc<MemoryDisk>, seed: u64) -> Self {
         let faults = Faults {
             pages: BTreeSet::new(),
-            space: usize::MAX,
+            space: u64::MAX,
+            copies: false,
             one_in: 0,
             failing_flushes: false,
             random: Random::new(seed),
@@ -47,8 +50,12 @@ impl FaultyDisk {
 
     /// From now on there is room for so many bytes more; `None`: for any.
     pub fn leave_space(&self, bytes: Option<u64>) {
-        let mut faults = self.faults.lock();
-        faults.space = bytes.map_or(usize::MAX, |bytes| faults.pages.len() + (bytes / PAGE) as usize);
+        self.faults.lock().space = bytes.map_or(u64::MAX, |bytes| bytes / PAGE);
+    }
+
+    /// From now on the medium is one that copies on write: what was written before takes space again.
+    pub fn copy_on_write(&self) {
+        self.faults.lock().copies = true;
     }
 
     /// From now on one change in `one_in` fails with an I/O error; 0: none does. A write that fails has written some
@@ -90,7 +97,9 @@ impl FaultyDisk {
         }
         if let Some((offset, len)) = free {
             let whole = offset.div_ceil(PAGE)..(offset + len) / PAGE;
+            let before = faults.pages.len();
             faults.pages.retain(|page| !whole.contains(page));
+            faults.space = faults.space.saturating_add((before - faults.pages.len()) as u64);
         }
         Ok(())
     }
@@ -100,10 +109,11 @@ impl Faults {
     /// Takes space for a range; how many bytes of it there is room for.
     fn take(&mut self, offset: u64, len: u64) -> u64 {
         for page in offset / PAGE..(offset + len).div_ceil(PAGE) {
-            if !self.pages.contains(&page) {
-                if self.pages.len() >= self.space {
+            if self.copies || !self.pages.contains(&page) {
+                if self.space == 0 {
                     return (page * PAGE).saturating_sub(offset);
                 }
+                self.space -= 1;
                 self.pages.insert(page);
             }
         }

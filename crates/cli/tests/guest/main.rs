@@ -7,6 +7,7 @@ mod debugger;
 mod disks;
 mod ends;
 mod firmware;
+mod full;
 mod hotplug;
 mod kills;
 mod machine;
