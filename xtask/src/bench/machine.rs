@@ -56,7 +56,8 @@ impl Machine {
     }
 }
 
-fn first_line(command: &mut Command) -> String {
+/// The first line that a program says.
+pub(crate) fn first_line(command: &mut Command) -> String {
     let output = command.output().map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
     output.lines().next().unwrap_or("unknown").to_owned()
 }

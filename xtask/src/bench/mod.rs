@@ -31,9 +31,8 @@ pub(crate) enum Bench {
     Smp(userland::Options),
     /// TCP, UDP and new connections from a guest's side of the wire: ours, qemu's libslirp and passt in turn
     Net(net::Options),
-    /// Disks and NBD
-    #[command(subcommand)]
-    Disk(disk::Disk),
+    /// NBD, qcow2 and clones on files in memory and on a disk: ours, qemu-nbd and qemu-img in turn
+    Disk(disk::Options),
     /// All of these: russet and qemu-system-aarch64 in turn; as a table, as JSON and as a picture
     Cpu(cpu::Options),
 }
@@ -45,7 +44,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         Bench::Userland(options) => userland::run(options, &userland::USERLAND),
         Bench::Smp(options) => userland::run(options, &userland::SMP),
         Bench::Net(options) => net::run(options),
-        Bench::Disk(disk) => disk::run(disk),
+        Bench::Disk(options) => disk::run(options),
         Bench::Cpu(options) => cpu::run(options),
     }
 }
