@@ -88,7 +88,11 @@ impl Planner<'_> {
             return self.served(index, &format!("{field}.{key}"), storage);
         }
         match &storage.attachment {
-            DiskAttachment::Image { path, .. } => {
+            DiskAttachment::Image { path, backing_folder, .. } => {
+                if backing_folder.is_some() {
+                    let what = "there is nothing below a raw image, in this folder or elsewhere";
+                    self.warn(format!("{field}.backing-folder"), what, "remove it, or say which format it has");
+                }
                 DiskSource::Image { path: path.clone(), modes: self.modes(field, storage) }
             }
             DiskAttachment::BlockDevice { path } => {

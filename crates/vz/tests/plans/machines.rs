@@ -87,7 +87,7 @@ pub(crate) const MACHINES: &[(&str, &str)] = &[
         r#"
         bootloader = { kind = "linux", kernel = "Image" }
         storage = [
-            { kind = "virtio-blk", path = "a.qcow2" },
+            { kind = "virtio-blk", path = "a.qcow2", backing-folder = "bases" },
             { kind = "virtio-blk", path = "b", format = "qcow2", sync = "none" },
             { kind = "nvme", path = "c.img", snapshot = true },
             { kind = "usb-mass-storage", path = "d.img", bps = 100000000 },
@@ -112,6 +112,7 @@ pub(crate) const MACHINES: &[(&str, &str)] = &[
         bootloader = { kind = "linux", kernel = "Image" }
         storage = [
             { kind = "nvme", path = "a.img", device-id = "a" },
+            { kind = "virtio-blk", path = "b.img", backing-folder = "bases" },
             { kind = "virtio-blk", path = "/dev/rdisk4", type = "dev", caching = "uncached" },
             { kind = "nbd", uri = "nbd://localhost/a", caching = "automatic" },
         ]
