@@ -110,6 +110,7 @@ apis! {
     SoundSource "VZHostAudioInputStreamSource" 12 0 "the host's microphone";
     SaveState "VZVirtualMachine.saveMachineStateToURL" 14 0 "a machine's state in a file, and back";
     StartOptions "VZMacOSVirtualMachineStartOptions" 13 0 "a start into macOS Recovery";
+    Provisioning "VZMacGuestProvisioningOptions" 27 0 "an account that a new macOS guest makes by itself";
     RestoreImage "VZMacOSRestoreImage" 12 0 "macOS to be installed, the latest or from a file";
     InstallRequirements "VZMacOSConfigurationRequirements" 12 0 "what a macOS guest needs at least";
     Installer "VZMacOSInstaller" 12 0 "installation of macOS, with progress and cancel";

@@ -34,7 +34,8 @@ pub use plan::{
 };
 pub use resource::{Resource, Resources};
 pub use session::{
-    Accept, Answer, Call, Command, Devices, DriveId, End, Framework, Notice, Session, Signal, StartOptions, State,
+    Accept, Answer, Call, Command, Devices, DriveId, End, Framework, Notice, Provisioning, Session, Signal,
+    StartOptions, State,
 };
 pub use virtualization::Virtualization;
 pub use window::{Action, Choice, Desktop, Item, Model, Question, Step, Window, WindowOptions, Wish};

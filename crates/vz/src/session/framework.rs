@@ -2,43 +2,15 @@
 
 use std::path::PathBuf;
 
-use config::{BootLoader, Machine, Problem};
-
-use crate::{Api, Host};
-
-/// How a machine is started.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct StartOptions {
-    /// Into macOS Recovery (`VZMacOSVirtualMachineStartOptions.startUpFromMacOSRecovery`).
-    pub recovery: bool,
-}
-
-impl StartOptions {
-    /// Whether a machine can be started so on a Mac.
-    ///
-    /// # Errors
-    /// Why it cannot.
-    pub fn check(self, machine: &Machine, host: &Host) -> Result<(), Problem> {
-        let since = Api::StartOptions.since();
-        if !self.recovery {
-            Ok(())
-        } else if !matches!(machine.bootloader, BootLoader::Macos(_)) {
-            let mend = "start it without, or give the rescue system of its own as a disk";
-            Err(Problem::error("recovery", "only macOS guests have a recovery system of this kind", mend))
-        } else if host.macos < since {
-            let what = format!("{} came with {since}, and this Mac has {}", Api::StartOptions.purpose(), host.macos);
-            Err(Problem::error("recovery", what, format!("update to {since} or later, or start it without")))
-        } else {
-            Ok(())
-        }
-    }
-}
+use super::{Provisioning, StartOptions};
 
 /// A call that is answered later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Call {
     /// `startWithCompletionHandler:`, or `startWithOptions:completionHandler:`.
     Start(StartOptions),
+    /// `startWithOptions:completionHandler:` with `guestProvisioningOptions`.
+    Provision(Provisioning),
     /// `restoreMachineStateFromURL:completionHandler:`; the machine is paused then.
     Restore(PathBuf),
     /// `pauseWithCompletionHandler:`.

@@ -6,11 +6,13 @@
 
 mod devices;
 mod framework;
+mod start;
 
 use std::path::PathBuf;
 
 pub use devices::{Accept, Answer, Devices, DriveId};
-pub use framework::{Call, Framework, Signal, StartOptions};
+pub use framework::{Call, Framework, Signal};
+pub use start::{Provisioning, StartOptions};
 
 /// The state of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +40,8 @@ pub enum State {
 pub enum Command {
     /// From power-on.
     Start(StartOptions),
+    /// From power-on, for the first time, with an account to be made.
+    Provision(Provisioning),
     /// From a saved state, and runs on.
     Restore(PathBuf),
     /// Makes the guest stand still.
@@ -130,6 +134,9 @@ impl<F: Framework> Session<F> {
         let idle = self.pending.is_none();
         match (command, self.state) {
             (Command::Start(options), State::Stopped) if idle => self.go(State::Starting, Call::Start(options)),
+            (Command::Provision(account), State::Stopped) if idle => {
+                self.go(State::Starting, Call::Provision(account));
+            }
             (Command::Restore(path), State::Stopped) if idle => self.go(State::Starting, Call::Restore(path)),
             (Command::Pause, State::Running) if idle => self.go(State::Pausing, Call::Pause),
             (Command::Resume, State::Paused) if idle => self.go(State::Resuming, Call::Resume),
@@ -181,9 +188,11 @@ impl<F: Framework> Session<F> {
             (Call::Stop, Ok(())) => return self.end(End::Killed),
             (Call::Stop, Err(_)) => self.rest,
             // What could not be started needs no stop.
-            (Call::Start(_) | Call::Restore(_), Err(_)) if stop => return self.end(End::Killed),
-            (Call::Start(_) | Call::Restore(_), Err(reason)) => return self.end(End::Failed(reason.clone())),
-            (Call::Start(_) | Call::Resume, Ok(())) | (Call::Pause, Err(_)) => State::Running,
+            (Call::Start(_) | Call::Provision(_) | Call::Restore(_), Err(_)) if stop => return self.end(End::Killed),
+            (Call::Start(_) | Call::Provision(_) | Call::Restore(_), Err(reason)) => {
+                return self.end(End::Failed(reason.clone()));
+            }
+            (Call::Start(_) | Call::Provision(_) | Call::Resume, Ok(())) | (Call::Pause, Err(_)) => State::Running,
             (Call::Pause | Call::Restore(_), Ok(())) | (Call::Resume, Err(_)) | (Call::Save(_), _) => State::Paused,
         };
         self.rest = rest;

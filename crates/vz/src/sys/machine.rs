@@ -19,6 +19,7 @@ use super::configuration::configuration;
 use super::delegate::Delegate;
 use super::error::{failure, reason};
 use super::files::file_url;
+use super::provisioning::provisioned;
 use super::queue::OnQueue;
 use super::vsock::Listener;
 use crate::{Api, Call, Error, Framework, Plan, Resource, Signal, StartOptions};
@@ -109,7 +110,7 @@ fn savable(plan: &Plan, configuration: &vz::VZVirtualMachineConfiguration) -> Re
 
 impl Framework for Machine {
     fn call(&mut self, call: Call) {
-        let signals = self.signals.clone();
+        let (signals, refused) = (self.signals.clone(), self.signals.clone());
         self.inner.run(move |Inner { machine, .. }| {
             let answered = call.clone();
             let done = RcBlock::new(move |error: *mut NSError| {
@@ -126,6 +127,10 @@ impl Framework for Machine {
                         options.setStartUpFromMacOSRecovery(*recovery);
                         machine.startWithOptions_completionHandler(&options, &done);
                     }
+                    Call::Provision(account) => match provisioned(account) {
+                        Ok(options) => machine.startWithOptions_completionHandler(&options, &done),
+                        Err(reason) => tell(&refused, Signal::Done(call.clone(), Err(reason))),
+                    },
                     Call::Restore(path) => {
                         machine.restoreMachineStateFromURL_completionHandler(&file_url(path), &done);
                     }

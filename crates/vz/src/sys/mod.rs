@@ -18,6 +18,7 @@ mod live;
 mod mac;
 mod machine;
 mod menu;
+mod provisioning;
 mod queue;
 mod vsock;
 mod window;

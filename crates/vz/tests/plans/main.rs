@@ -81,7 +81,8 @@ fn a_newer_macos_never_does_less() {
 }
 
 /// What is no plan's: how a machine is started, and what comes before there is one.
-const BESIDE: [Api; 4] = [Api::StartOptions, Api::RestoreImage, Api::InstallRequirements, Api::Installer];
+const BESIDE: [Api; 5] =
+    [Api::StartOptions, Api::Provisioning, Api::RestoreImage, Api::InstallRequirements, Api::Installer];
 
 #[test]
 fn everything_in_the_list_is_asked_for_by_some_plan() {

@@ -28,7 +28,7 @@ impl Framework for Double {
     fn call(&mut self, call: Call) {
         assert_eq!(self.pending, None, "{call:?} before the answer");
         let allowed = match call {
-            Call::Start(_) | Call::Restore(_) => self.state == Mac::Stopped,
+            Call::Start(_) | Call::Provision(_) | Call::Restore(_) => self.state == Mac::Stopped,
             Call::Pause => self.state == Mac::Running,
             Call::Resume | Call::Save(_) => self.state == Mac::Paused,
             Call::Stop => self.state != Mac::Stopped,
@@ -57,10 +57,11 @@ impl Double {
     pub(crate) fn answer(&mut self, good: bool) -> Call {
         let call = self.pending.take().expect("a call that is not answered");
         // What stopped meanwhile stays so.
-        let gone = self.state == Mac::Stopped && !matches!(call, Call::Start(_) | Call::Restore(_));
+        let gone =
+            self.state == Mac::Stopped && !matches!(call, Call::Start(_) | Call::Provision(_) | Call::Restore(_));
         if good && !gone {
             self.state = match call {
-                Call::Start(_) | Call::Resume => Mac::Running,
+                Call::Start(_) | Call::Provision(_) | Call::Resume => Mac::Running,
                 Call::Restore(_) | Call::Pause | Call::Save(_) => Mac::Paused,
                 Call::Stop => Mac::Stopped,
             };

@@ -1,15 +1,18 @@
 //! Starts with options: for which machines and Macs there are any.
 
 use config::Machine;
-use vz::{Entitlements, Host, Rosetta, StartOptions, Version};
+use vz::{Entitlements, Host, Provisioning, Rosetta, StartOptions, Version};
 
 const MACOS: &str = "bootloader = { kind = \"macos\" }\nplatform = { kind = \"mac\", machine-identifier = \"i\", \
                      hardware-model = \"h\", auxiliary-storage = \"a\" }";
 const LINUX: &str = "bootloader = { kind = \"linux\", kernel = \"Image\" }";
 
-fn said(text: &str, macos: Version, recovery: bool) -> Option<String> {
-    let machine = Machine::from_toml(text).expect("a machine");
-    let host = Host {
+fn machine(text: &str) -> Machine {
+    Machine::from_toml(text).expect("a machine")
+}
+
+fn host(macos: Version) -> Host {
+    Host {
         macos,
         apple_silicon: true,
         cpus: 1..=8,
@@ -19,8 +22,11 @@ fn said(text: &str, macos: Version, recovery: bool) -> Option<String> {
         nested: false,
         bridged: Vec::new(),
         macos_guests: Vec::new(),
-    };
-    StartOptions { recovery }.check(&machine, &host).err().map(|problem| problem.to_string())
+    }
+}
+
+fn said(text: &str, macos: Version, recovery: bool) -> Option<String> {
+    StartOptions { recovery }.check(&machine(text), &host(macos)).err().map(|problem| problem.to_string())
 }
 
 #[test]
@@ -33,4 +39,31 @@ fn recovery_is_for_macos_guests_on_a_mac_that_has_the_option() {
     assert!(old.contains("came with macOS 13, and this Mac has macOS 12.6"), "{old}");
     let linux = said(LINUX, ventura, true).expect("a problem");
     assert!(linux.contains("only macOS guests"), "{linux}");
+}
+
+fn account(password: &str) -> Provisioning {
+    Provisioning {
+        full_name: "Ada".to_owned(),
+        username: "ada".to_owned(),
+        password: password.to_owned(),
+        logs_in_automatically: true,
+        enables_remote_login: true,
+    }
+}
+
+#[test]
+fn an_account_is_for_macos_guests_on_a_mac_that_makes_them() {
+    let check = |text: &str, macos: Version, password: &str| {
+        account(password).check(&machine(text), &host(macos)).err().map(|problem| problem.to_string())
+    };
+    let (young, old) = (Version::new(27, 0), Version::new(26, 0));
+    assert_eq!(check(MACOS, young, "secret"), None);
+    assert!(check(MACOS, old, "secret").expect("a problem").contains("came with macOS 27"));
+    assert!(check(LINUX, young, "secret").expect("a problem").contains("only macOS guests"));
+    assert!(check(MACOS, young, "").expect("a problem").contains("a password"));
+}
+
+#[test]
+fn a_password_is_not_shown() {
+    assert!(!format!("{:?}", vz::Call::Provision(account("secret"))).contains("secret"));
 }
