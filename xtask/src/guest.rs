@@ -22,7 +22,7 @@ pub(crate) enum Image {
         #[arg(long)]
         refresh: bool,
     },
-    /// An arm64 Debian with perl, python3, openssl and gzip on an ext4 image
+    /// An arm64 Debian with perl, python3, openssl, gzip, dhclient, curl and iperf3 on an ext4 image
     Root {
         /// The suite
         #[arg(long, default_value = "bookworm")]
@@ -51,7 +51,7 @@ pub(crate) fn debian(suite: Option<&str>, refresh: bool) -> Result<Guest> {
 /// Size of the root image. It is sparse.
 const ROOT_SIZE: &str = "2G";
 /// Beside the essential ones.
-const ROOT_PACKAGES: &str = "perl,python3-minimal,openssl,gzip";
+const ROOT_PACKAGES: &str = "perl,python3-minimal,openssl,gzip,isc-dhcp-client,curl,iperf3";
 
 /// What the packages' own scripts would have done and the programs need. They are not run: that would want an arm64
 /// CPU here, or the right to register an emulator with the host's kernel.
@@ -71,7 +71,9 @@ pub(crate) fn root(suite: &str, refresh: bool) -> Result<PathBuf> {
     let folder = shell::target().join("guests");
     fs::create_dir_all(&folder)?;
     let image = folder.join(format!("root-{suite}.img"));
-    if image.is_file() && !refresh {
+    // One that was made before it held all of these is made again.
+    let holds = folder.join(format!("root-{suite}.packages"));
+    if image.is_file() && !refresh && fs::read_to_string(&holds).is_ok_and(|packages| packages == ROOT_PACKAGES) {
         return Ok(image);
     }
     for (program, package) in [("mmdebstrap", "mmdebstrap"), ("mke2fs", "e2fsprogs")] {
@@ -91,6 +93,7 @@ pub(crate) fn root(suite: &str, refresh: bool) -> Result<PathBuf> {
     let mut make = Command::new(if root { "env" } else { "fakeroot" });
     sh(make.args(["sh", "-e", "-c", FINISH, "sh"]).arg(work.path()).arg(ROOT_SIZE))?;
     fs::rename(work.path().join("root.img"), &image)?;
+    fs::write(holds, ROOT_PACKAGES)?;
     Ok(image)
 }
 

@@ -1,7 +1,7 @@
 //! The network that every machine has: an address, names, and connections outward.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -19,8 +19,8 @@ fn address() -> Ipv4Addr {
 }
 
 /// Serves `body` over HTTP, for as long as the test runs.
-fn serve(at: Ipv4Addr, body: Vec<u8>) -> SocketAddr {
-    let listener = TcpListener::bind((at, 0)).unwrap();
+fn serve(at: impl Into<IpAddr>, body: Vec<u8>) -> SocketAddr {
+    let listener = TcpListener::bind((at.into(), 0)).unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
         for connection in listener.incoming() {
@@ -114,6 +114,22 @@ fn published_ports_lead_to_the_guest_and_its_address_is_known_at_once() {
     // The other version of the protocol: the kernel makes its address of what the router advertises.
     machine.sh("n=0; until ip -6 addr show eth0 | grep -q 'inet6 fd72:7573:7365:7400:.* scope global' || [ $n -ge 300 ]; do sleep 0.1; n=$((n + 1)); done; [ $n -lt 300 ]");
     machine.sh("ping -c 1 -W 10 fd72:7573:7365:7400::1; nslookup host.internal fd72:7573:7365:7400::1");
+    // A server that listens to that address alone is reached by IPv6 only.
+    let start = std::time::Instant::now();
+    let address = loop {
+        let cards: serde_json::Value = serde_json::from_str(&said(&["--json", "ip", socket])).unwrap();
+        if let Some(address) = cards[0]["address6"].as_str() {
+            break address.to_owned();
+        }
+        // The kernel asks a moment later whether another has it, before it uses it.
+        assert!(start.elapsed() < Duration::from_secs(60), "the router has not seen the address");
+        thread::sleep(Duration::from_millis(50));
+    };
+    assert!(machine.sh("ip -6 addr show eth0").contains(&address), "{address}");
+    machine.sh(SETTLED);
+    machine.sh(&format!("httpd -p [{address}]:8002 -h /tmp/www"));
+    let port = said(&["port", "add", socket, "[::1]:0:8002"]).lines().last().unwrap().to_owned();
+    assert!(fetch(port.strip_suffix(":8002").unwrap()).ends_with("from the guest\n"), "{port}");
     machine.power_off();
     assert!(!std::path::Path::new(socket).exists());
 }
@@ -128,6 +144,67 @@ fn the_hosts_loopback_is_out_of_reach() {
     for host in ["192.168.64.1", "127.0.0.1", "0.0.0.0", "[fd72:7573:7365:7400::1]", "[::ffff:127.0.0.1]"] {
         let (said, status) = machine.status_of(&format!("timeout 5 wget -q -O - http://{host}:{port}/ 2>&1"));
         assert!(status != 0 && !said.contains("secret"), "{host}: {said}");
+    }
+    machine.power_off();
+}
+
+/// Waits until the guest uses an IPv6 address of its network: the kernel has made it and asked whether another has it
+/// (proc_net_if_inet6: scope 00, and flag 0x40 is no longer set).
+const SETTLED: &str = "n=0; until grep -q '^fd72.* 00 [08]0     eth0' /proc/net/if_inet6 || [ $n -ge 300 ]; do sleep 0.1; n=$((n + 1)); done; [ $n -lt 300 ]";
+
+/// Ends the program when the test does.
+struct Server(std::process::Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A server of iperf3 on a free port of the host's loopback.
+fn iperf3() -> (Server, u16) {
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+    let mut command = Command::new("iperf3");
+    command.args(["--server", "--bind", "127.0.0.1", "--port", &port.to_string()]);
+    let server = Server(command.stdout(std::process::Stdio::null()).spawn().expect("this test needs iperf3"));
+    (server, port)
+}
+
+/// Debian's own clients: a lease by dhclient, pages by curl over both versions of IP, streams and datagrams by iperf3.
+#[test]
+#[ignore = "takes minutes; `cargo xtask guest-test` runs it"]
+fn debians_clients_are_served() {
+    let root =
+        std::env::var_os("RUSSET_TEST_ROOT").expect("`cargo xtask guest-test` says where the root file system is");
+    let folder = tempfile::tempdir().unwrap();
+    let disk = folder.path().join("root.img");
+    assert!(Command::new("cp").arg("--sparse=always").arg(&root).arg(&disk).status().unwrap().success());
+    let body = || vec![b'x'; 1_000_000];
+    let (page, page6) = (serve(Ipv4Addr::LOCALHOST, body()), serve(Ipv6Addr::LOCALHOST, body()));
+    let (_server, port) = iperf3();
+    let device = ["-d", "root.img", "--device", "virtio-net,nat,host-access=on"];
+    let mut machine = Machine::shell(&mut debian(folder.path(), &device));
+    machine.sh("killall udhcpc; ip -4 addr flush dev eth0; mkdir -p /tmp/root && mount -t ext4 /dev/vda /tmp/root && \
+         mount --bind /proc /tmp/root/proc && mount --bind /sys /tmp/root/sys && mount --bind /dev /tmp/root/dev && \
+         mount -t tmpfs tmpfs /tmp/root/tmp && mount -t tmpfs tmpfs /tmp/root/run");
+    // Its script would set the address with tools of a package that is not in this root.
+    let dhclient = "mkdir -p /tmp/root/var/lib/dhcp && chroot /tmp/root dhclient -4 -1 -v -sf /bin/true eth0 2>&1 && \
+                    cat /tmp/root/var/lib/dhcp/dhclient.leases";
+    let lease = machine.sh(dhclient);
+    for wanted in ["bound to 192.168.64.2", "fixed-address 192.168.64.2;", "option routers 192.168.64.1;"] {
+        assert!(lease.contains(wanted), "{wanted}: {lease}");
+    }
+    machine.sh("ip addr add 192.168.64.2/24 dev eth0 && ip route add default via 192.168.64.1");
+    machine.sh(SETTLED);
+    for (version, gateway, page) in [("-4", "192.168.64.1", page), ("-6", "[fd72:7573:7365:7400::1]", page6)] {
+        let curl = format!("chroot /tmp/root curl -sS {version} http://{gateway}:{}/ | wc -c", page.port());
+        assert_eq!(machine.sh(&curl).trim(), "1000000", "{version}");
+    }
+    for options in ["-n 8M", "-n 8M -R", "-n 2M -P 4", "-u -b 1M -l 1000 -n 100K", "-u -b 1M -l 1000 -n 100K -R"] {
+        let said = machine.sh(&format!("chroot /tmp/root iperf3 -c 192.168.64.1 -p {port} {options}"));
+        assert!(said.contains("iperf Done."), "{options}: {said}");
+        assert!(!options.starts_with("-u") || said.contains("(0%)"), "{options}: {said}");
     }
     machine.power_off();
 }
