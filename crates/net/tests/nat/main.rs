@@ -4,6 +4,8 @@ mod forward;
 mod guest;
 mod hostile;
 mod local;
+mod namespace;
 mod tcp;
 mod udp;
 mod v6;
+mod way;

@@ -4,6 +4,8 @@ mod capture;
 mod card;
 mod contract;
 mod guest;
+#[path = "../nat/namespace.rs"]
+mod namespace;
 mod passt;
 mod shared;
 mod socket;

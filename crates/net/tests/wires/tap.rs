@@ -9,32 +9,7 @@ use net::{Meta, Offloads, PartialChecksum, SegmentKind, Segments, tap};
 
 use crate::card::PATIENCE;
 use crate::guest::{Guest, pattern};
-
-const MARK: &str = "RUSSET_TEST_NAMESPACE";
-
-/// Runs the test `name` again in a new network namespace; there it gives `true`, and the test does its work.
-fn inside(name: &str) -> bool {
-    if std::env::var_os(MARK).is_some() {
-        run("ip link set lo up");
-        return true;
-    }
-    let root = rustix::process::geteuid().is_root();
-    let rights: &[&str] = if root { &[] } else { &["--user", "--map-root-user"] };
-    let mut command = Command::new("unshare");
-    // A `/sys` that shows this namespace, as `ip netns exec` has it.
-    command.args(rights).args(["--net", "--mount", "sh", "-c", "mount -t sysfs sysfs /sys && exec \"$@\"", "sh"]);
-    command.arg(std::env::current_exe().unwrap()).args([name, "--exact", "--nocapture"]);
-    let output = command.env(MARK, "1").output().expect("unshare starts");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    false
-}
-
-fn run(command: &str) {
-    let mut words = command.split(' ');
-    let status = Command::new(words.next().unwrap()).args(words).status().unwrap();
-    assert!(status.success(), "{command}");
-}
+use crate::namespace::{inside, run};
 
 /// Sends `len` bytes to a server of the kernel at 10.0.0.254 and takes them back.
 fn through_the_kernel(guest: &mut Guest, port: u16, len: usize) {
