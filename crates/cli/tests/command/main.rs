@@ -82,6 +82,19 @@ fn three_spellings_are_one_machine() {
 }
 
 #[test]
+fn a_choice_that_may_lose_data_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    guest::kernel(folder, guest::POWER_OFF);
+    fs::write(folder.join("a.img"), [0; 4096]).unwrap();
+    for (keys, warned) in [("sync=none", true), ("sync=full", false), ("sync=none,snapshot", false)] {
+        let output = run(folder, &["run", "-k", "Image", "-d", &format!("a.img,{keys}"), "-t", "0"], 0);
+        let told = text(&output.stderr);
+        assert_eq!(told.contains("sync=none: what the guest flushes is lost"), warned, "{keys}: {told}");
+    }
+}
+
+#[test]
 fn check_tells_everything_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

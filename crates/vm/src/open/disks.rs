@@ -47,6 +47,12 @@ pub(super) fn open(field: &str, storage: &Storage) -> Result<Arc<dyn Disk>, Erro
         }
         DiskAttachment::Nbd { uri, timeout } => nbd(uri, *timeout, storage).map_err(failed)?,
     };
+    if storage.sync == Sync::None && !storage.read_only && !storage.snapshot {
+        tracing::warn!(
+            field,
+            "sync=none: what the guest flushes is lost when this host crashes or loses power; leave it out to keep it"
+        );
+    }
     let limits = Limits { bytes: storage.bps, requests: storage.iops };
     Ok(match limits == Limits::default() {
         true => disk,
