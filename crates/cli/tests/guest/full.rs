@@ -13,14 +13,14 @@ const FULL: &str = "/mnt";
 
 const MIB: u32 = 1 << 20;
 
-/// Runs the test `name` again with a file system of 4 MiB; there it gives `true`, and the test does its work.
+/// Runs the test `name` again with a file system of 1 MiB; there it gives `true`, and the test does its work.
 fn inside(name: &str) -> bool {
     if std::env::var_os(MARK).is_some() {
         return true;
     }
     let root = rustix::process::geteuid().is_root();
     let rights: &[&str] = if root { &[] } else { &["--user", "--map-root-user"] };
-    let mount = format!("mount -t tmpfs -o size=4M none {FULL} && exec \"$@\"");
+    let mount = format!("mount -t tmpfs -o size=1M none {FULL} && exec \"$@\"");
     let mut command = Command::new("unshare");
     command.args(rights).args(["--mount", "sh", "-c", &mount, "sh"]);
     command.arg(std::env::current_exe().unwrap()).args([name, "--exact", "--nocapture"]);
@@ -50,17 +50,17 @@ fn goes_on_after_the_host_was_full(image: &str, format: &str, keys: &str, device
     let folder = Path::new(FULL);
     let disk = format!("{image}{keys}");
     let mut machine = Machine::shell(&mut debian(folder, &["-d", &disk]));
-    machine.sh(&write(device, 0, 16, "flushed"));
-    let flushed = sum(&mut machine, device, MIB);
-    let (printed, status) = machine.status_of(&write(device, 16, 80, "too-much"));
+    machine.sh(&write(device, 0, 4, "flushed"));
+    let flushed = sum(&mut machine, device, MIB / 4);
+    let (printed, status) = machine.status_of(&write(device, 4, 24, "too-much"));
     // What Linux makes of any failure of what it writes from its cache.
     assert!(status != 0 && printed.contains("Input/output error"), "{image}: {printed}");
-    assert_eq!(sum(&mut machine, device, MIB), flushed, "{image}");
+    assert_eq!(sum(&mut machine, device, MIB / 4), flushed, "{image}");
     // The machine was not started again.
     run("mount", &["-o", "remount,size=32M", FULL]);
-    machine.sh(&write(device, 16, 80, "enough"));
-    assert_eq!(sum(&mut machine, device, MIB), flushed, "{image}");
-    let all = sum(&mut machine, device, 8 * MIB);
+    machine.sh(&write(device, 4, 24, "enough"));
+    assert_eq!(sum(&mut machine, device, MIB / 4), flushed, "{image}");
+    let all = sum(&mut machine, device, 2 * MIB);
     machine.power_off();
     if format == "qcow2" {
         run("qemu-img", &["check", image]);
@@ -70,7 +70,7 @@ fn goes_on_after_the_host_was_full(image: &str, format: &str, keys: &str, device
     for file in [image, "read.img"] {
         fs::remove_file(folder.join(file)).unwrap();
     }
-    run("mount", &["-o", "remount,size=4M", FULL]);
+    run("mount", &["-o", "remount,size=1M", FULL]);
 }
 
 #[test]
@@ -78,8 +78,8 @@ fn a_guest_goes_on_after_the_host_was_full() {
     if !inside("full::a_guest_goes_on_after_the_host_was_full") {
         return;
     }
-    fs::File::create(Path::new(FULL).join("raw.img")).unwrap().set_len((8 * MIB).into()).unwrap();
+    fs::File::create(Path::new(FULL).join("raw.img")).unwrap().set_len((2 * MIB).into()).unwrap();
     goes_on_after_the_host_was_full("raw.img", "raw", "", "/dev/vda");
-    run(env!("CARGO_BIN_EXE_russet"), &["disk", "create", "disk.qcow2", "8M"]);
+    run(env!("CARGO_BIN_EXE_russet"), &["disk", "create", "disk.qcow2", "2M"]);
     goes_on_after_the_host_was_full("disk.qcow2", "qcow2", ",bus=nvme", "/dev/nvme0n1");
 }
