@@ -28,11 +28,14 @@ fn members_are_younger_than_their_classes() {
 }
 
 #[test]
-fn the_machine_of_the_checklist_needs_no_helper() {
+fn the_machines_of_the_checklist_need_no_helper() {
     let text = include_str!("../../../../docs/first-mac.md");
-    let (_, toml) = text.split_once("```toml\n").expect("a machine");
-    let machine = crate::machine(toml.split("```").next().unwrap_or_default());
-    let plan = vz::plan(&machine, &crate::hosts::mac(vz::Version::new(13, 0))).expect("a plan");
-    assert_eq!(plan.helpers, []);
-    assert_eq!(plan.warnings, []);
+    let machines: Vec<_> = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(machines.len(), 2);
+    for (toml, displays) in machines.into_iter().zip([false, true]) {
+        let plan = vz::plan(&crate::machine(toml), &crate::hosts::mac(vz::Version::new(14, 0))).expect("a plan");
+        assert_eq!(plan.helpers, []);
+        assert_eq!(plan.warnings, []);
+        assert_eq!(vz::WindowOptions::of(&plan, "checklist").is_some(), displays);
+    }
 }
