@@ -27,6 +27,11 @@ pub(crate) enum Role {
 }
 
 impl Machine {
+    /// Replaces every path of the machine by what `map` makes of it.
+    pub fn map_paths(&mut self, mut map: impl FnMut(&Path) -> PathBuf) {
+        self.visit_paths(&mut |_, path, _| *path = map(path));
+    }
+
     /// Calls `visit` with the field path, the path and its role of each path of the machine.
     pub(crate) fn for_each_path(&self, mut visit: impl FnMut(String, &Path, Role)) {
         // One list of the fields serves readers and writers; a copy is cheap beside the system calls that follow.

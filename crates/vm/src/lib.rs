@@ -6,6 +6,7 @@
 //! [`VirtualMachine::wait`] gives the [`Outcome`]. This library never prints, never ends the process and installs no
 //! signal handlers.
 
+mod bundle;
 mod card;
 mod console;
 mod disks;
@@ -16,6 +17,7 @@ mod state;
 mod sysrq;
 mod virtual_machine;
 
+pub use bundle::{Bundle, BundleError, BundleLock, Draft, Holder, MachineName, Store};
 pub use card::NatCard;
 pub use console::{Console, ConsoleStream};
 pub use disks::{DiskName, DiskStatus};
