@@ -1,8 +1,8 @@
 //! What each engine can do, so that the rest is refused by name before anything starts.
 
 use crate::{
-    BootLoader, Caching, DiskAttachment, Engine, GraphicsDevice, ImageFormat, Input, Machine, NetworkAttachment,
-    Platform, Problem, ShareSource, SocketType, StorageDevice,
+    BootLoader, Caching, Engine, GraphicsDevice, Input, Machine, NetworkAttachment, Platform, Problem, ShareSource,
+    SocketType, StorageDevice,
 };
 
 /// Something that not every engine can do.
@@ -23,10 +23,14 @@ impl Engine {
         }
     }
 
-    /// Whether this version of Russet runs machines on this engine.
+    /// Whether this version of Russet runs machines on this engine, on a host of this kind.
     #[must_use]
     pub fn is_built(self) -> bool {
-        self == Engine::Soft
+        match self {
+            Engine::Soft => true,
+            Engine::Kvm => false,
+            Engine::Vz => cfg!(target_os = "macos"),
+        }
     }
 }
 
@@ -41,6 +45,7 @@ impl Machine {
             let mend = match feature.engines {
                 [] => "remove it; no engine can yet".to_owned(),
                 [other, ..] if other.is_built() => format!("choose the engine `{other}`, which can"),
+                [Engine::Vz] => "remove it, or use the engine `vz` on a Mac, which can".to_owned(),
                 [other, ..] => {
                     format!("remove it, or wait for the engine `{other}`, which can but is not in this version")
                 }
@@ -85,27 +90,6 @@ impl Machine {
             match storage.device {
                 StorageDevice::VirtioBlk | StorageDevice::Nvme | StorageDevice::UsbMassStorage => {}
             }
-            match &storage.attachment {
-                DiskAttachment::Image { path, format, .. } => match format {
-                    Some(ImageFormat::Raw) => {}
-                    Some(ImageFormat::Qcow2 | ImageFormat::Vmdk) => {
-                        need(field("format"), "this format of images", OURS)
-                    }
-                    None if path.extension().is_some_and(|e| e == "qcow2" || e == "vmdk") => {
-                        need(field("path"), "this format of images", OURS);
-                    }
-                    None => {}
-                },
-                DiskAttachment::BlockDevice { .. } => {}
-                DiskAttachment::Nbd { .. } => need(field("uri"), "NBD", VZ),
-            }
-            if storage.snapshot {
-                need(field("snapshot"), "disks that are thrown away", OURS);
-            }
-            if storage.bps.is_some() || storage.iops.is_some() {
-                let key = if storage.bps.is_some() { "bps" } else { "iops" };
-                need(field(key), "limits of disks", OURS);
-            }
             match storage.caching {
                 Caching::Cached => {}
                 Caching::Uncached => {}
@@ -117,16 +101,13 @@ impl Machine {
             match network.attachment {
                 NetworkAttachment::Nat(_) | NetworkAttachment::Bridged { .. } | NetworkAttachment::Fd(_) => {}
                 NetworkAttachment::UnixSocket { kind: SocketType::Unixgram, .. } => {}
+                NetworkAttachment::Shared { .. } => {}
                 NetworkAttachment::UnixSocket { .. } => need(field("type"), "networking over a stream", OURS),
                 NetworkAttachment::Tap { .. } => need(field("tap"), "taps", OURS),
                 NetworkAttachment::TapFd(_) => need(field("tap-fd"), "taps", OURS),
-                NetworkAttachment::Shared { .. } => need(field("shared"), "shared networks", OURS),
             }
             if network.queues.is_some() {
                 need(field("queues"), "a choice of queues", OURS);
-            }
-            if network.capture.is_some() {
-                need(field("capture"), "packet capture", OURS);
             }
         }
         for index in 0..self.vsock.len() {

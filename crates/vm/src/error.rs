@@ -44,6 +44,23 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
+    /// This Mac or its framework cannot run the machine.
+    #[error("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Plan {
+        /// Why, by field.
+        problems: Vec<config::Problem>,
+    },
+    /// Apple's framework refused something.
+    #[error("Virtualization.framework: {0}")]
+    Framework(String),
+    /// The machine's engine cannot do it.
+    #[error("the engine `{engine}` cannot {what} yet")]
+    Engine {
+        /// The engine.
+        engine: config::Engine,
+        /// `pause a machine`.
+        what: &'static str,
+    },
     /// A port is not published, or not taken back.
     #[error("{0}")]
     Publish(String),

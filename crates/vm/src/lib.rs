@@ -5,12 +5,17 @@
 //! [`VirtualMachine::start`] runs it on threads of its own; [`VirtualMachine::subscribe`] tells what happens;
 //! [`VirtualMachine::wait`] gives the [`Outcome`]. This library never prints, never ends the process and installs no
 //! signal handlers.
+//!
+//! A machine is either our own board under an engine that runs CPUs (`board`), or as a whole Apple's (`framework`); its
+//! states and events are the same.
 
+mod board;
 mod bundle;
 mod card;
 mod console;
 mod disks;
 mod error;
+mod framework;
 mod gdb;
 mod open;
 mod state;
@@ -22,6 +27,7 @@ pub use card::NatCard;
 pub use console::{Console, ConsoleStream};
 pub use disks::{DiskName, DiskStatus};
 pub use error::Error;
+pub use framework::{Windows, default_engine, with_windows};
 pub use gdb::GdbServer;
 pub use soft::JitMode;
 pub use state::{Event, Outcome, State};

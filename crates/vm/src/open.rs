@@ -16,8 +16,10 @@ use crate::card::NatCard;
 use crate::sysrq::KernelConsole;
 use crate::{Console, Error};
 
-pub(crate) use devices::disk;
+pub(crate) use devices::{console, disk};
+pub(crate) use disks::open as disk_image;
 pub(crate) use nat::forwards;
+pub(crate) use network::{macs, plugged};
 
 /// What a virtual machine is made from.
 pub(crate) struct Opened {

@@ -15,6 +15,14 @@ pub enum State {
     Starting,
     /// The guest runs.
     Running,
+    /// It is being paused.
+    Pausing,
+    /// The guest stands still.
+    Paused,
+    /// It is being resumed.
+    Resuming,
+    /// It stands still, and its state is being saved into a file.
+    Saving,
     /// It is being taken apart.
     Stopping,
     /// It has ended because something failed. It can be started again.
@@ -29,6 +37,10 @@ impl State {
             Self::Stopped => "stopped",
             Self::Starting => "starting",
             Self::Running => "running",
+            Self::Pausing => "being paused",
+            Self::Paused => "paused",
+            Self::Resuming => "being resumed",
+            Self::Saving => "being saved",
             Self::Stopping => "stopping",
             Self::Error => "in error",
         }
@@ -78,6 +90,8 @@ pub enum Event {
     State(State),
     /// The guest asked for a reset: it starts anew.
     Reset,
+    /// A network card, by its place in the configuration, lost what it was plugged into. The text says why.
+    Disconnected(usize, String),
     /// It has ended. The event of the state follows.
     Ended(Outcome),
 }
@@ -149,8 +163,15 @@ impl Life {
         Ok(())
     }
 
-    pub(crate) fn reset(&self) {
-        self.now.lock().tell(&Event::Reset);
+    /// The state is another, as somebody else has decided.
+    pub(crate) fn enter(&self, state: State) {
+        // One who may go there asks nobody.
+        let _ = self.change(|_| true, state, || ());
+    }
+
+    /// Something happened that changes no state.
+    pub(crate) fn tell(&self, event: &Event) {
+        self.now.lock().tell(event);
     }
 
     pub(crate) fn end(&self, outcome: Outcome) {

@@ -1,27 +1,20 @@
 //! The virtual machine object.
 
-use std::sync::Arc;
+use std::path::Path;
 use std::sync::mpsc::Receiver;
-use std::thread;
 use std::time::Duration;
 
-use devices::virtio::console::Console as ConsoleDevice;
-use machine::{Control, End, Machine};
-use parking_lot::Mutex;
-
-use crate::card::NatCard;
-use crate::disks::Disks;
-use crate::open::{self, Opened};
-use crate::state::Life;
-use crate::sysrq::SysRq;
-use crate::{Console, DiskName, DiskStatus, Error, Event, Outcome, State};
+use config::Engine;
 use soft::JitMode;
 
-/// How long the power button is held. The driver looks at it again a few milliseconds after the press.
-const PRESS: Duration = Duration::from_millis(100);
+use crate::board::Board;
+use crate::disks::Disks;
+use crate::framework::{self, Windows};
+use crate::state::Life;
+use crate::{Console, DiskName, DiskStatus, Error, Event, NatCard, Outcome, State};
 
 /// Counters of the CPUs, as (name, value), one list for each CPU.
-type Counters = Vec<Vec<(&'static str, u64)>>;
+pub(crate) type Counters = Vec<Vec<(&'static str, u64)>>;
 
 /// What the configuration leaves open.
 #[derive(Debug, Clone, Copy)]
@@ -41,26 +34,21 @@ impl Default for Options {
 /// A virtual machine.
 ///
 /// All methods may be called from any thread. When it is dropped, a machine that runs is stopped hard.
-pub struct VirtualMachine {
-    shared: Arc<Shared>,
-    control: Control,
-    consoles: Vec<Console>,
-    cards: Vec<NatCard>,
-    disks: Disks,
-    terminal: Option<Arc<ConsoleDevice>>,
-    sysrq: Option<SysRq>,
-}
+pub struct VirtualMachine(Body);
 
-struct Shared {
-    life: Life,
-    /// Taken by the thread that runs it, which holds it as long.
-    machine: Mutex<Machine>,
-    counters: Mutex<Counters>,
+/// What the machine is made of.
+enum Body {
+    /// Our board, under an engine that runs CPUs.
+    Board(Box<Board>),
+    /// The whole of it is Apple's.
+    Framework(Box<framework::Machine>),
 }
 
 impl VirtualMachine {
     /// Makes a virtual machine of a configuration that has been validated, and opens everything that it names. Files
     /// and disks stay open and locked as long as the object lives.
+    ///
+    /// It runs on the engine that the configuration names, else on [`default_engine`](crate::default_engine).
     ///
     /// # Errors
     /// What cannot be opened, by the field that names it, and what this library cannot do.
@@ -73,57 +61,91 @@ impl VirtualMachine {
     /// # Errors
     /// As [`VirtualMachine::new`].
     pub fn with_options(config: &config::Machine, options: Options) -> Result<Self, Error> {
-        let Options { jit, slots } = options;
-        let Opened { parts, consoles, cards, disks, disk_queues, terminal, kernel_console } =
-            open::machine(config, slots)?;
-        let make_vm = move |memory: hv::GuestMemory, cpus: u32| {
-            Ok(Box::new(soft::Vm::new(memory, &soft::Options { cpus, jit })?) as Box<dyn hv::Vm>)
-        };
-        let machine = Machine::new(parts, Box::new(make_vm));
-        let control = machine.control();
-        let disks = Disks::new(disks, disk_queues, control.clone());
-        let sysrq = kernel_console.map(|console| SysRq::new(console, control.clone()));
-        let shared = Shared { life: Life::new(), machine: Mutex::new(machine), counters: Mutex::default() };
-        Ok(Self { shared: Arc::new(shared), control, consoles, cards, disks, terminal, sysrq })
+        match config.engine.unwrap_or_else(framework::default_engine) {
+            Engine::Soft => Ok(Self(Body::Board(Box::new(Board::new(config, options)?)))),
+            Engine::Kvm => Err(Error::unsupported("engine", "the engine `kvm` is not in this version: choose `soft`")),
+            Engine::Vz => framework::on_this_host(config).map(Self::of),
+        }
+    }
+
+    /// A machine on Apple's framework, or on a double of it, of a Mac that is `host`.
+    ///
+    /// # Errors
+    /// As [`VirtualMachine::new`], what that Mac cannot do, and what the framework finds wrong.
+    pub fn on_framework<V>(config: &config::Machine, host: &vz::Host, virtualization: V) -> Result<Self, Error>
+    where
+        V: vz::Virtualization + Send + 'static,
+    {
+        framework::Machine::new(config, host, virtualization).map(Self::of)
+    }
+
+    fn of(machine: framework::Machine) -> Self {
+        Self(Body::Framework(Box::new(machine)))
+    }
+
+    fn life(&self) -> &Life {
+        match &self.0 {
+            Body::Board(board) => board.life(),
+            Body::Framework(machine) => machine.life(),
+        }
+    }
+
+    /// The engine that it runs on.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        match &self.0 {
+            Body::Board(_) => Engine::Soft,
+            Body::Framework(_) => Engine::Vz,
+        }
     }
 
     /// The state.
     #[must_use]
     pub fn state(&self) -> State {
-        self.shared.life.state()
+        self.life().state()
     }
 
     /// Everything that happens from now on. The channel ends with the object.
     #[must_use]
     pub fn subscribe(&self) -> Receiver<Event> {
-        self.shared.life.subscribe()
+        self.life().subscribe()
     }
 
     /// The consoles and ports, in the order of the configuration's `serial` list.
     #[must_use]
     pub fn consoles(&self) -> &[Console] {
-        &self.consoles
+        match &self.0 {
+            Body::Board(board) => &board.consoles,
+            Body::Framework(machine) => machine.consoles(),
+        }
     }
 
-    /// The network cards behind NAT, in the order of the configuration's `network` list.
+    /// The network cards behind a NAT of ours, in the order of the configuration's `network` list. The framework's own
+    /// NAT is not ours.
     #[must_use]
     pub fn cards(&self) -> &[NatCard] {
-        &self.cards
+        match &self.0 {
+            Body::Board(board) => &board.cards,
+            Body::Framework(machine) => machine.cards(),
+        }
     }
 
-    /// The disks, those of the configuration first.
+    /// The disks, those of the configuration first; none on Apple's framework, which does not tell them.
     #[must_use]
     pub fn disks(&self) -> Vec<DiskStatus> {
-        self.disks.list()
+        match &self.0 {
+            Body::Board(board) => board.disks.list(),
+            Body::Framework(_) => Vec::new(),
+        }
     }
 
     /// Opens a disk and puts it into a free slot (PCI Express hot plug). A guest that runs is told; one that does not
     /// yet finds it when it starts. It stays there over resets.
     ///
     /// # Errors
-    /// It cannot be opened, and when all slots are taken.
+    /// It cannot be opened, and when all slots are taken; on Apple's framework always.
     pub fn attach_disk(&self, storage: &config::Storage) -> Result<DiskName, Error> {
-        self.disks.attach(storage)
+        self.disks_of_board()?.attach(storage)
     }
 
     /// Asks the guest to let go of a disk that was attached, and closes it when the guest has. Linux thinks it over
@@ -131,31 +153,43 @@ impl VirtualMachine {
     ///
     /// # Errors
     /// There is none, the guest cannot be asked, or it has not let go when `patience` is at an end; then the disk
-    /// leaves as soon as it does.
+    /// leaves as soon as it does. On Apple's framework always.
     pub fn detach_disk(&self, name: DiskName, patience: Duration) -> Result<(), Error> {
-        self.disks.detach(name, Some(patience))
+        self.disks_of_board()?.detach(name, Some(patience))
     }
 
     /// Takes a disk that was attached out without asking: the guest loses what it has not written.
     ///
     /// # Errors
-    /// There is none.
+    /// There is none; on Apple's framework always.
     pub fn pull_disk(&self, name: DiskName) -> Result<(), Error> {
-        self.disks.detach(name, None)
+        self.disks_of_board()?.detach(name, None)
     }
 
     /// Makes a disk `size` bytes long, and tells the guest. What is cut off is lost.
     ///
     /// # Errors
-    /// There is none, or what holds it cannot be resized.
+    /// There is none, or what holds it cannot be resized; on Apple's framework always.
     pub fn resize_disk(&self, name: DiskName, size: u64) -> Result<(), Error> {
-        self.disks.resize(name, size)
+        self.disks_of_board()?.resize(name, size)
     }
 
-    /// Tells the guest the size of the terminal that shows its first virtio console (`hvc0`), in character cells.
+    fn disks_of_board(&self) -> Result<&Disks, Error> {
+        match &self.0 {
+            Body::Board(board) => Ok(&board.disks),
+            Body::Framework(_) => Err(self.cannot("change disks while the machine runs")),
+        }
+    }
+
+    fn cannot(&self, what: &'static str) -> Error {
+        Error::Engine { engine: self.engine(), what }
+    }
+
+    /// Tells the guest the size of the terminal that shows its first virtio console (`hvc0`), in character cells. The
+    /// framework's consoles have no size.
     pub fn resize_terminal(&self, columns: u16, rows: u16) {
-        if let Some(terminal) = &self.terminal {
-            terminal.resize(columns, rows);
+        if let Body::Board(board) = &self.0 {
+            board.resize_terminal(columns, rows);
         }
     }
 
@@ -165,108 +199,130 @@ impl VirtualMachine {
     /// # Errors
     /// When it runs already, or the host gives no thread.
     pub fn start(&self) -> Result<(), Error> {
-        let wrong = |state| Error::WrongState { wish: "started", state };
-        self.shared.life.change(State::can_start, State::Starting, || self.control.rearm()).map_err(wrong)?;
-        let shared = self.shared.clone();
-        let spawned = thread::Builder::new().name("machine".into()).spawn(move || shared.run());
-        spawned.map(drop).map_err(|source| {
-            self.shared.life.end(Outcome::Failed("no thread for the machine".into()));
-            Error::Host { field: "machine".into(), what: "starting a thread", source }
-        })
+        match &self.0 {
+            Body::Board(board) => board.start(),
+            Body::Framework(machine) => machine.start(vz::StartOptions::default()),
+        }
+    }
+
+    /// Starts a macOS guest into its recovery system; else as [`start`](Self::start).
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), and when the guest is not macOS or the Mac's macOS is too old.
+    pub fn start_recovery(&self) -> Result<(), Error> {
+        match &self.0 {
+            Body::Board(_) => Err(self.cannot("start a recovery system")),
+            Body::Framework(machine) => machine.start(vz::StartOptions { recovery: true }),
+        }
+    }
+
+    /// Starts the machine from a state that [`save`](Self::save) has written, and lets the guest run on; returns at once.
+    ///
+    /// # Errors
+    /// When it runs already, and on an engine that cannot.
+    pub fn restore(&self, path: &Path) -> Result<(), Error> {
+        match &self.0 {
+            Body::Board(_) => Err(self.cannot("restore the state of a machine")),
+            Body::Framework(machine) => machine.restore(path),
+        }
+    }
+
+    /// Makes the guest stand still, and waits until it does.
+    ///
+    /// # Errors
+    /// It does not run, the framework's reason, and on an engine that cannot.
+    pub fn pause(&self) -> Result<(), Error> {
+        match &self.0 {
+            Body::Board(_) => Err(self.cannot("pause a machine")),
+            Body::Framework(machine) => machine.pause(),
+        }
+    }
+
+    /// Lets a paused guest run on, and waits until it does.
+    ///
+    /// # Errors
+    /// It is not paused, the framework's reason, and on an engine that cannot.
+    pub fn resume(&self) -> Result<(), Error> {
+        match &self.0 {
+            Body::Board(_) => Err(self.cannot("resume a machine")),
+            Body::Framework(machine) => machine.resume(),
+        }
+    }
+
+    /// Writes the state of a paused guest into a file, which is there as a whole or, when that fails, as before. The
+    /// guest stays paused.
+    ///
+    /// # Errors
+    /// It is not paused, the framework's reason, and on an engine that cannot.
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        match &self.0 {
+            Body::Board(_) => Err(self.cannot("save the state of a machine")),
+            Body::Framework(machine) => machine.save(path),
+        }
+    }
+
+    /// Opens a window on the machine's display. Nothing but a window's user closes it before the machine ends.
+    ///
+    /// # Errors
+    /// The machine has no display that this engine shows in windows.
+    pub fn open_window(&self, windows: Windows, title: &str) -> Result<(), Error> {
+        match &self.0 {
+            Body::Board(_) => Err(self.cannot("open a window")),
+            Body::Framework(machine) => machine.open_window(windows, title),
+        }
     }
 
     /// Asks the guest to power off. Whether and when it does is up to the guest.
     ///
-    /// The way is its power button, held for a tenth of a second. A Linux kernel without a driver for the button (as
-    /// Debian's cloud kernel, but not its generic one) is told by the magic SysRq keys of its console, if the
+    /// On our board the way is its power button, held for a tenth of a second. A Linux kernel without a driver for the
+    /// button (as Debian's cloud kernel, but not its generic one) is told by the magic SysRq keys of its console, if the
     /// configuration's command line names one, to write its disks, to make them read-only and to power off; that
     /// takes half a second, and programs in the guest are not asked.
     ///
     /// # Errors
     /// When it does not run, and when the guest cannot be reached in either way.
     pub fn request_stop(&self) -> Result<(), Error> {
-        match self.state() {
-            State::Running => {}
-            state => return Err(Error::WrongState { wish: "asked to stop", state }),
-        }
-        let heard = self.control.set_power_button(true);
-        if heard {
-            thread::sleep(PRESS);
-        }
-        self.control.set_power_button(false);
-        match &self.sysrq {
-            _ if heard => Ok(()),
-            Some(sysrq) if sysrq.power_off() => Ok(()),
-            _ => Err(Error::NobodyListens),
+        match &self.0 {
+            Body::Board(board) => board.request_stop(),
+            Body::Framework(machine) => machine.request_stop(),
         }
     }
 
     /// Stops the machine as by pulling its plug, and returns at once. The guest loses what it has not written. Does
     /// nothing when it does not run.
     pub fn stop(&self) {
-        let runs = |state| matches!(state, State::Starting | State::Running);
-        // There is nothing to stop in the other states.
-        let _ = self.shared.life.change(runs, State::Stopping, || self.control.stop());
+        match &self.0 {
+            Body::Board(board) => board.stop(),
+            Body::Framework(machine) => machine.stop(),
+        }
     }
 
     /// Waits until the machine has ended, and says how; `None` when it was never started.
     #[must_use]
     pub fn wait(&self) -> Option<Outcome> {
-        self.shared.life.wait()
+        self.life().wait()
     }
 
     /// How the machine ended last; `None` while it runs and before it was started.
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome> {
-        self.shared.life.outcome()
+        self.life().outcome()
     }
 
-    /// The machine for a debugger.
-    pub(crate) fn debugger(&self) -> machine::Debugger {
-        self.control.debugger()
+    /// The machine for a debugger, on an engine that has one.
+    pub(crate) fn debugger(&self) -> Option<machine::Debugger> {
+        match &self.0 {
+            Body::Board(board) => Some(board.debugger()),
+            Body::Framework(_) => None,
+        }
     }
 
     /// What the engine counted on each CPU since the last reset, once the machine has ended.
     #[must_use]
     pub fn counters(&self) -> Vec<Vec<(&'static str, u64)>> {
-        self.shared.counters.lock().clone()
-    }
-}
-
-impl Drop for VirtualMachine {
-    fn drop(&mut self) {
-        self.stop();
-        // The disks are closed and the consoles have said everything when this returns.
-        let _ = self.wait();
-    }
-}
-
-impl Shared {
-    /// The machine's thread.
-    fn run(&self) {
-        let mut machine = self.machine.lock();
-        let mut first = true;
-        let result = machine.run(|event| match event {
-            machine::Event::Started if first => {
-                first = false;
-                // It may have been told to stop meanwhile.
-                let _ = self.life.change(|state| state == State::Starting, State::Running, || ());
-            }
-            machine::Event::Started => {}
-            machine::Event::Reset => self.life.reset(),
-        });
-        drop(machine);
-        let outcome = match result {
-            Ok(outcome) => {
-                *self.counters.lock() = outcome.counters;
-                match outcome.end {
-                    End::PoweredOff => Outcome::PoweredOff,
-                    End::Stopped => Outcome::Killed,
-                    End::Crashed(reason) => Outcome::Crashed(reason),
-                }
-            }
-            Err(error) => Outcome::Failed(error.to_string()),
-        };
-        self.life.end(outcome);
+        match &self.0 {
+            Body::Board(board) => board.counters(),
+            Body::Framework(_) => Vec::new(),
+        }
     }
 }

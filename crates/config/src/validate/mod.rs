@@ -35,7 +35,10 @@ impl Machine {
 
     fn check_engine(&self, engine: Engine, problems: &mut Vec<Problem>) {
         if !engine.is_built() {
-            let what = format!("the engine `{engine}` is not in this version");
+            let what = match engine {
+                Engine::Vz => "the engine `vz` is Apple's Virtualization.framework, which only Macs have".to_owned(),
+                other => format!("the engine `{other}` is not in this version"),
+            };
             problems.push(Problem::error("engine", what, "choose `soft`"));
         }
     }

@@ -7,6 +7,7 @@ mod firmware;
 mod format;
 mod image;
 mod initrd;
+mod unpack;
 
 use std::fs::File;
 use std::io;
@@ -14,6 +15,7 @@ use std::io;
 pub use firmware::load_firmware;
 pub use image::{Kernel, load_kernel};
 pub use initrd::load_initrd;
+pub use unpack::unpack_kernel;
 
 /// Why a kernel or initial RAM disk could not be loaded.
 #[derive(Debug, thiserror::Error)]

@@ -11,7 +11,9 @@ use super::MachineName;
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
     /// No machine can be called so.
-    #[error("`{0}` cannot be the name of a machine: use 1 to 63 letters, digits, `-`, `_` and `.`, not `.` or `-` first")]
+    #[error(
+        "`{0}` cannot be the name of a machine: use 1 to 63 letters, digits, `-`, `_` and `.`, not `.` or `-` first"
+    )]
     Name(String),
     /// There is no home folder.
     #[error("there is no folder for machines, because HOME is not set: set it, or RUSSET_HOME")]

@@ -52,6 +52,11 @@ impl Console {
         Self::pumped(end, Some(path.to_owned()), |end| Pump::start_output(end, file))
     }
 
+    /// A file that the engine writes by itself.
+    pub(crate) fn elsewhere(end: PipeEnd, path: &Path) -> Self {
+        Self { end, stream: Mutex::new(None), pump: None, path: Some(path.to_owned()) }
+    }
+
     fn pumped(
         end: PipeEnd,
         path: Option<PathBuf>,

@@ -80,7 +80,8 @@ impl GdbServer {
 
     fn start(vm: &Arc<VirtualMachine>, listener: Listener, hold: bool) -> io::Result<Self> {
         let (cancel, cancelled) = cancel()?;
-        let debugger = vm.debugger();
+        let unable = || io::Error::new(io::ErrorKind::Unsupported, "the machine's engine has no debugger");
+        let debugger = vm.debugger().ok_or_else(unable)?;
         if hold {
             debugger.hold();
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use block::Disk;
-use config::{SerialAttachment, SerialDevice, Storage, StorageDevice};
+use config::{Serial, SerialAttachment, SerialDevice, Storage, StorageDevice};
 use devices::nvme::Nvme;
 use devices::pci::PciDevice;
 use devices::usb::Speed;
@@ -51,11 +51,7 @@ pub(super) fn open(config: &config::Machine) -> Result<Devices, Error> {
         devices.disks.push(disk);
         devices.pci.push(device);
     }
-    let seed = network::seed(config);
-    let mut macs = config.network.iter().filter_map(|n| n.mac).map(|mac| mac.0).collect();
-    for (index, network) in config.network.iter().enumerate() {
-        let seed = seed.as_ref().map(|seed| [&seed[..], &index.to_le_bytes()].concat());
-        let mac = network::mac(&format!("network[{index}]"), network, seed.as_deref(), &mut macs)?;
+    for (index, (network, mac)) in config.network.iter().zip(network::macs(config)?).enumerate() {
         let card = network::card(&format!("network[{index}]"), network, mac, config.cpus, &mut devices.cards)?;
         devices.pci.push(Arc::new(card));
     }
@@ -108,17 +104,7 @@ fn consoles(config: &config::Machine, devices: &mut Devices) -> Result<(), Error
                 ports.push(Port { is_console: serial.name.is_none(), name, backend: port });
             }
         }
-        let host = |what| move |source| Error::Host { field: format!("serial[{index}]"), what, source };
-        devices.consoles.push(match &serial.attachment {
-            SerialAttachment::Stdio => Console::stream(end),
-            SerialAttachment::Pty => Console::pty(end).map_err(host("opening a pseudo-terminal"))?,
-            SerialAttachment::File { path, append } => {
-                Console::file(end, path, *append).map_err(|source| Error::File { field, path: path.clone(), source })?
-            }
-            SerialAttachment::Socket { path } => {
-                Console::socket(end, path).map_err(|source| Error::File { field, path: path.clone(), source })?
-            }
-        });
+        devices.consoles.push(console(index, serial, end)?);
     }
     // A named port in front would become the console `hvc0`: a console goes first, if there is one.
     ports.sort_by_key(|port| !port.is_console);
@@ -136,6 +122,22 @@ fn consoles(config: &config::Machine, devices: &mut Devices) -> Result<(), Error
     devices.pci.push(console.clone());
     devices.terminal = Some(console);
     Ok(())
+}
+
+/// The host's end of a console or port.
+pub(crate) fn console(index: usize, serial: &Serial, end: PipeEnd) -> Result<Console, Error> {
+    let field = format!("serial[{index}]");
+    let host = |what| move |source| Error::Host { field: format!("serial[{index}]"), what, source };
+    let file = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::File { field, path, source }
+    };
+    match &serial.attachment {
+        SerialAttachment::Stdio => Ok(Console::stream(end)),
+        SerialAttachment::Pty => Console::pty(end).map_err(host("opening a pseudo-terminal")),
+        SerialAttachment::File { path, append } => Console::file(end, path, *append).map_err(file(path)),
+        SerialAttachment::Socket { path } => Console::socket(end, path).map_err(file(path)),
+    }
 }
 
 /// How many queues each disk may have.

@@ -11,7 +11,7 @@ use config::{Caching, DiskAttachment, ImageFormat, Storage, Sync};
 use crate::Error;
 
 /// Opens the disk of the field `field`.
-pub(super) fn open(field: &str, storage: &Storage) -> Result<Arc<dyn Disk>, Error> {
+pub(crate) fn open(field: &str, storage: &Storage) -> Result<Arc<dyn Disk>, Error> {
     let failed = |source| Error::Disk { field: field.to_owned(), source };
     let mut options = ImageOptions {
         read_only: storage.read_only,

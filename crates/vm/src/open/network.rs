@@ -23,7 +23,7 @@ const DEFAULT_MTU: u16 = 1500;
 
 /// What the addresses of a machine's cards are made from, so that they are the same each time it starts: this host and
 /// the machine's first disk. A machine without a disk is another each time.
-pub(super) fn seed(config: &config::Machine) -> Option<Vec<u8>> {
+fn seed(config: &config::Machine) -> Option<Vec<u8>> {
     let host = std::fs::read("/etc/machine-id").ok().filter(|id| id.len() >= 32)?;
     let disk = config.storage.iter().find_map(|storage| match &storage.attachment {
         DiskAttachment::Image { path, .. } | DiskAttachment::BlockDevice { path } => path.canonicalize().ok(),
@@ -32,13 +32,19 @@ pub(super) fn seed(config: &config::Machine) -> Option<Vec<u8>> {
     Some([&host[..], disk.as_os_str().as_bytes()].concat())
 }
 
+/// The addresses of all cards of a machine, in their order.
+pub(crate) fn macs(config: &config::Machine) -> Result<Vec<MacAddr>, Error> {
+    let seed = seed(config);
+    let mut macs = config.network.iter().filter_map(|n| n.mac).map(|mac| mac.0).collect();
+    let address = |(index, network): (usize, &Network)| {
+        let seed = seed.as_ref().map(|seed| [&seed[..], &index.to_le_bytes()].concat());
+        mac(&format!("network[{index}]"), network, seed.as_deref(), &mut macs)
+    };
+    config.network.iter().enumerate().map(address).collect()
+}
+
 /// The address of a card: the configured one, one made from `seed`, or any; never one of `macs`, which it joins.
-pub(super) fn mac(
-    field: &str,
-    network: &Network,
-    seed: Option<&[u8]>,
-    macs: &mut HashSet<[u8; 6]>,
-) -> Result<MacAddr, Error> {
+fn mac(field: &str, network: &Network, seed: Option<&[u8]>, macs: &mut HashSet<[u8; 6]>) -> Result<MacAddr, Error> {
     if let Some(mac) = network.mac {
         return Ok(MacAddr(mac.0));
     }
@@ -64,18 +70,28 @@ pub(super) fn card(
     cpus: u32,
     cards: &mut Vec<NatCard>,
 ) -> Result<Net, Error> {
-    let mut backend = backend(field, network, mac, cards)?;
-    if let Some(capture) = &network.capture {
-        let mut options = capture::Options::default();
-        options.snap_len = capture.snap_len.unwrap_or(options.snap_len);
-        options.limit = capture.limit.map(|mib| u64::from(mib) << 20);
-        let captured = Captured::new(backend, &capture.path, options);
-        let field = format!("{field}.capture");
-        let captured = captured.map_err(|source| Error::File { field, path: capture.path.clone(), source })?;
-        backend = Box::new(captured);
-    }
+    let backend = plugged(field, network, mac, cards)?;
     let pairs = network.queues.unwrap_or(cpus.clamp(1, DEFAULT_PAIRS) as u16);
     Ok(Net::with_pairs(mac, Arc::new(Mutex::new(backend)), pairs))
+}
+
+/// What the card with the address `mac` is plugged into, recorded where that is asked for. One behind NAT joins
+/// `cards`.
+pub(crate) fn plugged(
+    field: &str,
+    network: &Network,
+    mac: MacAddr,
+    cards: &mut Vec<NatCard>,
+) -> Result<Box<dyn Backend>, Error> {
+    let backend = backend(field, network, mac, cards)?;
+    let Some(capture) = &network.capture else { return Ok(backend) };
+    let mut options = capture::Options::default();
+    options.snap_len = capture.snap_len.unwrap_or(options.snap_len);
+    options.limit = capture.limit.map(|mib| u64::from(mib) << 20);
+    let captured = Captured::new(backend, &capture.path, options);
+    let field = format!("{field}.capture");
+    let captured = captured.map_err(|source| Error::File { field, path: capture.path.clone(), source })?;
+    Ok(Box::new(captured))
 }
 
 fn backend(field: &str, network: &Network, mac: MacAddr, cards: &mut Vec<NatCard>) -> Result<Box<dyn Backend>, Error> {

@@ -1,0 +1,228 @@
+//! The thread that owns a machine of the framework, and all that it is told.
+
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use vz::{Command, Devices, End, Framework, Notice, Session, Signal, Window, Wish};
+
+use super::vsock::{self, Port};
+use crate::state::Life;
+use crate::{Error, Event, Outcome, State};
+
+/// What the thread is told.
+pub(super) enum Message {
+    /// To do something, and to answer when it is done or cannot be.
+    Ask {
+        command: Command,
+        /// `paused`, for words.
+        wish: &'static str,
+        reply: Sender<Result<(), Error>>,
+    },
+    /// To stop the machine hard.
+    Stop,
+    /// A program of the host wants to reach a vsock port of the guest.
+    Connect(u32, UnixStream),
+    /// What the framework reports.
+    Signal(Signal),
+    /// What the user of the window wants.
+    #[cfg_attr(not(target_os = "macos"), expect(dead_code, reason = "windows are made on Macs"))]
+    Wish(Wish),
+    /// A window is to be opened.
+    Open(super::this_host::OpenWindow),
+    /// To stop the machine and to end.
+    End,
+}
+
+/// Who waits for the answer to a call.
+struct Waiting {
+    reply: Sender<Result<(), Error>>,
+    wish: &'static str,
+}
+
+/// The thread's own.
+pub(super) struct Driver {
+    life: Arc<Life>,
+    messages: Sender<Message>,
+    /// vsock ports on which the host listens.
+    ports: Vec<Port>,
+    waiting: Option<Waiting>,
+    window: Option<Box<dyn Window>>,
+    ending: bool,
+}
+
+impl Driver {
+    pub(super) fn new(life: Arc<Life>, messages: Sender<Message>, ports: Vec<Port>) -> Self {
+        Self { life, messages, ports, waiting: None, window: None, ending: false }
+    }
+
+    /// Has the machine made, says whether that went well, and drives it to its end.
+    pub(super) fn run<F: Framework + Devices + 'static>(
+        mut self,
+        make: impl FnOnce(Sender<Signal>) -> Result<F, vz::Error>,
+        inbox: &Receiver<Message>,
+        made: &Sender<Result<(), vz::Error>>,
+    ) {
+        let machine = signals(&self.messages).and_then(make);
+        let mut session = match machine {
+            Ok(machine) => Session::new(machine),
+            Err(error) => {
+                // The one who makes it waits.
+                let _ = made.send(Err(error));
+                return;
+            }
+        };
+        let _ = made.send(Ok(()));
+        for message in inbox {
+            self.take(message, &mut session);
+            if self.ending && session.state() != vz::State::Stopping {
+                // One that did not let itself be stopped goes with this thread.
+                if session.state() != vz::State::Stopped {
+                    self.life.end(Outcome::Killed);
+                }
+                return;
+            }
+        }
+    }
+
+    fn take<F: Framework + Devices + 'static>(&mut self, message: Message, session: &mut Session<F>) {
+        match message {
+            Message::Ask { command, wish, reply } => self.ask(command, wish, reply, session),
+            Message::Stop => self.command(Command::Stop, session),
+            Message::Connect(port, stream) => vsock::connect(session, port, stream),
+            Message::Signal(signal) => {
+                let answered = match &signal {
+                    Signal::Done(_, result) => Some(result.clone()),
+                    _ => None,
+                };
+                let notices = session.signal(signal);
+                self.tell(notices, session);
+                if let Some(result) = answered {
+                    self.answer(result.map_err(Error::Framework));
+                }
+            }
+            Message::Wish(wish) => self.wish(wish, session),
+            Message::Open(open) => self.window = open.on(session.framework()),
+            Message::End => {
+                self.ending = true;
+                self.command(Command::Stop, session);
+            }
+        }
+    }
+
+    fn ask<F: Framework + Devices + 'static>(
+        &mut self,
+        command: Command,
+        wish: &'static str,
+        reply: Sender<Result<(), Error>>,
+        session: &mut Session<F>,
+    ) {
+        let waits = matches!(command, Command::Pause | Command::Resume | Command::Save(_));
+        let notices = session.command(command);
+        let refused = notices.iter().find_map(|notice| match notice {
+            Notice::Refused(..) => Some(Error::WrongState { wish, state: self.life.state() }),
+            Notice::NotAsked(reason) | Notice::Failed(_, reason) => Some(Error::Framework(reason.clone())),
+            _ => None,
+        });
+        self.tell(notices, session);
+        match refused {
+            // Nobody waits for the answer any more who has gone.
+            Some(error) => drop(reply.send(Err(error))),
+            None if waits => self.waiting = Some(Waiting { reply, wish }),
+            None => drop(reply.send(Ok(()))),
+        }
+    }
+
+    fn command<F: Framework + Devices + 'static>(&mut self, command: Command, session: &mut Session<F>) {
+        let notices = session.command(command);
+        self.tell(notices, session);
+    }
+
+    fn wish<F: Framework + Devices + 'static>(&mut self, wish: Wish, session: &mut Session<F>) {
+        match wish {
+            Wish::Pause => self.command(Command::Pause, session),
+            Wish::Resume => self.command(Command::Resume, session),
+            Wish::RequestStop => self.command(Command::RequestStop, session),
+            Wish::Stop => self.command(Command::Stop, session),
+            // `show` says that the machine cannot be saved from its window.
+            Wish::Suspend => {}
+            Wish::Detach => self.window = None,
+        }
+    }
+
+    /// Passes on what came of something.
+    fn tell<F: Framework + Devices + 'static>(&mut self, notices: Vec<Notice>, session: &mut Session<F>) {
+        for notice in notices {
+            match notice {
+                // `end` has entered what follows.
+                Notice::State(vz::State::Stopped) => self.show(vz::State::Stopped),
+                Notice::State(state) => {
+                    self.life.enter(named(state));
+                    self.show(state);
+                    if state == vz::State::Running {
+                        vsock::listen(session, &self.ports);
+                    }
+                }
+                Notice::Ended(end) => {
+                    self.window = None;
+                    self.life.end(outcome(end));
+                    if let Some(Waiting { reply, wish }) = self.waiting.take() {
+                        let _ = reply.send(Err(Error::WrongState { wish, state: self.life.state() }));
+                    }
+                }
+                Notice::Disconnected(card, reason) => self.life.tell(&Event::Disconnected(card, reason)),
+                Notice::Failed(call, reason) => tracing::warn!("Virtualization.framework: {call:?}: {reason}"),
+                Notice::NotAsked(reason) => tracing::warn!("the guest cannot be asked to power off: {reason}"),
+                // Who asked was told.
+                Notice::Refused(..) | Notice::Saved => {}
+            }
+        }
+    }
+
+    fn show(&self, state: vz::State) {
+        if let Some(window) = &self.window {
+            window.show(state, false);
+        }
+    }
+
+    fn answer(&mut self, result: Result<(), Error>) {
+        if let Some(waiting) = self.waiting.take() {
+            // Nobody waits for the answer any more who has gone.
+            let _ = waiting.reply.send(result);
+        }
+    }
+}
+
+/// What the framework reports, as messages.
+fn signals(messages: &Sender<Message>) -> Result<Sender<Signal>, vz::Error> {
+    let (signals, reports) = channel();
+    let messages = messages.clone();
+    let forward = move || {
+        let _ = reports.iter().try_for_each(|signal| messages.send(Message::Signal(signal)));
+    };
+    let spawned = thread::Builder::new().name("framework".into()).spawn(forward);
+    spawned.map(|_| signals).map_err(|error| vz::Error::new("a thread", error.to_string()))
+}
+
+fn named(state: vz::State) -> State {
+    match state {
+        vz::State::Stopped => State::Stopped,
+        vz::State::Starting => State::Starting,
+        vz::State::Running => State::Running,
+        vz::State::Pausing => State::Pausing,
+        vz::State::Paused => State::Paused,
+        vz::State::Resuming => State::Resuming,
+        vz::State::Saving => State::Saving,
+        vz::State::Stopping => State::Stopping,
+    }
+}
+
+fn outcome(end: End) -> Outcome {
+    match end {
+        End::PoweredOff => Outcome::PoweredOff,
+        End::Killed => Outcome::Killed,
+        End::Crashed(reason) => Outcome::Crashed(reason),
+        End::Failed(reason) => Outcome::Failed(reason),
+    }
+}

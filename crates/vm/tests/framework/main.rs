@@ -1,0 +1,180 @@
+//! Machines on Apple's framework, over a double of it: their life through the same states and events as on our board,
+//! and what of ours runs beside them.
+
+mod double;
+mod helpers;
+
+use std::fs;
+use std::sync::mpsc::Receiver;
+
+use config::{BootLoader, LinuxBoot, Machine};
+use vm::{Event, Outcome, State, VirtualMachine};
+use vz::{Call, Signal, StartOptions};
+
+use crate::double::{Double, Mac, PATIENCE, host};
+
+/// A machine that boots a file that looks like a kernel.
+fn machine() -> (tempfile::TempDir, Machine) {
+    let folder = tempfile::tempdir().unwrap();
+    let kernel = folder.path().join("Image");
+    let mut image = vec![0; 4096];
+    image[56..60].copy_from_slice(b"ARM\x64");
+    fs::write(&kernel, image).unwrap();
+    (folder, Machine::new(BootLoader::Linux(LinuxBoot { kernel, initrd: None, cmdline: String::new() })))
+}
+
+fn made(machine: &Machine) -> (VirtualMachine, Mac) {
+    let (double, machines) = Double::new();
+    let vm = VirtualMachine::on_framework(machine, &host(), double).unwrap();
+    (vm, machines.recv().unwrap())
+}
+
+/// The states that a machine goes through, up to `last`.
+fn states(events: &Receiver<Event>, last: State) -> Vec<State> {
+    let mut states = Vec::new();
+    while states.last() != Some(&last) {
+        if let Event::State(state) = events.recv_timeout(PATIENCE).expect("another state") {
+            states.push(state);
+        }
+    }
+    states
+}
+
+/// A machine that runs.
+fn running() -> (tempfile::TempDir, VirtualMachine, Mac, Receiver<Event>) {
+    let (folder, machine) = machine();
+    let (vm, mac) = made(&machine);
+    let events = vm.subscribe();
+    vm.start().unwrap();
+    mac.start();
+    assert_eq!(states(&events, State::Running), [State::Starting, State::Running]);
+    (folder, vm, mac, events)
+}
+
+#[test]
+fn a_guest_runs_is_paused_and_powers_off() {
+    let (_folder, vm, mac, events) = running();
+    assert!(vm.start().unwrap_err().to_string().contains("started while it is running"));
+    assert!(vm.resume().is_err(), "it is not paused");
+    std::thread::scope(|scope| {
+        let paused = scope.spawn(|| vm.pause());
+        assert_eq!(mac.answer(Ok(())), Call::Pause);
+        paused.join().unwrap().unwrap();
+        assert_eq!(vm.state(), State::Paused);
+        let resumed = scope.spawn(|| vm.resume());
+        assert_eq!(mac.answer(Ok(())), Call::Resume);
+        resumed.join().unwrap().unwrap();
+    });
+    mac.report(Signal::Disconnected(0, "en0 is gone".into()));
+    mac.report(Signal::GuestStopped);
+    assert_eq!(vm.wait(), Some(Outcome::PoweredOff));
+    let told: Vec<_> = events.try_iter().collect();
+    assert!(told.contains(&Event::Disconnected(0, "en0 is gone".into())), "{told:?}");
+    let end = [Event::Ended(Outcome::PoweredOff), Event::State(State::Stopped)];
+    assert_eq!(told[told.len() - 2..], end);
+
+    // It can be started again.
+    vm.start().unwrap();
+    mac.start();
+    mac.report(Signal::StoppedWithError("the service died".into()));
+    assert_eq!(vm.wait(), Some(Outcome::Crashed("the service died".into())));
+    assert_eq!(vm.state(), State::Error);
+}
+
+#[test]
+fn a_start_that_is_cancelled_is_stopped_when_the_framework_is_done_with_it() {
+    let (_folder, machine) = machine();
+    let (vm, mac) = made(&machine);
+    let events = vm.subscribe();
+    vm.start().unwrap();
+    assert_eq!(mac.called(), Call::Start(StartOptions::default()));
+    vm.stop();
+    assert_eq!(states(&events, State::Stopping), [State::Starting, State::Stopping]);
+    mac.report(Signal::Done(Call::Start(StartOptions::default()), Ok(())));
+    assert_eq!(mac.answer(Ok(())), Call::Stop);
+    assert_eq!((vm.wait(), vm.state()), (Some(Outcome::Killed), State::Stopped));
+}
+
+#[test]
+fn what_the_framework_refuses_is_said() {
+    let (_folder, mut machine) = machine();
+    let (vm, mac) = made(&machine);
+    vm.start().unwrap();
+    mac.answer(Err("no memory"));
+    assert_eq!(vm.wait(), Some(Outcome::Failed("no memory".into())));
+    assert!(vm.start_recovery().unwrap_err().to_string().contains("only macOS guests"));
+    machine.cpus = 7;
+    let (double, _machines) = Double::new();
+    let error = VirtualMachine::on_framework(&machine, &host(), double).err().unwrap().to_string();
+    assert!(error.contains("seven is unlucky"), "{error}");
+    machine.cpus = 9;
+    let (double, _machines) = Double::new();
+    let error = VirtualMachine::on_framework(&machine, &host(), double).err().unwrap().to_string();
+    assert!(error.contains("1 to 8 CPUs"), "{error}");
+}
+
+#[test]
+fn a_save_that_fails_half_way_leaves_the_old_state_and_a_guest_that_can_run_on() {
+    let (folder, vm, mac, _events) = running();
+    let path = folder.path().join("state");
+    fs::write(&path, "old").unwrap();
+    let save = |contents: &str, result: Result<(), &str>| {
+        std::thread::scope(|scope| {
+            let saved = scope.spawn(|| vm.save(&path));
+            let Call::Save(part) = mac.called() else { panic!("another call") };
+            fs::write(&part, contents).unwrap();
+            mac.report(Signal::Done(Call::Save(part.clone()), result.map_err(str::to_owned)));
+            let saved = saved.join().unwrap();
+            assert!(!part.exists());
+            saved
+        })
+    };
+    assert!(vm.save(&path).is_err(), "it runs");
+    std::thread::scope(|scope| {
+        let paused = scope.spawn(|| vm.pause());
+        mac.answer(Ok(()));
+        paused.join().unwrap().unwrap();
+    });
+    assert!(save("ha", Err("disk full")).unwrap_err().to_string().contains("disk full"));
+    assert_eq!((fs::read_to_string(&path).unwrap().as_str(), vm.state()), ("old", State::Paused));
+    save("new", Ok(())).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+}
+
+#[test]
+fn a_pause_that_the_guest_overtakes_is_answered() {
+    let (_folder, vm, mac, _events) = running();
+    std::thread::scope(|scope| {
+        let paused = scope.spawn(|| vm.pause());
+        assert_eq!(mac.called(), Call::Pause);
+        mac.report(Signal::GuestStopped);
+        assert!(paused.join().unwrap().is_err());
+    });
+    assert_eq!(vm.wait(), Some(Outcome::PoweredOff));
+}
+
+#[test]
+fn a_machine_that_is_dropped_is_stopped_first_and_one_that_cannot_be_stopped_is_let_go() {
+    for result in [Ok(()), Err("busy")] {
+        let (_folder, vm, mac, events) = running();
+        assert!(vm.request_stop().unwrap_err().to_string().contains("no button"));
+        let dropped = std::thread::spawn(move || drop(vm));
+        assert_eq!(mac.answer(result), Call::Stop);
+        dropped.join().unwrap();
+        let told: Vec<_> = events.try_iter().collect();
+        assert!(told.contains(&Event::Ended(Outcome::Killed)), "{told:?}");
+    }
+}
+
+#[test]
+fn the_engine_is_refused_by_name_where_there_is_none() {
+    let (_folder, mut machine) = machine();
+    machine.engine = Some(config::Engine::Vz);
+    if cfg!(not(target_os = "macos")) {
+        let error = VirtualMachine::new(&machine).err().unwrap().to_string();
+        assert!(error.contains("only Macs have"), "{error}");
+    }
+    machine.engine = Some(config::Engine::Soft);
+    let vm = VirtualMachine::new(&machine).unwrap();
+    assert!(vm.pause().unwrap_err().to_string().contains("the engine `soft` cannot pause a machine yet"));
+}
