@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::completion::CompletionArgs;
 use crate::config::ConfigCommand;
 use crate::disk::DiskCommand;
+use crate::machine::{CloneArgs, CreateArgs, DeleteArgs, GetArgs, RenameArgs, SetArgs, StopArgs};
 use crate::port::{IpArgs, PortCommand};
 use crate::run::RunArgs;
 
@@ -12,6 +13,7 @@ const AFTER_HELP: &str = "\
 Examples:
   russet run debian                                a Debian kernel with a root prompt; Ctrl-] q leaves
   russet run -k Image -i initrd.gz -d root.img -t 0
+  russet create web debian --disk-size 20G          a machine that is kept; then: russet run web, russet stop web
   russet run machine.toml
   russet run debian --publish 2222:22 --control vm.sock
   russet port add vm.sock 8080:80                  a port of the host that leads to the running guest
@@ -46,6 +48,24 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a machine in this terminal.
     Run(Box<RunArgs>),
+    /// Make a machine that is kept under a name.
+    Create(Box<CreateArgs>),
+    /// List the machines that are kept, and which of them run.
+    #[command(visible_alias = "ls")]
+    List,
+    /// Show a machine's description, or one value of it.
+    Get(GetArgs),
+    /// Change a machine's description by the arguments of `russet run`, for when it starts next.
+    Set(Box<SetArgs>),
+    /// Copy a machine that does not run.
+    Clone(CloneArgs),
+    /// Give a machine that does not run another name.
+    Rename(RenameArgs),
+    /// Delete a machine that does not run, with its disks.
+    #[command(visible_alias = "rm")]
+    Delete(DeleteArgs),
+    /// Ask the guest of a running machine to power off, and wait until it has.
+    Stop(StopArgs),
     /// Print the address of a running machine, which is known before it asks for it.
     Ip(IpArgs),
     /// Add, remove and list the ports of the host that lead to a running machine.

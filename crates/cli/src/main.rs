@@ -10,6 +10,7 @@ mod disk;
 mod doctor;
 mod failure;
 mod host;
+mod machine;
 mod port;
 mod run;
 mod say;
@@ -18,15 +19,35 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
+use vm::Windows;
 
 use crate::args::{Cli, Command};
-use crate::failure::Failure;
+use crate::failure::{Failure, Status};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     start_log(cli.verbose);
+    match &cli.command {
+        // A machine may have a window, which on a Mac needs this thread.
+        Command::Run(_) => vm::with_windows(move |windows| work(&cli, windows)).unwrap_or_else(|error| {
+            say::line(&format!("error: {error}"));
+            ExitCode::from(Status::Host.code())
+        }),
+        _ => work(&cli, None),
+    }
+}
+
+fn work(cli: &Cli, windows: Option<Windows>) -> ExitCode {
     let result = match &cli.command {
-        Command::Run(run) => run::execute(run, cli.json),
+        Command::Run(run) => run::execute(run, windows, cli.json),
+        Command::Create(args) => machine::create(args, cli.json),
+        Command::List => machine::list(cli.json),
+        Command::Get(args) => machine::get(args, cli.json),
+        Command::Set(args) => machine::set(args, cli.json),
+        Command::Clone(args) => machine::clone(args, cli.json),
+        Command::Rename(args) => machine::rename(args, cli.json),
+        Command::Delete(args) => machine::delete(args),
+        Command::Stop(args) => machine::stop(args),
         Command::Ip(args) => port::ip(args, cli.json),
         Command::Port(command) => port::execute(command, cli.json),
         Command::Config(command) => config::execute(command, cli.json),

@@ -27,7 +27,7 @@ pub use card::NatCard;
 pub use console::{Console, ConsoleStream};
 pub use disks::{DiskName, DiskStatus};
 pub use error::Error;
-pub use framework::{Windows, default_engine, with_windows};
+pub use framework::{Windows, default_engine, new_generic_identifier, new_mac_identifier, with_windows};
 pub use gdb::GdbServer;
 pub use soft::JitMode;
 pub use state::{Event, Outcome, State};

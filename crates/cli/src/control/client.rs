@@ -6,12 +6,22 @@ use std::path::Path;
 
 use super::protocol::{Answer, MAX_LINE, Request};
 use crate::failure::{Failure, Status};
+use crate::machine;
 
-/// Asks the machine whose control socket is `path`.
+/// Asks the machine whose name or control socket is `path`.
 ///
 /// # Errors
 /// Nobody is there, or does not understand.
 pub(crate) fn ask(path: &Path, request: &Request) -> Result<Answer, Failure> {
+    let bundle = machine::find(path);
+    if bundle.as_ref().is_some_and(|bundle| bundle.holder().is_none()) {
+        return Err(Failure::new(
+            Status::Host,
+            format!("the machine `{0}` does not run: russet run {0}", path.display()),
+        ));
+    }
+    let socket = bundle.map(|bundle| bundle.control());
+    let path = socket.as_deref().unwrap_or(path);
     let wrong = |what: &str| Failure::new(Status::Host, format!("{}: {what}", path.display()));
     let mut stream = UnixStream::connect(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => wrong("no machine has this control socket: `russet run --control` makes it"),

@@ -31,6 +31,12 @@ pub(crate) enum Request {
         /// As in `Publish`.
         ports: Vec<String>,
     },
+    /// Asks the guest to power off, or pulls its plug.
+    Stop {
+        /// Without asking.
+        #[serde(default)]
+        force: bool,
+    },
     /// The disks.
     Disks {},
     /// Puts a disk into a slot while the machine runs.
@@ -77,6 +83,8 @@ pub(crate) enum Answer {
     Disks(Vec<DiskStatus>),
     /// The name of the disk that was attached.
     Attached(String),
+    /// It was done.
+    Done {},
     /// Why it was not done.
     Error(String),
 }

@@ -107,6 +107,13 @@ fn answer(vm: &VirtualMachine, request: Request) -> Answer {
         Request::Network {} => return Answer::Network(vm.cards().iter().map(status).collect()),
         Request::Publish { card, ports } => change(vm, card, &ports, |card, publish| card.publish(publish).map(drop)),
         Request::Unpublish { card, ports } => change(vm, card, &ports, NatCard::unpublish),
+        Request::Stop { force: true } => {
+            vm.stop();
+            return Answer::Done {};
+        }
+        Request::Stop { force: false } => {
+            vm.request_stop().map(|()| Answer::Done {}).map_err(|error| error.to_string())
+        }
         Request::Disks {} => Ok(disks::list(vm)),
         Request::AttachDisk { disk } => disks::attach(vm, &disk),
         Request::DetachDisk { name, seconds } => disks::detach(vm, &name, seconds),

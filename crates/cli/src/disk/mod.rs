@@ -10,11 +10,13 @@ mod map;
 mod resize;
 mod running;
 mod serve;
-mod size;
+pub(crate) mod size;
 mod target;
 mod work;
 
 use std::path::{Path, PathBuf};
+
+pub(crate) use clone::copy_file;
 
 use block::image::{Format, Image, ImageOptions};
 use clap::{Args, Subcommand, ValueHint};

@@ -1,7 +1,7 @@
 //! Sizes as people write them.
 
 /// Reads `10G`, `512M`, `4096`: bytes, with K, M, G, T for powers of 1024.
-pub(super) fn parse(text: &str) -> Result<u64, String> {
+pub(crate) fn parse(text: &str) -> Result<u64, String> {
     let wrong = || format!("`{text}` is no size: give bytes, or a number with K, M, G or T, such as 20G");
     let upper = text.to_ascii_uppercase();
     let digits = upper.trim_end_matches("IB").trim_end_matches('B');
@@ -17,7 +17,7 @@ pub(super) fn parse(text: &str) -> Result<u64, String> {
 }
 
 /// The same in words: `20 GiB`.
-pub(super) fn words(bytes: u64) -> String {
+pub(crate) fn words(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()
 }
 

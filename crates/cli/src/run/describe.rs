@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use vm::Bundle;
+
 use ::config::{Builder, Engine, NetworkAttachment, Parsed};
 
 use super::MachineArgs;
@@ -11,6 +13,7 @@ use super::attachments::Attachment;
 use crate::debian::Guest;
 use crate::failure::{Failure, Status};
 use crate::host;
+use crate::machine;
 
 /// Longest configuration file that is read, in bytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -31,14 +34,24 @@ pub(crate) struct Description {
 impl Description {
     /// The engine that was chosen.
     pub(crate) fn engine(&self) -> Engine {
-        self.parsed.machine.as_ref().and_then(|machine| machine.engine).unwrap_or(Engine::Soft)
+        self.parsed.machine.as_ref().and_then(|machine| machine.engine).unwrap_or_else(vm::default_engine)
     }
 }
 
 impl MachineArgs {
-    /// Whether the target is Debian's kernel.
+    /// Whether the target is Debian's kernel, and no machine of the user's.
     pub(crate) fn is_debian(&self) -> bool {
+        self.names_debian() && self.bundle().is_none()
+    }
+
+    /// Whether the target is called `debian`.
+    pub(crate) fn names_debian(&self) -> bool {
         self.target.as_deref() == Some(Path::new("debian"))
+    }
+
+    /// The machine that the target names, if there is one.
+    pub(crate) fn bundle(&self) -> Option<Bundle> {
+        machine::find(self.target.as_deref()?)
     }
 
     /// The machine that these arguments describe, when no guest has to be fetched for it.
@@ -55,12 +68,32 @@ impl MachineArgs {
     /// The machine that these arguments describe, with the guest that was fetched for it.
     pub(crate) fn describe_with(&self, guest: Option<&Guest>) -> Result<Description, Failure> {
         self.check_boot()?;
+        let file = match self.bundle() {
+            Some(bundle) => Some(bundle.configuration()),
+            None => self.target.clone().filter(|_| guest.is_none()),
+        };
+        self.describe_from(file.as_deref(), guest, None)
+    }
+
+    /// The machine that these arguments make of a file or a guest; where nothing says what boots, firmware with this
+    /// file for its variables.
+    pub(crate) fn describe_from(
+        &self,
+        file: Option<&Path>,
+        guest: Option<&Guest>,
+        variables: Option<&Path>,
+    ) -> Result<Description, Failure> {
         let mut builder = Builder::new();
-        let file = self.target.as_deref().filter(|_| guest.is_none());
         if let Some(file) = file {
             builder.toml(&read(file)?);
         }
         self.put_boot(&mut builder, guest)?;
+        if let Some(variables) = variables.and_then(Path::to_str).filter(|_| !builder.has("bootloader")) {
+            put_firmware(&mut builder, variables);
+        }
+        if self.rosetta {
+            builder.device_with("rosetta", &[("mount-tag", "rosetta")], "--rosetta");
+        }
         for attachment in &self.attachments.0 {
             match attachment {
                 Attachment::Disk(text) => put_disk(&mut builder, "-d", text, &[]),
@@ -104,7 +137,7 @@ impl MachineArgs {
         let message = if self.is_debian() && own {
             "`debian` comes with its own kernel: leave out -k and --bootloader"
         } else if self.target.is_none() && !own {
-            "there is no machine: give a kernel with -k, a file, or `debian`, which fetches all it needs"
+            "there is no machine: give a kernel with -k, a file, the name of a machine, or `debian`, which fetches all it needs"
         } else if self.cmdline.is_some() && self.kernel.is_none() && !self.is_debian() {
             "-a is the command line of the kernel that -k names: give -k, or `cmdline` in the boot loader"
         } else {
@@ -171,6 +204,26 @@ fn read(path: &Path) -> Result<String, Failure> {
     match length as u64 > MAX_FILE {
         true => Err(wrong("the file is too long for a configuration".to_owned())),
         false => Ok(text),
+    }
+}
+
+/// Firmware, and what a machine with it has. The firmware of our board speaks on the serial port, Apple's on none.
+fn put_firmware(builder: &mut Builder, variables: &str) {
+    let keys = [("variable-store", variables), ("create", "true")];
+    builder.bootloader_with("efi", &keys, "default");
+    builder.device_with("virtio-rng", &[], "default");
+    builder.device_with("virtio-balloon", &[], "default");
+    builder.device_with("virtio-net", &[("nat", "true")], "default");
+    match vm::default_engine() {
+        Engine::Vz => {
+            builder.device_with("virtio-gpu", &[("width", "1280"), ("height", "800")], "default");
+            builder.device_with("usb-keyboard", &[], "default");
+            builder.device_with("usb-pointing", &[], "default");
+            builder.device_with("virtio-serial", &[("stdio", "true")], "default");
+        }
+        Engine::Soft | Engine::Kvm => {
+            builder.device_with("pl011", &[("stdio", "true")], "default");
+        }
     }
 }
 

@@ -12,16 +12,17 @@ use std::path::{Path, PathBuf};
 use ::config::Severity;
 use clap::{Args, ValueEnum, ValueHint};
 use serde_json::json;
+use vm::{Bundle, Windows};
 
 use self::attachments::Attachments;
 use self::gdb::GdbAddress;
 use crate::debian::{self, Guest};
 use crate::failure::{Failure, Status};
 use crate::host::{self, ThisHost};
-use crate::say;
+use crate::{machine, say};
 
 const AFTER_HELP: &str = "\
-The same machine can be given in four ways, and they mix: arguments add devices to a file and replace the rest.
+The same machine can be given in five ways, and they mix: arguments add devices to a file and replace the rest.
 
   russet run debian
       Debian's newest arm64 cloud kernel with a busybox root prompt, fetched once through apt.
@@ -30,6 +31,8 @@ The same machine can be given in four ways, and they mix: arguments add devices 
   russet run --bootloader linux,kernel=Image,initrd=initrd.gz,cmdline='\"console=hvc0 quiet\"' --cpus 4 --memory 2048 \\
              --device virtio-blk,path=root.img --device virtio-net,nat --device virtio-rng --device virtio-serial,stdio
       vfkit's grammar: what you name is there and nothing else.
+  russet run NAME
+      A machine of `russet create` and `russet list`.
   russet run machine.toml
       A file; `russet config show` makes one of arguments, `russet config check` checks it.
 
@@ -74,6 +77,14 @@ pub(crate) struct RunArgs {
     #[arg(long, requires = "gdb")]
     gdb_wait: bool,
 
+    /// Open no window, though the machine has a display. (Windows are on Macs.)
+    #[arg(long)]
+    headless: bool,
+
+    /// Start a macOS guest into its recovery system.
+    #[arg(long)]
+    recovery: bool,
+
     /// At the end, write what the engine counted on each CPU to standard error.
     #[arg(long)]
     stats: bool,
@@ -103,11 +114,11 @@ impl From<Jit> for vm::JitMode {
 /// The arguments that describe a machine.
 #[derive(Debug, Default, Args)]
 pub(crate) struct MachineArgs {
-    /// `debian`, or a machine's TOML file.
-    #[arg(value_name = "debian|FILE", value_hint = ValueHint::FilePath)]
-    target: Option<PathBuf>,
+    /// A machine of `russet list`, `debian`, or a machine's TOML file.
+    #[arg(value_name = "NAME|debian|FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) target: Option<PathBuf>,
 
-    /// The engine: soft, kvm or vz.
+    /// The engine: soft, kvm or vz [default: vz on a Mac that lets this program, else soft]
     #[arg(long)]
     engine: Option<String>,
 
@@ -162,6 +173,14 @@ pub(crate) struct MachineArgs {
     /// Share the clipboard with the guest.
     #[arg(long)]
     clipboard: bool,
+
+    /// On a Mac: let an arm64 Linux guest run x86-64 programs by Apple's Rosetta, in a share called `rosetta`.
+    ///
+    /// In the guest, once: mkdir -p /media/rosetta; mount -t virtiofs rosetta /media/rosetta; and then, as one line into
+    /// /proc/sys/fs/binfmt_misc/register (where systemd is, into /etc/binfmt.d/rosetta.conf for every boot):
+    /// :rosetta:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x3e\x00:\xff\xff\xff\xff\xff\xfe\xfe\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:/media/rosetta/rosetta:OCF
+    #[arg(long)]
+    rosetta: bool,
 }
 
 impl MachineArgs {
@@ -174,12 +193,14 @@ impl MachineArgs {
 }
 
 /// Runs the machine that the arguments describe.
-pub(crate) fn execute(args: &RunArgs, json: bool) -> Result<(), Failure> {
+pub(crate) fn execute(args: &RunArgs, windows: Option<Windows>, json: bool) -> Result<(), Failure> {
     if !args.machine.is_debian() && (args.refresh || args.suite.is_some()) {
         return Err(Failure::new(Status::Usage, "--suite and --refresh are for `russet run debian`: leave them out"));
     }
     host::allow_files();
     args.machine.check_boot()?;
+    let bundle = args.machine.bundle();
+    let _lock = bundle.as_ref().map(Bundle::lock).transpose().map_err(machine::failed)?;
     let guest = match args.machine.is_debian() {
         true => Some(fetch(args)?),
         false => None,
@@ -199,21 +220,28 @@ pub(crate) fn execute(args: &RunArgs, json: bool) -> Result<(), Failure> {
     let Some(machine) = &description.parsed.machine else {
         return Err(Failure::new(Status::Usage, "there is no machine in the configuration"));
     };
+    let control: Vec<PathBuf> = args.control.iter().cloned().chain(bundle.as_ref().map(Bundle::control)).collect();
+    let title = bundle.as_ref().map_or("russet", |bundle| bundle.name().as_str());
     let options = session::Options {
+        title,
+        recovery: args.recovery,
         wait_for_client: description.wait_for_client,
         keep_ctrl_c: description.keep_ctrl_c,
         jit: args.jit.into(),
-        control: args.control.as_deref(),
+        control: &control,
         gdb: args.gdb.as_ref(),
         gdb_wait: args.gdb_wait,
         stats: args.stats,
         json,
     };
-    session::run(machine, options)
+    session::run(machine, options, windows.filter(|_| !args.headless))
 }
 
 /// Debian's guest, from the cache or the network.
 fn fetch(args: &RunArgs) -> Result<Guest, Failure> {
-    let request = debian::Request { suite: args.suite.clone(), refresh: args.refresh };
-    debian::fetch(&request, &debian::Bar::new()).map_err(|error| Failure::because(Status::Host, &error))
+    fetch_guest(&debian::Request { suite: args.suite.clone(), refresh: args.refresh })
+}
+
+pub(crate) fn fetch_guest(request: &debian::Request) -> Result<Guest, Failure> {
+    debian::fetch(request, &debian::Bar::new()).map_err(|error| Failure::because(Status::Host, &error))
 }

@@ -1,14 +1,14 @@
 //! A machine that runs in this terminal, from its start to its end.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
-use ::config::{Machine, SerialAttachment};
+use ::config::{Engine, Machine, SerialAttachment};
 use serde_json::json;
-use vm::{Outcome, VirtualMachine};
+use vm::{Outcome, VirtualMachine, Windows};
 
 use super::gdb::{self, GdbAddress};
 use super::signals::{Listener, Signal};
@@ -23,6 +23,10 @@ use crate::say;
 /// How the machine meets the terminal.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Options<'a> {
+    /// What a window is called.
+    pub(super) title: &'a str,
+    /// A macOS guest starts into its recovery system.
+    pub(super) recovery: bool,
     /// A client of the first pty is waited for before the machine starts.
     pub(super) wait_for_client: bool,
     /// The terminal keeps Ctrl-C for us.
@@ -30,7 +34,7 @@ pub(super) struct Options<'a> {
     /// What the software CPU does with hot code.
     pub(super) jit: vm::JitMode,
     /// Where the machine listens for other commands.
-    pub(super) control: Option<&'a Path>,
+    pub(super) control: &'a [PathBuf],
     /// Where a debugger may connect.
     pub(super) gdb: Option<&'a GdbAddress>,
     /// The machine waits for it.
@@ -52,22 +56,27 @@ enum Event {
 ///
 /// # Errors
 /// Every end but the guest's power-off.
-pub(super) fn run(machine: &Machine, options: Options<'_>) -> Result<(), Failure> {
+pub(super) fn run(machine: &Machine, options: Options<'_>, windows: Option<Windows>) -> Result<(), Failure> {
     let (tell, events) = mpsc::channel();
     let _signals = listen(tell.clone())?;
     // Who cannot ask for disks later needs no slots for them, and a guest starts a little sooner without.
-    let slots = if options.control.is_some() { vm::Options::default().slots } else { 0 };
+    let slots = if !options.control.is_empty() { vm::Options::default().slots } else { 0 };
     let vm = VirtualMachine::with_options(machine, vm::Options { jit: options.jit, slots })
         .map_err(|error| Failure::new(Status::Host, error.to_string()))?;
     let vm = Arc::new(vm);
-    let _control = options.control.map(|path| listen_to_commands(path, &vm)).transpose()?;
+    let _control: Vec<_> =
+        options.control.iter().map(|path| listen_to_commands(path, &vm)).collect::<Result<_, _>>()?;
     tell_ports(&vm, options.json);
     let _gdb = options.gdb.map(|at| gdb::listen(at, options.gdb_wait, &vm, options.json)).transpose()?;
     let stdio = connect(machine, &vm, options, &tell)?;
     if options.wait_for_client {
         wait_for_client(machine, &vm, options, &events)?;
     }
-    vm.start().map_err(|error| Failure::new(Status::Host, error.to_string()))?;
+    let started = if options.recovery { vm.start_recovery() } else { vm.start() };
+    started.map_err(|error| Failure::new(Status::Host, error.to_string()))?;
+    if let Some(windows) = windows.filter(|_| !machine.graphics.is_empty() && vm.engine() == Engine::Vz) {
+        vm.open_window(windows, options.title).map_err(|error| Failure::new(Status::Host, error.to_string()))?;
+    }
     let waiting = vm.clone();
     thread::Builder::new()
         .name("wait".to_owned())

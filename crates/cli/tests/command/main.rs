@@ -2,6 +2,7 @@
 
 mod gdb;
 mod guest;
+mod machines;
 mod serve;
 mod terminal;
 

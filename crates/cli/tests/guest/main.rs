@@ -9,6 +9,7 @@ mod ends;
 mod firmware;
 mod full;
 mod hotplug;
+mod kept;
 mod kills;
 mod machine;
 mod network;

@@ -19,7 +19,7 @@ use std::thread::JoinHandle;
 
 use vz::{Command, StartOptions, Virtualization, WindowOptions};
 
-pub use this_host::{Windows, default_engine, with_windows};
+pub use this_host::{Windows, default_engine, new_generic_identifier, new_mac_identifier, with_windows};
 
 pub(crate) use this_host::on_this_host;
 

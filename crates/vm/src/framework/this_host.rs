@@ -3,9 +3,9 @@
 use config::Engine;
 
 #[cfg(target_os = "macos")]
-pub use mac::{Windows, with_windows};
+pub use mac::{Windows, new_generic_identifier, new_mac_identifier, with_windows};
 #[cfg(not(target_os = "macos"))]
-pub use other::{Windows, with_windows};
+pub use other::{Windows, new_generic_identifier, new_mac_identifier, with_windows};
 
 #[cfg(target_os = "macos")]
 pub(crate) use mac::on_this_host;
@@ -33,7 +33,7 @@ mod mac {
     use std::any::Any;
     use std::sync::mpsc::{Sender, channel};
 
-    use vz::{Desktop, Window, WindowOptions};
+    use vz::{Desktop, Virtualization, Window, WindowOptions};
 
     use super::super::Machine;
     use super::super::driver::Message;
@@ -49,6 +49,19 @@ mod mac {
         work: impl FnOnce(Option<Windows>) -> T + Send + 'static,
     ) -> Result<T, Error> {
         vz::sys::with_windows(|windows| work(Some(windows))).map_err(|error| Error::Framework(error.to_string()))
+    }
+
+    /// A new identity of a macOS guest; `None` on a host that makes none.
+    #[must_use]
+    pub fn new_mac_identifier() -> Option<Vec<u8>> {
+        Some(vz::sys::Mac.new_mac_identifier())
+    }
+
+    /// A new identity of another guest; `None` on a host that makes none.
+    #[must_use]
+    pub fn new_generic_identifier() -> Option<Vec<u8>> {
+        let macos = vz::Host::here(vz::Entitlements::default(), Vec::new()).macos;
+        (macos >= vz::Api::GenericMachineIdentifier.since()).then(|| vz::sys::Mac.new_generic_identifier())
     }
 
     pub(crate) fn on_this_host(config: &config::Machine) -> Result<Machine, Error> {
@@ -125,6 +138,18 @@ mod other {
         work: impl FnOnce(Option<Windows>) -> T + Send + 'static,
     ) -> Result<T, Error> {
         Ok(work(None))
+    }
+
+    /// A new identity of a macOS guest; `None` on a host that makes none.
+    #[must_use]
+    pub fn new_mac_identifier() -> Option<Vec<u8>> {
+        None
+    }
+
+    /// A new identity of another guest; `None` on a host that makes none.
+    #[must_use]
+    pub fn new_generic_identifier() -> Option<Vec<u8>> {
+        None
     }
 
     pub(crate) fn on_this_host(_: &config::Machine) -> Result<Machine, Error> {

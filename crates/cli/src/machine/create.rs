@@ -1,0 +1,105 @@
+//! `russet create`.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use ::config::{Severity, Storage};
+use clap::Args;
+use serde_json::json;
+use vm::{Draft, MachineName};
+
+use super::{failed, name_cards, store};
+use crate::config::print;
+use crate::debian::{self, Guest};
+use crate::disk::size;
+use crate::failure::{Failure, Status};
+use crate::host::ThisHost;
+use crate::run::{MachineArgs, fetch_guest};
+use crate::say;
+
+/// Longest path of a unix socket on every system.
+const MAX_SOCKET_PATH: usize = 103;
+
+const AFTER_HELP: &str = "\
+Examples:
+  russet create web debian --disk-size 20G         Debian's kernel and a root prompt, with an empty disk /dev/vda
+  russet create box --disk-size 20G -c debian.iso  boots by UEFI from the first disk that can
+  russet create dev -k Image -i initrd.gz -d root.img -a 'console=hvc0 root=/dev/vda1'
+
+The machine is a folder: `russet list` says where. What is named here stays where it is; the disk of --disk-size and the
+variables of UEFI are in the folder. Each network card keeps its address.";
+
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct CreateArgs {
+    /// What the machine is called.
+    name: MachineName,
+
+    #[command(flatten)]
+    machine: MachineArgs,
+
+    /// Make an empty disk of this size, such as 20G, that takes space as the guest writes. It is the first one.
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    disk_size: Option<u64>,
+}
+
+pub(crate) fn execute(args: &CreateArgs, json: bool) -> Result<(), Failure> {
+    let draft = store()?.draft(&args.name).map_err(failed)?;
+    let place = draft.folder().with_file_name(args.name.as_str());
+    if place.join("control.sock").as_os_str().len() > MAX_SOCKET_PATH {
+        let what = format!("{}: the path is too long for a socket: choose a shorter name", place.display());
+        return Err(Failure::new(Status::Usage, what));
+    }
+    let guest = match args.machine.names_debian() {
+        true => Some(keep(&fetch_guest(&debian::Request::default())?, &draft, json)?),
+        false => None,
+    };
+    let file = args.machine.target.as_deref().filter(|_| guest.is_none());
+    let variables = draft.folder().join("EfiVariables");
+    let mut description = args.machine.describe_from(file, guest.as_ref(), Some(&variables))?;
+    if let Some(machine) = &mut description.parsed.machine {
+        machine.map_paths(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
+        if let Some(size) = args.disk_size {
+            machine.storage.insert(0, Storage::image(make_disk(draft.folder(), size)?));
+        }
+        name_cards(machine)?;
+    }
+    let problems = description.parsed.check(description.engine(), &ThisHost);
+    if problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(Failure::configuration(problems));
+    }
+    problems.iter().for_each(|warning| say::line(&warning.to_string()));
+    let Some(machine) = &description.parsed.machine else {
+        return Err(Failure::new(Status::Usage, "there is no machine in the configuration"));
+    };
+    let bundle = draft.finish(machine).map_err(failed)?;
+    match json {
+        true => print(&json!({ "name": bundle.name().as_str(), "path": bundle.folder() }).to_string()),
+        false => print(&format!("made {}: russet run {0}", bundle.name())),
+    }
+    Ok(())
+}
+
+/// Takes a guest from the cache, where it may be replaced, into the machine's folder.
+fn keep(guest: &Guest, draft: &Draft, json: bool) -> Result<Guest, Failure> {
+    let take = |from: &Path, name: &str| {
+        let to = draft.folder().join(name);
+        crate::disk::copy_file(from, &to, json).map(|()| to)
+    };
+    let (kernel, initrd) = (take(&guest.kernel, "Image")?, take(&guest.initrd, "initrd")?);
+    Ok(Guest { kernel, initrd, release: guest.release.clone() })
+}
+
+fn make_disk(folder: &Path, size: u64) -> Result<PathBuf, Failure> {
+    let path = folder.join("Disk.img");
+    if size == 0 || !size.is_multiple_of(512) {
+        return Err(Failure::new(Status::Usage, "--disk-size: a disk has a multiple of 512 bytes, and some"));
+    }
+    let made = File::create_new(&path).and_then(|file| file.set_len(size).and_then(|()| file.sync_all()));
+    made.map_err(|error| {
+        // The draft removes it, too; it says nothing then.
+        let _ = fs::remove_file(&path);
+        Failure::new(Status::Host, format!("{}: {error}", path.display()))
+    })?;
+    Ok(path)
+}

@@ -1,0 +1,93 @@
+//! `russet list`.
+
+use ::config::{BootLoader, Machine};
+use serde::Serialize;
+use serde_json::json;
+use vm::Bundle;
+
+use super::{failed, store};
+use crate::config::print;
+use crate::failure::Failure;
+
+/// A machine as programs see it.
+#[derive(Debug, Serialize)]
+struct Entry {
+    name: String,
+    path: std::path::PathBuf,
+    /// `running` or `stopped`.
+    state: &'static str,
+    /// The process that runs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<u32>,
+    #[serde(flatten)]
+    machine: Option<Facts>,
+    /// What is wrong with its description.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Facts {
+    engine: &'static str,
+    cpus: u32,
+    /// MiB.
+    memory: u64,
+    disks: usize,
+    boot: &'static str,
+}
+
+pub(crate) fn execute(json: bool) -> Result<(), Failure> {
+    let store = store()?;
+    let entries: Vec<Entry> = store.list().map_err(failed)?.iter().map(entry).collect();
+    if json {
+        print(&json!(entries).to_string());
+        return Ok(());
+    }
+    if entries.is_empty() {
+        print(&format!("no machines in {}: russet create makes one", store.folder().display()));
+        return Ok(());
+    }
+    let width = entries.iter().map(|entry| entry.name.len()).max().unwrap_or_default().max(4);
+    print(&format!("{:width$}  STATE           ENGINE  CPUS  MEMORY     BOOT   DISKS", "NAME"));
+    for Entry { name, state, pid, machine, error, .. } in &entries {
+        let state = pid.map_or_else(|| (*state).to_owned(), |pid| format!("{state} ({pid})"));
+        let rest = match machine {
+            Some(Facts { engine, cpus, memory, disks, boot }) => {
+                format!("{engine:6}  {cpus:<4}  {:9}  {boot:5}  {disks}", format!("{memory} MiB"))
+            }
+            None => error.clone().unwrap_or_default(),
+        };
+        print(&format!("{name:width$}  {state:14}  {rest}"));
+    }
+    Ok(())
+}
+
+fn entry(bundle: &Bundle) -> Entry {
+    let holder = bundle.holder();
+    let (machine, error) = match bundle.read() {
+        Ok(machine) => (Some(facts(&machine)), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    Entry {
+        name: bundle.name().to_string(),
+        path: bundle.folder().to_owned(),
+        state: if holder.is_some() { "running" } else { "stopped" },
+        pid: holder.and_then(|holder| holder.process),
+        machine,
+        error,
+    }
+}
+
+fn facts(machine: &Machine) -> Facts {
+    Facts {
+        engine: machine.engine.unwrap_or_else(vm::default_engine).name(),
+        cpus: machine.cpus,
+        memory: machine.memory,
+        disks: machine.storage.len(),
+        boot: match machine.bootloader {
+            BootLoader::Linux(_) => "linux",
+            BootLoader::Efi(_) => "efi",
+            BootLoader::Macos(_) => "macos",
+        },
+    }
+}

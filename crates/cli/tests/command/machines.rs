@@ -1,0 +1,144 @@
+//! Machines that are kept: from `russet create` to `russet delete`.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Output};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::guest::{LOOP, POWER_OFF, kernel};
+use crate::{russet, text};
+
+/// The command with a home for machines in `folder`.
+fn kept(folder: &Path, args: &[&str]) -> std::process::Command {
+    let mut command = russet(folder, args);
+    command.env("RUSSET_HOME", folder.join("home"));
+    command
+}
+
+fn run(folder: &Path, args: &[&str], status: i32) -> Output {
+    let output = kept(folder, args).output().unwrap();
+    assert_eq!(output.status.code(), Some(status), "{args:?}\n{}\n{}", text(&output.stdout), text(&output.stderr));
+    output
+}
+
+fn said(folder: &Path, args: &[&str]) -> String {
+    text(&run(folder, args, 0).stdout).trim().to_owned()
+}
+
+fn refused(folder: &Path, args: &[&str], status: i32) -> String {
+    text(&run(folder, args, status).stderr)
+}
+
+fn list(folder: &Path) -> serde_json::Value {
+    serde_json::from_str(&said(folder, &["list", "--json"])).unwrap()
+}
+
+/// Starts the machine and waits until it is said to run.
+fn start(folder: &Path, name: &str) -> Child {
+    let child = kept(folder, &["run", name]).spawn().unwrap();
+    let begun = Instant::now();
+    let bundle = folder.join("home/machines").join(name);
+    while !bundle.join("control.sock").exists() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it does not start");
+        thread::sleep(Duration::from_millis(20));
+    }
+    child
+}
+
+/// Makes the machine `name`, whose guest does nothing but be there.
+fn make(folder: &Path, name: &str) {
+    kernel(folder, LOOP);
+    run(folder, &["create", name, "-k", "Image", "--device", "pl011,stdio", "--disk-size", "1M"], 0);
+}
+
+#[test]
+fn a_machine_is_made_runs_once_at_a_time_and_is_stopped_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    assert!(said(folder, &["list"]).contains("russet create makes one"));
+    make(folder, "one");
+    assert_eq!(list(folder)[0]["state"], "stopped");
+    assert!(refused(folder, &["create", "one", "-k", "Image"], 2).contains("there is a machine `one` already"));
+    assert!(refused(folder, &["create", "../one", "-k", "Image"], 2).contains("cannot be the name of a machine"));
+    assert!(refused(folder, &["stop", "one"], 3).contains("does not run: russet run one"));
+
+    let mut child = start(folder, "one");
+    let entry = list(folder)[0].clone();
+    assert_eq!((&entry["state"], &entry["pid"]), (&"running".into(), &child.id().into()));
+    assert_eq!((&entry["boot"], &entry["disks"], &entry["cpus"]), (&"linux".into(), &1.into(), &1.into()));
+    let holder = format!("in use by process {}", child.id());
+    for verb in
+        [&["run", "one"][..], &["delete", "one", "--force"], &["rename", "one", "two"], &["clone", "one", "two"]]
+    {
+        let error = refused(folder, verb, 3);
+        assert!(error.contains(&holder), "{verb:?}: {error}");
+    }
+    assert!(said(folder, &["ip", "one"]).starts_with("192.168."));
+    assert!(refused(folder, &["stop", "one", "--timeout", "1"], 1).contains("does not listen"));
+    run(folder, &["stop", "one", "--force"], 0);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(list(folder)[0]["state"], "stopped");
+}
+
+#[test]
+fn a_machine_that_was_killed_is_stopped_and_can_be_started_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    make(folder, "one");
+    let mut child = start(folder, "one");
+    child.kill().unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(9));
+    assert_eq!(list(folder)[0]["state"], "stopped");
+    kernel(folder, POWER_OFF);
+    run(folder, &["run", "one"], 0);
+}
+
+#[test]
+fn a_copy_has_its_own_disk_and_addresses() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    make(folder, "one");
+    let home = folder.join("home/machines");
+    fs::write(home.join("one/Disk.img"), vec![7; 1 << 20]).unwrap();
+    assert_eq!(said(folder, &["clone", "one", "two"]), "made two: russet run two");
+    run(folder, &["clone", "one", "same", "--keep-identity"], 0);
+    fs::write(home.join("one/Disk.img"), vec![9; 1 << 20]).unwrap();
+    assert!(fs::read(home.join("two/Disk.img")).unwrap() == vec![7; 1 << 20]);
+    let disk = said(folder, &["get", "two", "storage.0.path"]);
+    assert!(disk.ends_with("two/Disk.img"), "{disk}");
+    let [one, two, same] = ["one", "two", "same"].map(|name| said(folder, &["get", name, "network.0.mac"]));
+    assert!(one != two && one == same, "{one} {two} {same}");
+    run(folder, &["rename", "two", "three"], 0);
+    assert_eq!(said(folder, &["get", "three", "network.0.mac"]), two);
+    assert!(refused(folder, &["delete", "three"], 2).contains("add --force"));
+    run(folder, &["delete", "three", "--force"], 0);
+    assert!(refused(folder, &["get", "three"], 2).contains("there is no machine `three`"));
+    assert_eq!(list(folder).as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_description_is_changed_by_the_arguments_of_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    make(folder, "one");
+    fs::write(folder.join("data.img"), [0; 512]).unwrap();
+    run(folder, &["set", "one", "-p", "3", "-d", "data.img"], 0);
+    assert_eq!(said(folder, &["get", "one", "cpus"]), "3");
+    assert_eq!(said(folder, &["get", "one", "storage.1.path"]), folder.join("data.img").to_str().unwrap());
+    assert!(refused(folder, &["set", "one", "-p", "99"], 2).contains("at most 8 CPUs"));
+    assert!(refused(folder, &["get", "one", "colour"], 2).contains("has no `colour`"));
+    fs::write(folder.join("new.toml"), said(folder, &["get", "one"]).replace("cpus = 3", "cpus = 2")).unwrap();
+    run(folder, &["set", "one", "new.toml"], 0);
+    assert_eq!(said(folder, &["get", "one", "cpus"]), "2");
+}
+
+#[test]
+fn a_machine_that_cannot_be_made_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    assert!(refused(folder, &["create", "one", "-k", "nowhere", "--disk-size", "1M"], 2).contains("does not exist"));
+    assert!(refused(folder, &["create", "one", "--disk-size", "1M", "--engine", "kvm"], 2).contains("kvm"));
+    assert_eq!(fs::read_dir(folder.join("home/machines")).unwrap().count(), 0);
+}
