@@ -6,4 +6,5 @@ mod cpus;
 mod debug;
 mod flow;
 mod machine;
+mod patches;
 mod vectors;
