@@ -8,6 +8,8 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::sync::Weak;
 
+use vm_memory::VolatileSlice;
+
 #[cfg(feature = "contract")]
 pub mod contract;
 mod error;
@@ -15,6 +17,7 @@ mod extent;
 pub mod image;
 mod lock;
 pub mod nbd;
+pub mod pace;
 mod pieces;
 pub mod qcow2;
 mod raw;
@@ -24,9 +27,11 @@ mod store;
 mod sys;
 mod throttle;
 pub mod vmdk;
+mod volatile;
 
 pub use error::Error;
 pub use extent::{Extent, ExtentKind};
+pub use pace::Pace;
 pub use raw::{Caching, RawDisk, RawOptions, SyncMode};
 pub use resize::{SizeWatcher, SizeWatchers};
 pub use throttle::{Limits, Throttle};
@@ -85,6 +90,18 @@ pub trait Disk: Send + Sync {
 
     /// Writes `bufs`, one after the other, at `offset`.
     fn write(&self, offset: u64, bufs: &[IoSlice<'_>]) -> Result<(), Error>;
+
+    /// Like [`read`](Disk::read), into memory that others may use at the same time, such as a guest's. A disk that
+    /// hands its buffers on to the system overrides it; others fill a buffer of their own, which is then copied.
+    fn read_volatile(&self, offset: u64, bufs: &[VolatileSlice<'_>]) -> Result<(), Error> {
+        volatile::read_by_copy(self, offset, bufs)
+    }
+
+    /// Like [`write`](Disk::write), from memory that others may use at the same time: what they change meanwhile is
+    /// written or not.
+    fn write_volatile(&self, offset: u64, bufs: &[VolatileSlice<'_>]) -> Result<(), Error> {
+        volatile::write_by_copy(self, offset, bufs)
+    }
 
     /// Makes everything that had returned before this call durable: see above.
     fn flush(&self) -> Result<(), Error>;

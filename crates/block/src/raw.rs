@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::Weak;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::{Disk, Error, Extent, Geometry, SizeWatcher, SizeWatchers, check_bounds, lock, sys};
+use vm_memory::VolatileSlice;
+
+use crate::{Disk, Error, Extent, Geometry, SizeWatcher, SizeWatchers, check_bounds, lock, sys, volatile};
 
 /// What a flush does, as in `VZDiskImageSynchronizationMode` of Apple's Virtualization framework.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -61,7 +63,7 @@ pub struct RawDisk {
 }
 
 /// How many slices one `preadv` takes on every system that we know (`IOV_MAX`).
-const IOV_MAX: usize = 1024;
+pub(crate) const IOV_MAX: usize = 1024;
 /// How many zeroes are written at once where the file system cannot make them itself.
 static ZEROES: [u8; 64 << 10] = [0; 64 << 10];
 
@@ -190,6 +192,21 @@ impl Disk for RawDisk {
             }
         }
         Ok(())
+    }
+
+    fn read_volatile(&self, offset: u64, bufs: &[VolatileSlice<'_>]) -> Result<(), Error> {
+        let len = total(bufs.iter().map(|b| b.len()))?;
+        check_bounds(offset, len, self.size())?;
+        volatile::transfer(offset, bufs, |at, part| sys::read_at(&self.file, at, part)).map_err(Error::io("read"))?;
+        if self.options.caching == Caching::Uncached {
+            sys::drop_cache(&self.file, offset, len);
+        }
+        Ok(())
+    }
+
+    fn write_volatile(&self, offset: u64, bufs: &[VolatileSlice<'_>]) -> Result<(), Error> {
+        self.check_change(offset, total(bufs.iter().map(|b| b.len()))?)?;
+        volatile::transfer(offset, bufs, |at, part| sys::write_at(&self.file, at, part)).map_err(Error::io("write"))
     }
 
     fn flush(&self) -> Result<(), Error> {

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use vm_memory::VolatileSlice;
 
 use crate::{Disk, Error, Extent, Geometry, SizeWatcher};
 
@@ -91,6 +92,16 @@ impl Disk for Throttle {
     fn write(&self, offset: u64, bufs: &[IoSlice<'_>]) -> Result<(), Error> {
         self.wait(bufs.iter().map(|b| b.len() as u64).sum());
         self.disk.write(offset, bufs)
+    }
+
+    fn read_volatile(&self, offset: u64, bufs: &[VolatileSlice<'_>]) -> Result<(), Error> {
+        self.wait(bufs.iter().map(|b| b.len() as u64).sum());
+        self.disk.read_volatile(offset, bufs)
+    }
+
+    fn write_volatile(&self, offset: u64, bufs: &[VolatileSlice<'_>]) -> Result<(), Error> {
+        self.wait(bufs.iter().map(|b| b.len() as u64).sum());
+        self.disk.write_volatile(offset, bufs)
     }
 
     fn write_durable(&self, offset: u64, bufs: &[IoSlice<'_>]) -> Result<(), Error> {

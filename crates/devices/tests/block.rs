@@ -1,12 +1,16 @@
 //! The block device, driven by a guest.
 
+use std::collections::BTreeSet;
+use std::io::{IoSlice, IoSliceMut};
 use std::sync::Arc;
+use std::time::Duration;
 
 use block::contract::{self as disks, MemoryDisk};
-use block::{Disk, Geometry};
+use block::{Disk, Error, Geometry};
 use devices::virtio::block::Block;
 use devices::virtio::block::spec::{Status, feature, request};
 use devices::virtio::spec::feature as common;
+use parking_lot::{Condvar, Mutex};
 use testkit::contract::Subject;
 use testkit::disk::{BlockDriver, Bytes, Ended, Failed, Request};
 use testkit::{Driver, Guest, PATIENCE};
@@ -334,7 +338,7 @@ fn a_disk_that_fails_is_an_error_for_the_guest_and_the_device_goes_on() {
 }
 
 #[test]
-fn each_queue_has_its_own_thread() {
+fn each_queue_has_its_own_threads() {
     let disk = Arc::new(MemoryDisk::holding(numbered()));
     let mut driver = Guest::new().plug(Arc::new(Block::new(disk, 3, None)));
     driver.init(feature::MQ);
@@ -349,6 +353,73 @@ fn each_queue_has_its_own_thread() {
             assert!(used.data[..512] == numbered()[at..at + 512]);
         }
     }
+}
+
+/// A disk whose reads wait for each other: for so many of them once one has been slow.
+struct Meeting {
+    wanted: usize,
+    come: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Disk for Meeting {
+    fn size(&self) -> u64 {
+        SIZE as u64
+    }
+    fn geometry(&self) -> Geometry {
+        Geometry::default()
+    }
+    fn read_only(&self) -> bool {
+        true
+    }
+    fn id(&self) -> &str {
+        "meeting"
+    }
+    fn read(&self, _: u64, _: &mut [IoSliceMut<'_>]) -> Result<(), Error> {
+        let mut come = self.come.lock();
+        *come += 1;
+        if *come == 1 {
+            std::thread::sleep(Duration::from_millis(5));
+            return Ok(());
+        }
+        self.changed.notify_all();
+        let late = self.changed.wait_while_for(&mut come, |come| *come <= self.wanted, PATIENCE).timed_out();
+        if late { Err(Error::Unsupported("wait for more")) } else { Ok(()) }
+    }
+    fn write(&self, _: u64, _: &[IoSlice<'_>]) -> Result<(), Error> {
+        Err(Error::ReadOnly)
+    }
+    fn flush(&self) -> Result<(), Error> {
+        Ok(())
+    }
+    fn discard(&self, _: u64, _: u64) -> Result<(), Error> {
+        Err(Error::ReadOnly)
+    }
+    fn write_zeroes(&self, _: u64, _: u64, _: bool) -> Result<(), Error> {
+        Err(Error::ReadOnly)
+    }
+}
+
+#[test]
+fn requests_of_one_queue_wait_for_a_slow_disk_together() {
+    let disk = Meeting { wanted: 8, come: Mutex::default(), changed: Condvar::new() };
+    let mut driver = Guest::new().plug(Arc::new(Block::new(Arc::new(disk), 1, None)));
+    driver.init(0);
+    assert_eq!(ask(&mut driver, request::IN, 0, 512).1, OK);
+    let heads: BTreeSet<u16> = (0..8).map(|sector| driver.add(0, &[&header(request::IN, sector)], &[512, 1])).collect();
+    driver.kick(0);
+    let back: BTreeSet<u16> = (0..8)
+        .map(|_| {
+            let used = driver.wait(0);
+            assert_eq!((used.written, used.data[512]), (513, OK));
+            used.head
+        })
+        .collect();
+    assert_eq!(back, heads);
+    // Threads that wait end with a pause, and go on after it.
+    driver.transport().stop();
+    driver.transport().start();
+    assert_eq!(ask(&mut driver, request::IN, 0, 512).1, OK);
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub use memory::MemoryDisk;
 pub use random::Random;
 
 use parking_lot::Mutex;
+use vm_memory::VolatileSlice;
 
 use crate::{Disk, Error, Extent, SizeWatcher};
 
@@ -189,25 +190,37 @@ fn read(disk: &dyn Disk, offset: u64, len: u64) -> Result<Vec<u8>, Error> {
 
 fn read_scattered(disk: &dyn Disk, offset: u64, len: u64, random: &mut Random) -> Result<Vec<u8>, Error> {
     let mut buf = vec![0xa5; len as usize];
-    let mut slices = Vec::new();
+    let mut pieces = Vec::new();
     let mut rest = &mut buf[..];
     while !rest.is_empty() {
         let (a, b) = rest.split_at_mut(random.piece(rest.len()));
-        slices.push(IoSliceMut::new(a));
+        pieces.push(a);
         rest = b;
     }
-    disk.read(offset, &mut slices)?;
+    if random.below(2) == 0 {
+        let slices: Vec<_> = pieces.into_iter().map(VolatileSlice::from).collect();
+        disk.read_volatile(offset, &slices)?;
+    } else {
+        let mut slices: Vec<_> = pieces.into_iter().map(IoSliceMut::new).collect();
+        disk.read(offset, &mut slices)?;
+    }
     Ok(buf)
 }
 
 fn write_scattered(disk: &dyn Disk, offset: u64, data: &[u8], random: &mut Random) -> Result<(), Error> {
-    let mut slices = Vec::new();
-    let mut rest = data;
+    let mut data = data.to_vec();
+    let mut pieces = Vec::new();
+    let mut rest = &mut data[..];
     while !rest.is_empty() {
-        let (a, b) = rest.split_at(random.piece(rest.len()));
-        slices.push(IoSlice::new(a));
+        let (a, b) = rest.split_at_mut(random.piece(rest.len()));
+        pieces.push(a);
         rest = b;
     }
+    if random.below(2) == 0 {
+        let slices: Vec<_> = pieces.into_iter().map(VolatileSlice::from).collect();
+        return disk.write_volatile(offset, &slices);
+    }
+    let slices: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
     disk.write(offset, &slices)
 }
 

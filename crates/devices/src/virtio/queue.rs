@@ -157,14 +157,28 @@ impl Virtqueue {
 
     /// Interrupts the driver if chains were completed and it wants to know (2.7.7.2).
     pub fn signal(&mut self) {
+        if self.take_signal() {
+            self.interrupt.queue(self.index);
+        }
+    }
+
+    /// Whether [`signal`](Self::signal) would interrupt, for who has the queue behind a lock: a `true` has to be
+    /// followed by [`Interrupt::queue`] when the lock is free.
+    #[must_use]
+    pub fn take_signal(&mut self) -> bool {
         if self.broken || !std::mem::take(&mut self.news) {
-            return;
+            return false;
         }
-        match self.interrupt_wanted() {
-            Some(true) => self.interrupt.queue(self.index),
-            Some(false) => {}
-            None => self.fail(Malformed::Ring),
-        }
+        self.interrupt_wanted().unwrap_or_else(|| {
+            self.fail(Malformed::Ring);
+            false
+        })
+    }
+
+    /// The way to the driver.
+    #[must_use]
+    pub fn interrupt(&self) -> &Arc<dyn Interrupt> {
+        &self.interrupt
     }
 
     fn interrupt_wanted(&mut self) -> Option<bool> {

@@ -6,7 +6,7 @@ use std::thread::{Builder, JoinHandle};
 
 use parking_lot::{Condvar, Mutex};
 
-/// Wakes a [`Worker`]. It can be made before the worker and outlive it, so that a back end may hold it for good;
+/// Wakes a [`Worker`], or one of several that share it. It can be made before the worker and outlive it, so that a back end may hold it for good;
 /// a wake without a worker is kept for the next one.
 #[derive(Clone, Default)]
 pub struct Waker(Arc<Bell>);
@@ -30,7 +30,8 @@ impl Waker {
         Self::default()
     }
 
-    /// Makes the worker take another turn, after the current one if it is in one. Any thread; never blocks for long.
+    /// Makes the worker take another turn, after the current one if it is in one; of several that share this waker,
+    /// one that waits, else the first whose turn ends. Any thread; never blocks for long.
     pub fn wake(&self) {
         self.0.rung.lock().wake = true;
         self.0.changed.notify_one();
@@ -93,7 +94,8 @@ impl<S: Send + 'static> Worker<S> {
 impl<S> Worker<S> {
     fn ring_stop(&self) {
         self.waker.0.rung.lock().stop = true;
-        self.waker.0.changed.notify_one();
+        // Those that share the waker are to stop, too.
+        self.waker.0.changed.notify_all();
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A connection has a thread, which takes many requests from one system call, does those that are quick itself, and
 //! sends their replies together: no request changes threads where that would cost more than it brings. Requests
-//! that have to wait for a medium are given to further threads of the connection (`pace` says when), so that one
+//! that have to wait for a medium are given to further threads of the connection ([`Pace`](crate::Pace) says when), so that one
 //! slow client or request holds up no other.
 //!
 //! What a peer can make the server hold: [`ServerOptions::max_connections`] connections, for each about 1 MiB and at
@@ -12,7 +12,6 @@ mod execute;
 mod handshake;
 mod listener;
 mod outbox;
-mod pace;
 mod request;
 mod transmission;
 mod workers;

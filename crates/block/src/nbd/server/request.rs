@@ -3,6 +3,7 @@
 use super::handshake::Agreed;
 use crate::nbd::Error;
 use crate::nbd::spec::{self, cmd, cmd_flag, errno, flag};
+use crate::pace::Kind;
 
 /// A request, without its payload.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +38,15 @@ impl Request {
     /// The bytes that follow the request.
     pub(super) fn payload(&self) -> u32 {
         if self.kind == cmd::WRITE { self.len } else { 0 }
+    }
+
+    /// What its pace is measured with.
+    pub(super) fn pace(&self) -> Kind {
+        match self.kind {
+            cmd::READ => Kind::Read,
+            cmd::WRITE => Kind::Write,
+            _ => Kind::Other,
+        }
     }
 
     /// What an execution of it has in memory.

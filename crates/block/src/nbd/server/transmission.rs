@@ -7,9 +7,9 @@ use std::time::Instant;
 use super::execute;
 use super::handshake::{Agreed, Session};
 use super::outbox::Outbox;
-use super::pace::Pace;
 use super::request::Request;
 use super::workers::{Job, Workers};
+use crate::Pace;
 use crate::nbd::Error;
 use crate::nbd::spec::{self, CHUNK_LEN, SIMPLE_REPLY_LEN, chunk, cmd, cmd_flag};
 use crate::nbd::stream::Input;
@@ -83,7 +83,7 @@ impl<'scope> Transmission<'_, 'scope> {
         }
         // A thread of its own is for requests that others would have to wait for.
         let alone = self.input.buffered().len() <= request.payload() as usize;
-        if self.pace.is_slow(&request) && !(alone && self.workers.is_idle()) {
+        if self.pace.is_slow(request.pace()) && !(alone && self.workers.is_idle()) {
             self.send()?;
             self.workers.wait_for_room(&request);
             let payload = self.input.bytes(request.payload() as usize)?;
@@ -103,7 +103,7 @@ impl<'scope> Transmission<'_, 'scope> {
                 self.answer(&request, done)?;
             }
         }
-        self.pace.took(&request, start.elapsed());
+        self.pace.took(request.pace(), request.memory() as u64, start.elapsed());
         Ok(())
     }
 

@@ -8,10 +8,9 @@ use parking_lot::{Condvar, Mutex};
 
 use super::execute;
 use super::outbox::Outbox;
-use super::pace::Pace;
 use super::request::Request;
-use crate::Disk;
 use crate::nbd::spec::{chunk, cmd, cmd_flag};
+use crate::{Disk, Pace};
 
 /// Threads of a connection at most: as many requests can wait for the medium at once.
 const MAX_THREADS: usize = 16;
@@ -137,7 +136,7 @@ impl<'a> Workers<'a> {
             cmd::BLOCK_STATUS => execute::block_status(self.disk, &request).map_err(Err),
             _ => Err(execute::plain(self.disk, &request)),
         };
-        self.pace.took(&request, start.elapsed());
+        self.pace.took(request.pace(), request.memory() as u64, start.elapsed());
         self.outbox.push(reply.unwrap_or_else(|done| execute::answer(&request, self.structured, done)));
     }
 

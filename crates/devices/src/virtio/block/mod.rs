@@ -1,15 +1,16 @@
 //! The block device (virtio 1.3, 5.2): a [`Disk`] for the guest.
 
+mod lane;
 mod request;
 pub mod spec;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
-use block::{Disk, Geometry, SizeWatcher};
+use block::{Disk, Geometry, Pace, SizeWatcher};
 use parking_lot::Mutex;
 
-use self::request::Lane;
+use self::lane::Lane;
 use self::spec::{ID, SECTOR, config, feature};
 use super::spec::device_type;
 use super::{ActivateError, Activation, Interrupt, VirtioDevice, Virtqueue, Waker, Worker};
@@ -18,16 +19,19 @@ use super::{ActivateError, Activation, Interrupt, VirtioDevice, Virtqueue, Waker
 const QUEUE_SIZE: u16 = 256;
 /// Data buffers of a request: what fits into a queue beside header and status.
 const SEG_MAX: u32 = QUEUE_SIZE as u32 - 2;
+/// Threads of a device, which its queues share out; each has two at least.
+const THREADS: usize = 16;
 
 /// The block device.
 ///
-/// Fixed: block sizes, size, serial number, the number of queues. Glue: the disk, one worker thread for each queue, in
+/// Fixed: block sizes, size, serial number, the number of queues. Glue: the disk, worker threads for each queue, in
 /// which the disk may block. State: the features negotiated, whether the cache is write-back, the queues.
 pub struct Block {
     shared: Arc<Shared>,
     queue_sizes: Vec<u16>,
     wakers: Vec<Waker>,
-    workers: Mutex<Vec<Option<Worker<Lane>>>>,
+    /// Of each queue.
+    workers: Mutex<Vec<Vec<Worker<Arc<Lane>>>>>,
 }
 
 /// What the workers and the callers share.
@@ -39,6 +43,8 @@ struct Shared {
     writeback: AtomicBool,
     /// Requests that failed on the host, for a log that the guest cannot fill.
     failures: AtomicU64,
+    /// How long requests take.
+    pace: Pace,
     /// How often the size has changed.
     generation: AtomicU8,
     /// The way to the driver while there is one.
@@ -72,6 +78,7 @@ impl Block {
             negotiated: AtomicU64::new(0),
             writeback: AtomicBool::new(true),
             failures: AtomicU64::new(0),
+            pace: Pace::default(),
             generation: AtomicU8::new(0),
             interrupt: Mutex::default(),
         };
@@ -162,13 +169,16 @@ impl VirtioDevice for Block {
         *self.shared.interrupt.lock() = Some(activation.interrupt);
         let mut workers = self.workers.lock();
         for (index, (queue, waker)) in activation.queues.into_iter().zip(&self.wakers).enumerate() {
-            let lane = queue.map(|queue| Lane::new(queue, self.shared.clone()));
-            let start = |lane| Worker::spawn(&format!("virtio-blk {index}"), waker, lane, Lane::turn);
-            match lane.map(start).transpose() {
-                Ok(worker) => workers.push(worker),
-                Err(source) => {
-                    workers.drain(..).flatten().for_each(|worker| drop(worker.stop()));
-                    return Err(ActivateError::Host { what: "starting a disk's thread", source });
+            workers.push(Vec::new());
+            let Some(lane) = queue.map(|queue| Arc::new(Lane::new(queue, self.shared.clone()))) else { continue };
+            for _ in 0..(THREADS / self.wakers.len()).max(2) {
+                let turn = |lane: &mut Arc<Lane>, waker: &Waker| lane.turn(waker);
+                match Worker::spawn(&format!("virtio-blk {index}"), waker, lane.clone(), turn) {
+                    Ok(worker) => workers[index].push(worker),
+                    Err(source) => {
+                        workers.drain(..).flatten().for_each(|worker| drop(worker.stop()));
+                        return Err(ActivateError::Host { what: "starting a disk's thread", source });
+                    }
                 }
             }
         }
@@ -184,7 +194,9 @@ impl VirtioDevice for Block {
     fn stop(&self) -> Vec<Option<Virtqueue>> {
         *self.shared.interrupt.lock() = None;
         let workers = std::mem::take(&mut *self.workers.lock());
-        workers.into_iter().map(|worker| Some(worker?.stop()?.into_queue())).collect()
+        // Each thread has a share of its lane; the last one has the queue.
+        let join = |lane: Vec<Worker<Arc<Lane>>>| lane.into_iter().filter_map(Worker::stop).filter_map(Arc::into_inner);
+        workers.into_iter().map(|lane| join(lane).last().map(Lane::into_queue)).collect()
     }
 
     fn reset(&self) {

@@ -1,14 +1,16 @@
-//! Requests (virtio 1.3, 5.2.6), done one after the other on a queue's own thread.
+//! Requests (virtio 1.3, 5.2.6).
 
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::sync::Arc;
+use std::io::{self, Read, Write};
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use block::Error;
+use block::pace::Kind;
 
 use super::Shared;
 use super::spec::{HEADER, ID, SECTOR, SEGMENT, SEGMENT_UNMAP, Status, request as kind};
-use crate::virtio::{Chain, Malformed, Reader, Virtqueue, Waker, Writer};
+use crate::GuestMemory;
+use crate::virtio::{Chain, Malformed, Reader, Writer};
 
 /// Sectors of a discard segment: 1 GiB.
 pub(super) const MAX_DISCARD_SECTORS: u32 = 1 << 21;
@@ -18,16 +20,6 @@ pub(super) const MAX_DISCARD_SEGMENTS: u32 = 32;
 pub(super) const MAX_ZEROES_SECTORS: u32 = 1 << 17;
 /// Segments of a write-zeroes request.
 pub(super) const MAX_ZEROES_SEGMENTS: u32 = 1;
-
-/// Bytes between guest memory and the disk at once.
-const BUFFER: usize = 256 << 10;
-
-/// A queue, and what its thread needs to serve it.
-pub(super) struct Lane {
-    queue: Virtqueue,
-    shared: Arc<Shared>,
-    buffer: Vec<u8>,
-}
 
 /// Why a request failed: the status for the guest, and the disk's error if it was that.
 struct Failure(Status, Option<Error>);
@@ -49,45 +41,16 @@ impl From<io::Error> for Failure {
 const WRONG: Failure = Failure(Status::IoErr, None);
 const UNKNOWN: Failure = Failure(Status::Unsupp, None);
 
-impl Lane {
-    pub(super) fn new(queue: Virtqueue, shared: Arc<Shared>) -> Self {
-        Self { queue, shared, buffer: Vec::new() }
-    }
-
-    pub(super) fn into_queue(self) -> Virtqueue {
-        self.queue
-    }
-
-    /// Serves what is in the queue.
-    pub(super) fn turn(&mut self, waker: &Waker) {
-        loop {
-            self.queue.disable_notification();
-            while !waker.is_stopping()
-                && let Some(chain) = self.queue.pop()
-            {
-                self.serve(chain);
-                // After each, since the next may take long; a driver that wants fewer says so.
-                self.queue.signal();
-            }
-            if waker.is_stopping() || !self.queue.enable_notification() {
-                return;
-            }
-        }
-    }
-
-    fn serve(&mut self, chain: Chain) {
+impl Shared {
+    /// Does a request. How many bytes were written to its buffers, from the first on.
+    pub(super) fn serve(&self, chain: &Chain, memory: &GuestMemory) -> Result<u32, Malformed> {
         let room = chain.writable_len();
-        let Some(data) = room.checked_sub(1) else {
-            self.queue.fail(Malformed::Class("a block request has no room for its status"));
-            return;
-        };
-        let memory = self.queue.memory();
+        let data = room.checked_sub(1).ok_or(Malformed::Class("a block request has no room for its status"))?;
         let mut writer = chain.writer(memory);
-        let done = self.shared.perform(chain.reader(memory), &mut writer, data, &mut self.buffer);
-        let status = match done {
+        let status = match self.perform(chain.reader(memory), &mut writer, data) {
             Ok(()) => Status::Ok,
             Err(Failure(status, error)) => {
-                error.inspect(|error| self.shared.log(error));
+                error.inspect(|error| self.log(error));
                 status
             }
         };
@@ -97,34 +60,34 @@ impl Lane {
         writer.skip(gap);
         // The chain was checked to be in guest memory, which does not go away.
         let put = writer.write_all(&[status as u8]);
-        let written = if gap == 0 && put.is_ok() { writer.written() } else { before };
-        self.queue.complete(chain, written);
+        Ok(if gap == 0 && put.is_ok() { writer.written() } else { before })
     }
-}
 
-impl Shared {
-    /// Does the request in `reader`, with room for `room` bytes of data in `writer`.
-    fn perform(
-        &self,
-        mut reader: Reader<'_>,
-        writer: &mut Writer<'_>,
-        room: u64,
-        buffer: &mut Vec<u8>,
-    ) -> Result<(), Failure> {
+    /// Does the request in `reader`, with room for `room` bytes of data in `writer`, and keeps account of its time.
+    fn perform(&self, mut reader: Reader<'_>, writer: &mut Writer<'_>, room: u64) -> Result<(), Failure> {
         let mut header = [0; HEADER];
         reader.read_exact(&mut header)?;
         let [t0, t1, t2, t3, _, _, _, _, sector @ ..] = header;
         let sector = u64::from_le_bytes(sector);
-        match u32::from_le_bytes([t0, t1, t2, t3]) {
-            kind::IN => self.read(sector, writer, room, buffer),
-            kind::OUT => self.change(|| self.write(sector, &mut reader, buffer)),
+        let kind = u32::from_le_bytes([t0, t1, t2, t3]);
+        let (pace, bytes) = match kind {
+            kind::IN => (Kind::Read, room),
+            kind::OUT => (Kind::Write, reader.remaining()),
+            _ => (Kind::Other, 0),
+        };
+        let start = Instant::now();
+        let done = match kind {
+            kind::IN => self.read(sector, writer, room),
+            kind::OUT => self.change(|| self.write(sector, &mut reader)),
             kind::FLUSH => Ok(self.disk.flush()?),
             kind::GET_ID if room < ID as u64 => Err(WRONG),
             kind::GET_ID => Ok(writer.write_all(&self.serial)?),
             kind::DISCARD => self.change(|| self.discard(&mut reader)),
             kind::WRITE_ZEROES => self.change(|| self.write_zeroes(&mut reader)),
             _ => Err(UNKNOWN),
-        }
+        };
+        self.pace.took(pace, bytes, start.elapsed());
+        done
     }
 
     /// A request that changes the disk. Where the guest has no write-back cache, it is durable when it completes; the
@@ -140,28 +103,18 @@ impl Shared {
         Ok(())
     }
 
-    fn read(&self, sector: u64, writer: &mut Writer<'_>, len: u64, buffer: &mut Vec<u8>) -> Result<(), Failure> {
-        let (mut offset, mut left) = self.place(sector, len)?;
-        while left > 0 {
-            let part = left.min(BUFFER as u64) as usize;
-            buffer.resize(buffer.len().max(part), 0);
-            self.disk.read(offset, &mut [IoSliceMut::new(&mut buffer[..part])])?;
-            writer.write_all(&buffer[..part])?;
-            (offset, left) = (offset + part as u64, left - part as u64);
-        }
+    fn read(&self, sector: u64, writer: &mut Writer<'_>, len: u64) -> Result<(), Failure> {
+        let (offset, len) = self.place(sector, len)?;
+        // They count as written when they are.
+        let slices = writer.clone().slices(len)?;
+        self.disk.read_volatile(offset, &slices)?;
+        writer.skip(len);
         Ok(())
     }
 
-    fn write(&self, sector: u64, reader: &mut Reader<'_>, buffer: &mut Vec<u8>) -> Result<(), Failure> {
-        let (mut offset, mut left) = self.place(sector, reader.remaining())?;
-        while left > 0 {
-            let part = left.min(BUFFER as u64) as usize;
-            buffer.resize(buffer.len().max(part), 0);
-            reader.read_exact(&mut buffer[..part])?;
-            self.disk.write(offset, &[IoSlice::new(&buffer[..part])])?;
-            (offset, left) = (offset + part as u64, left - part as u64);
-        }
-        Ok(())
+    fn write(&self, sector: u64, reader: &mut Reader<'_>) -> Result<(), Failure> {
+        let (offset, len) = self.place(sector, reader.remaining())?;
+        Ok(self.disk.write_volatile(offset, &reader.slices(len)?)?)
     }
 
     fn discard(&self, reader: &mut Reader<'_>) -> Result<(), Failure> {

@@ -1,0 +1,109 @@
+//! A queue and the threads that serve it: one while requests are quick, more while they wait for the medium.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::Shared;
+use crate::GuestMemory;
+use crate::virtio::{Chain, Interrupt, Malformed, Virtqueue, Waker};
+
+/// Requests that are completed before the driver hears of it, while there are more and they are quick.
+const BATCH: u32 = 16;
+
+/// A queue, and what its threads need to serve it.
+///
+/// Each thread takes a request, does it and gives it back. As long as requests are quick the first thread to wake does
+/// them all, and the driver is interrupted once for many. When they have to wait, a thread that leaves some in the
+/// queue wakes another, so that as many wait at the same time as there are threads.
+pub(super) struct Lane {
+    /// Held for a few steps on the rings only. Nobody whom an interrupt reaches takes it.
+    state: Mutex<State>,
+    shared: Arc<Shared>,
+    memory: GuestMemory,
+    interrupt: Arc<dyn Interrupt>,
+    index: u16,
+}
+
+struct State {
+    queue: Virtqueue,
+    /// Requests completed since the driver was told.
+    untold: u32,
+}
+
+/// A request that was done, with how many bytes were written.
+type Done = (Chain, Result<u32, Malformed>);
+
+impl Lane {
+    pub(super) fn new(queue: Virtqueue, shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            memory: queue.memory().clone(),
+            interrupt: queue.interrupt().clone(),
+            index: queue.index(),
+            state: Mutex::new(State { queue, untold: 0 }),
+        }
+    }
+
+    pub(super) fn into_queue(self) -> Virtqueue {
+        self.state.into_inner().queue
+    }
+
+    /// Serves what is in the queue.
+    pub(super) fn turn(&self, waker: &Waker) {
+        let mut done = None;
+        while let Some(chain) = self.exchange(done, waker) {
+            let written = self.shared.serve(&chain, &self.memory);
+            done = Some((chain, written));
+        }
+    }
+
+    /// Gives a request back that was done, and takes the next.
+    fn exchange(&self, done: Option<Done>, waker: &Waker) -> Option<Chain> {
+        let slow = self.shared.pace.is_any_slow();
+        let (next, help, tell) = {
+            let mut state = self.state.lock();
+            if let Some(done) = done {
+                state.complete(done);
+            }
+            let next = if waker.is_stopping() { None } else { state.next() };
+            let tell = (next.is_none() || slow || state.untold >= BATCH) && state.tell();
+            (next, slow && !state.queue.is_empty(), tell)
+        };
+        if help && next.is_some() {
+            waker.wake();
+        }
+        if tell {
+            self.interrupt.queue(self.index);
+        }
+        next
+    }
+}
+
+impl State {
+    fn complete(&mut self, (chain, written): Done) {
+        match written {
+            Ok(written) => {
+                self.queue.complete(chain, written);
+                self.untold += 1;
+            }
+            Err(why) => self.queue.fail(why),
+        }
+    }
+
+    /// The next request. When there is none, the driver has been asked to kick.
+    fn next(&mut self) -> Option<Chain> {
+        loop {
+            self.queue.disable_notification();
+            match self.queue.pop() {
+                None if self.queue.enable_notification() => {}
+                next => return next,
+            }
+        }
+    }
+
+    fn tell(&mut self) -> bool {
+        self.untold = 0;
+        self.queue.take_signal()
+    }
+}
