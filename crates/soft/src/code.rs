@@ -14,6 +14,7 @@ use crate::interp::{Handler, Op, OpPtr, page_end, pause, unallocated, undecoded}
 use crate::isa::Insn;
 use crate::isa::decode::Decoder;
 use crate::ram::HostPage;
+use crate::words::WordSet;
 
 /// Bytes of a page of guest memory, for code and TLB alike.
 pub const PAGE_SIZE: u64 = 4096;
@@ -32,11 +33,13 @@ pub(crate) struct CodePage {
     /// How often the interpreter paused at each word (see [`crate::jit`]).
     heat: [u8; PAGE_OPS],
     /// Loads and stores that go to another page each time (see [`crate::jit::site`]).
-    scattered: [u64; PAGE_OPS / 64],
+    scattered: WordSet,
     /// Words whose operation is a translated region, and the handlers that they had before.
     regions: Vec<(u16, Handler)>,
     /// Jumps of regions to words that are not translated yet, and where their distances are.
     links: Vec<(u16, usize)>,
+    /// Hot words that wait to be translated.
+    waiting: WordSet,
     /// Where the words are.
     pub memory: HostPage,
 }
@@ -49,9 +52,10 @@ impl CodePage {
             ops,
             words: [0; PAGE_OPS],
             heat: [0; PAGE_OPS],
-            scattered: [0; 16],
+            scattered: WordSet::default(),
             regions: Vec::new(),
             links: Vec::new(),
+            waiting: WordSet::default(),
             memory,
         })
     }
@@ -83,6 +87,7 @@ impl CodePage {
     /// memory holds now (see [`CodePage::refresh`]).
     fn drop_regions(&mut self) {
         self.links.clear();
+        self.waiting.clear();
         for (at, handler) in self.regions.drain(..) {
             self.ops[at as usize].handler = handler;
             self.heat[at as usize] = 0;
@@ -259,17 +264,23 @@ impl PagePtr {
         unsafe { &mut (*self.0).links }
     }
 
+    /// Hot words that wait to be translated: what follows regions that are long enough.
+    pub fn waiting<'a>(self) -> &'a mut WordSet {
+        // SAFETY: as in `heat`.
+        unsafe { &mut (*self.0).waiting }
+    }
+
     /// Whether the load or store of word `index` was found to go to another page each time.
     pub fn is_scattered(self, index: usize) -> bool {
         // SAFETY: as in `memory_word`.
-        unsafe { &*self.0 }.scattered[index / 64] >> (index % 64) & 1 != 0
+        unsafe { &*self.0 }.scattered.contains(index)
     }
 
     /// Notes that the load or store of word `index` goes to another page each time: regions are made anew.
     pub fn set_scattered(self, index: usize) {
         // SAFETY: as in `memory_word`.
         let page = unsafe { &mut *self.0 };
-        page.scattered[index / 64] |= 1 << (index % 64);
+        page.scattered.insert(index);
         page.drop_regions();
     }
 

@@ -1,7 +1,6 @@
 //! The registers of one CPU and everything that its instructions reach.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arm64::mmu::TranslationRegs;
 use arm64::pstate;
@@ -14,6 +13,7 @@ use crate::interp::{Op, OpPtr, unallocated};
 use crate::isa::Insn;
 use crate::isa::decode::Decoder;
 use crate::jit::Jit;
+use crate::jit::stall::Stalls;
 use crate::mmu::tlb::Tlb;
 use crate::mmu::{CONTEXT_EL0, CONTEXT_EL1, CONTEXT_EL1_PAN};
 use crate::ram::Ram;
@@ -102,8 +102,8 @@ pub struct Cpu {
     pub(crate) waits: u64,
     /// Calls of firmware (PSCI and others).
     pub(crate) firmware_calls: u64,
-    /// The longest time that the guest stood still for a translation.
-    pub(crate) longest_translation: Duration,
+    /// The times that the guest stood still for a translation.
+    pub(crate) stalls: Stalls,
     /// Instruction words decoded.
     pub(crate) decoded: u64,
     /// Times that the interpreter was entered.
@@ -161,7 +161,7 @@ impl Cpu {
             interrupts: 0,
             waits: 0,
             firmware_calls: 0,
-            longest_translation: Duration::ZERO,
+            stalls: Stalls::default(),
             decoded: 0,
             entries: 0,
         });

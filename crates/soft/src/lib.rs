@@ -31,5 +31,6 @@ mod shared;
 mod simd;
 mod sys;
 mod vcpu;
+mod words;
 
 pub use vcpu::{JitMode, MAX_CPUS, Options, Vm};

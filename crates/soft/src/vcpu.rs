@@ -183,7 +183,8 @@ impl hv::Vcpu for Vcpu {
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
         let c = &self.cpu;
-        vec![
+        let jit = c.jit.as_ref();
+        let counters = [
             ("interpreter entries", c.entries),
             ("words decoded", c.decoded),
             ("code pages", c.code.len() as u64),
@@ -193,11 +194,12 @@ impl hv::Vcpu for Vcpu {
             ("interrupts", c.interrupts),
             ("waits for interrupts", c.waits),
             ("firmware calls", c.firmware_calls),
-            ("regions translated", c.jit.as_ref().map_or(0, |jit| jit.translated)),
-            ("translated bytes", c.jit.as_ref().map_or(0, |jit| jit.used() as u64)),
-            ("translation flushes", c.jit.as_ref().map_or(0, |jit| jit.flushes)),
-            ("longest translation in us", c.longest_translation.as_micros() as u64),
-        ]
+            ("regions translated", jit.map_or(0, |jit| jit.translated)),
+            ("instructions of the longest region", jit.map_or(0, |jit| jit.most as u64)),
+            ("translated bytes", jit.map_or(0, |jit| jit.used() as u64)),
+            ("translation flushes", jit.map_or(0, |jit| jit.flushes)),
+        ];
+        counters.into_iter().chain(c.stalls.counters()).collect()
     }
 }
 
@@ -315,11 +317,13 @@ impl Cpu {
             && !jit.is_settled(page, index)
         {
             let start = Instant::now();
-            if !jit.sample(page, index) {
+            let fits = jit.sample(page, index);
+            let translated = Instant::now();
+            if !fits {
                 self.code.drop_regions();
                 jit.clear();
             }
-            self.longest_translation = self.longest_translation.max(start.elapsed());
+            self.stalls.add(start.elapsed(), translated.elapsed());
         }
     }
 

@@ -12,6 +12,7 @@ mod region;
 mod runtime;
 mod simd;
 pub(crate) mod site;
+pub(crate) mod stall;
 mod sys;
 #[cfg(not(target_arch = "x86_64"))]
 mod untranslated;
@@ -76,6 +77,8 @@ pub(crate) struct Jit {
     sites: SiteRange,
     /// Regions translated, ever.
     pub translated: u64,
+    /// Instructions of the longest of them.
+    pub most: usize,
     /// Times that the buffer was emptied.
     pub flushes: u64,
 }
@@ -92,7 +95,7 @@ impl Jit {
         let stress = mode == JitMode::Stress;
         let mut buffer = CodeBuffer::new(size, SITES * size_of::<Site>())?;
         let thunks = add_thunks(&mut buffer);
-        Ok(Some(Self { buffer, thunks, stress, sites: SiteRange::default(), translated: 0, flushes: 0 }))
+        Ok(Some(Self { buffer, thunks, stress, sites: SiteRange::default(), translated: 0, most: 0, flushes: 0 }))
     }
 
     /// The budget of the next stretch under stress: none, or few branches.
@@ -107,55 +110,55 @@ impl Jit {
 
     /// Whether [`Jit::sample`] has nothing to do at word `index` of `page`.
     pub fn is_settled(&self, page: PagePtr, index: usize) -> bool {
-        *page.heat(index) == SETTLED
+        *page.heat(index) == SETTLED && page.waiting().is_empty()
     }
 
-    /// Takes note of a pause at word `index` of `page`, and translates what is there when it is hot. `false`: there is
-    /// no room, and the caller has to drop all regions and call [`Jit::clear`] first.
+    /// Takes note of a pause at word `index` of `page`, and translates one region: what is there when it is hot, else
+    /// what waits for its turn in that page. `false`: there is no room, and the caller has to drop all regions and call
+    /// [`Jit::clear`] first.
     ///
     /// Called while no translated code runs.
     pub fn sample(&mut self, page: PagePtr, index: usize) -> bool {
         let heat = page.heat(index);
-        if *heat == SETTLED {
-            return true;
+        if *heat != SETTLED {
+            *heat += 1;
+            if *heat >= HOT || self.stress {
+                return self.translate(page, index);
+            }
         }
-        *heat += 1;
-        if *heat < HOT && !self.stress {
-            return true;
+        while let Some(index) = page.waiting().pop() {
+            if *page.heat(index) != SETTLED {
+                return self.translate(page, index);
+            }
         }
-        self.translate(page, index)
+        true
     }
 
-    /// Translates the region at word `index`, and behind it what is as hot but did not fit in. `false` as
+    /// Translates the region at word `index`, and lets wait what is as hot but did not fit in. `false` as
     /// [`Jit::sample`].
     fn translate(&mut self, page: PagePtr, index: usize) -> bool {
-        let mut work = vec![index];
-        while let Some(index) = work.pop() {
-            if *page.heat(index) == SETTLED {
-                continue;
+        *page.heat(index) = SETTLED;
+        let Some(region) = Region::of(page, index, self.stress) else { return true };
+        self.most = self.most.max(region.slots.len());
+        let (code, sites) = (self.buffer.next(), self.buffer.data() as usize);
+        let place = Place { code, sites, thunks: self.thunks };
+        let Some(translation) = emitter::translate(&region, page, place, &mut self.sites) else { return true };
+        let Some(at) = self.buffer.append(&translation.code) else {
+            if translation.code.len() > self.buffer.size() / 2 {
+                // It would have the buffer emptied again and again.
+                return true;
             }
-            *page.heat(index) = SETTLED;
-            let Some(region) = Region::of(page, index, self.stress) else { continue };
-            let (code, sites) = (self.buffer.next(), self.buffer.data() as usize);
-            let place = Place { code, sites, thunks: self.thunks };
-            let Some(translation) = emitter::translate(&region, page, place, &mut self.sites) else { continue };
-            let Some(at) = self.buffer.append(&translation.code) else {
-                if translation.code.len() > self.buffer.size() / 2 {
-                    // It would have the buffer emptied again and again.
-                    continue;
-                }
-                *page.heat(index) = HOT - 1;
-                return false;
-            };
-            self.translated += 1;
-            for (index, offset) in translation.entries {
-                self.install(page, index, at.wrapping_add(offset));
-            }
-            for (index, offset) in translation.links {
-                self.link(page, index, at as usize + offset);
-            }
-            work.extend(region.rest);
+            *page.heat(index) = HOT - 1;
+            return false;
+        };
+        self.translated += 1;
+        for (index, offset) in translation.entries {
+            self.install(page, index, at.wrapping_add(offset));
         }
+        for (index, offset) in translation.links {
+            self.link(page, index, at as usize + offset);
+        }
+        region.rest.iter().for_each(|index| page.waiting().insert(*index));
         true
     }
 

@@ -1,15 +1,20 @@
 //! What is translated at once: blocks of a page that direct branches reach from a hot instruction.
 
+use std::ops::Range;
+
 use super::inst::{Inst, decode};
 use crate::code::{PAGE_OPS, PagePtr};
 use crate::isa::decode::Decoder;
+use crate::words::WordSet;
 
 /// Most instructions of a region.
-const MAX_LEN: usize = 256;
+pub const MAX_LEN: usize = 256;
 /// Furthest distance, in words, at which the cases of a jump by register are looked for.
 const CASES_WITHIN: usize = 512;
 /// Most places at which a region can be entered.
 const MAX_ENTRIES: usize = 8;
+/// Most calls inside behind which a return looks for its way: with more, the instruction TLB is as fast.
+const MAX_RETURN_SITES: usize = 16;
 
 /// One instruction of a region.
 #[derive(Debug, Clone, Copy)]
@@ -29,9 +34,13 @@ pub struct Region {
     pub rest: Vec<usize>,
     pub slots: Vec<Slot>,
     /// Which words of the page belong to it.
-    inside: [u64; PAGE_OPS / 64],
+    inside: WordSet,
     /// Which words are targets of branches inside.
-    targets: [u64; PAGE_OPS / 64],
+    targets: WordSet,
+    /// Calls to words of the page which do not belong to it: the word called, and the one behind the call.
+    calls: Vec<(usize, usize)>,
+    /// Words that were not looked at yet for cases of the region's jump by register; `None` without such a jump.
+    cases: Option<Range<usize>>,
 }
 
 impl Region {
@@ -46,7 +55,7 @@ impl Region {
         }
         region.slots.sort_unstable_by_key(|slot| slot.index);
         let inside = region.inside;
-        region.entries.retain(|at| inside[at / 64] >> (at % 64) & 1 != 0);
+        region.entries.retain(|at| inside.contains(*at));
         region.merge_constants();
         let useful = region.slots.iter().filter(|s| s.inst != Inst::Other).count();
         (useful >= 3 || ahead).then_some(region)
@@ -54,13 +63,20 @@ impl Region {
 
     /// What is reached from word `head`, with what jumps by register may reach if `cases`.
     fn grown(word_at: impl Fn(usize) -> Option<u32>, head: usize, cases: bool) -> Self {
-        let mut region =
-            Self { entries: vec![head], rest: Vec::new(), slots: Vec::new(), inside: [0; 16], targets: [0; 16] };
+        let mut region = Self {
+            entries: vec![head],
+            rest: Vec::new(),
+            slots: Vec::new(),
+            inside: WordSet::default(),
+            targets: WordSet::default(),
+            calls: Vec::new(),
+            cases: None,
+        };
         let mut work = vec![head];
         while let Some(start) = work.pop() {
             region.block(start, &word_at, &mut work);
             if work.is_empty() {
-                work.extend(region.next_return());
+                work.extend(region.returns());
             }
             // What does not fit is grown again without cases: no more of them need be looked for.
             if work.is_empty() && cases && region.rest.is_empty() {
@@ -72,7 +88,7 @@ impl Region {
 
     /// Adds the block at word `start`, and to `work` the blocks that it leads to.
     fn block(&mut self, start: usize, word_at: impl Fn(usize) -> Option<u32>, work: &mut Vec<usize>) {
-        self.targets[start / 64] |= 1 << (start % 64);
+        self.targets.insert(start);
         let mut index = start;
         while index < PAGE_OPS && !self.contains(index) {
             let Some(word) = word_at(index) else { return };
@@ -81,8 +97,12 @@ impl Region {
                 return;
             }
             let inst = decode(word, index as u32 * 4);
-            self.inside[index / 64] |= 1 << (index % 64);
+            self.inside.insert(index);
             self.slots.push(Slot { index, word, inst });
+            self.calls.extend(near_call(index, inst).map(|target| (target, index + 1)));
+            if is_jump(inst) {
+                self.cases.get_or_insert(index.saturating_sub(CASES_WITHIN).max(1)..PAGE_OPS.min(index + CASES_WITHIN));
+            }
             work.extend(near_target(index, inst).filter(|target| word_at(*target).is_some()));
             if ends_block(inst) {
                 return;
@@ -94,34 +114,31 @@ impl Region {
         }
         // A block that runs into one that is there already.
         if index < PAGE_OPS {
-            self.targets[index / 64] |= 1 << (index % 64);
+            self.targets.insert(index);
         }
     }
 
-    /// The word behind a call to a word of the region, not in the region yet.
-    fn next_return(&self) -> Option<usize> {
-        self.calls_inside()
-            .map(|slot| slot.index + 1)
-            .find(|at| *at < PAGE_OPS && !self.contains(*at) && !self.is_target(*at))
-    }
-
-    fn calls_inside(&self) -> impl Iterator<Item = &Slot> {
-        self.slots.iter().filter(|slot| near_call(slot.index, slot.inst).is_some_and(|target| self.contains(target)))
+    /// The words behind calls to words of the region, each given once.
+    fn returns(&mut self) -> Vec<usize> {
+        let inside = self.inside;
+        let called = self.calls.extract_if(.., |(target, _)| inside.contains(*target));
+        called.map(|(_, behind)| behind).filter(|behind| *behind < PAGE_OPS).collect()
     }
 
     /// A word that a jump by register of the region may well go to: one that was executed and that nothing falls
-    /// through to, not in the region yet.
-    fn next_case(&self, word_at: impl Fn(usize) -> Option<u32>) -> Option<usize> {
-        let jump = self.slots.iter().rev().find(|slot| is_jump(slot.inst))?.index;
+    /// through to, not in the region yet. Each word is looked at once.
+    fn next_case(&mut self, word_at: impl Fn(usize) -> Option<u32>) -> Option<usize> {
         let ends = |at: usize| word_at(at).is_some_and(|word| ends_block(decode(word, at as u32 * 4)));
-        let last = PAGE_OPS.min(jump + CASES_WITHIN);
-        (jump.saturating_sub(CASES_WITHIN).max(1)..last)
-            .find(|at| !self.contains(*at) && !self.is_target(*at) && ends(at - 1) && word_at(*at).is_some())
+        let mut left = self.cases.take()?;
+        let case =
+            left.find(|at| !self.contains(*at) && !self.is_target(*at) && word_at(*at).is_some() && ends(at - 1));
+        self.cases = Some(left);
+        case
     }
 
     /// The words that a jump by register may reach inside; none when there is no such jump.
     pub fn cases(&self) -> Vec<usize> {
-        if !self.slots.iter().any(|slot| is_jump(slot.inst)) {
+        if self.cases.is_none() {
             return Vec::new();
         }
         self.slots.iter().map(|slot| slot.index).filter(|index| self.is_target(*index)).collect()
@@ -130,7 +147,7 @@ impl Region {
     /// The region may be entered at word `index`.
     fn enter_at(&mut self, index: usize) {
         if index < PAGE_OPS {
-            self.targets[index / 64] |= 1 << (index % 64);
+            self.targets.insert(index);
             if self.entries.len() < MAX_ENTRIES {
                 self.entries.push(index);
             }
@@ -154,19 +171,26 @@ impl Region {
         }
     }
 
-    /// Words inside behind calls to words inside.
+    /// Words inside behind calls to words inside, unless they are many.
     pub fn return_sites(&self) -> Vec<usize> {
-        self.calls_inside().map(|slot| slot.index + 1).filter(|at| self.contains(*at)).collect()
+        let calls =
+            self.slots.iter().filter(|s| near_call(s.index, s.inst).is_some_and(|target| self.contains(target)));
+        calls.map(|slot| slot.index + 1).filter(|at| self.contains(*at)).take(MAX_RETURN_SITES).collect()
+    }
+
+    /// Which slot word `index` is, if it belongs to the region.
+    pub fn position(&self, index: usize) -> Option<usize> {
+        self.slots.binary_search_by_key(&index, |slot| slot.index).ok()
     }
 
     /// Whether word `index` is translated in this region.
     pub fn contains(&self, index: usize) -> bool {
-        index < PAGE_OPS && self.inside[index / 64] >> (index % 64) & 1 != 0
+        index < PAGE_OPS && self.inside.contains(index)
     }
 
     /// Whether a branch of this region goes to word `index`.
     pub fn is_target(&self, index: usize) -> bool {
-        self.targets[index / 64] >> (index % 64) & 1 != 0
+        self.targets.contains(index)
     }
 }
 

@@ -345,6 +345,28 @@ fn code_goes_on_when_the_buffer_was_emptied() {
     }
 }
 
+/// A loop of 900 instructions without a branch, so many rounds.
+fn long_loop(rounds: u32) -> Program {
+    let mut words = vec![0xd280_0001 | rounds << 5]; // mov x1, #rounds
+    for n in 0..450 {
+        // add x0, x0, x1; eor x0, x0, x0, ror #n
+        words.extend([0x8b01_0000, 0xcac0_0000 | (n % 64) << 10]);
+    }
+    // subs x1, x1, #1; b.ne to the first add
+    words.extend([0xf100_0421, 0x5400_0001 | (-901i32 as u32 & 0x7_ffff) << 5]);
+    words.push(0x1400_0000 | (0x800 - (0x1000 + words.len() as i32 * 4)) as u32 >> 2 & 0x03ff_ffff);
+    Box::leak(Box::new([(0x1000, &*words.leak())]))
+}
+
+#[test]
+fn long_code_is_translated_piece_by_piece() {
+    let end = same_everywhere(long_loop(8000), |end| end.registers());
+    if cfg!(target_arch = "x86_64") {
+        assert_eq!(end.counter("instructions of the longest region"), 256);
+        assert!(end.counter("regions translated") >= 4, "what is left waits its turn");
+    }
+}
+
 #[cfg_attr(not(target_os = "linux"), ignore = "reads /proc/self/maps")]
 #[test]
 fn no_memory_is_writable_and_executable() {

@@ -25,6 +25,8 @@ mod structure;
 mod vector;
 mod vectors;
 mod vex;
+#[cfg(test)]
+mod worst;
 
 use std::collections::BTreeMap;
 use std::mem::offset_of;
@@ -128,7 +130,7 @@ pub(super) fn translate(region: &Region, page: PagePtr, place: Place, sites: &mu
     let mut emitter = Emitter::new(region, page, place, Features::of_host());
     // What is left to the interpreter must not begin with translated code: that would come back to itself.
     let translated = |index: &usize| {
-        let slot = region.slots.iter().find(|slot| slot.index == *index);
+        let slot = region.position(*index).map(|at| region.slots[at]);
         slot.is_some_and(|slot| slot.inst != Inst::Other || emitter.is_called(slot.word))
     };
     if !region.entries.first().is_some_and(translated) {
@@ -162,7 +164,7 @@ impl<'a> Emitter<'a> {
         let labels = region.slots.iter().map(|s| (s.index, asm.new_dynamic_label())).collect();
         let depth = loop_depths(region);
         let (map, written) = assign_registers(region, &depth);
-        let vectors = vectors::Vectors::new(region, features.vectors, || asm.new_dynamic_label());
+        let vectors = vectors::Vectors::new(region, &depth, features.vectors, || asm.new_dynamic_label());
         Self {
             asm,
             region,
@@ -256,7 +258,7 @@ impl<'a> Emitter<'a> {
             }
             Inst::Other | Inst::Simd(_) => self.other(slot),
             _ => {
-                let keep = self.flags_are_seen(at);
+                let keep = slot.inst.sets_flags() && self.flags_are_seen(at);
                 self.compute(slot.inst, keep);
                 true
             }
@@ -538,20 +540,21 @@ fn access_registers(access: Access, f: &mut dyn FnMut(u8, bool)) {
 
 /// How many loops each slot of the region is in, at most 3.
 fn loop_depths(region: &Region) -> Vec<u32> {
-    let mut depth = vec![0u32; region.slots.len()];
-    for slot in &region.slots {
-        if let Some(target) = near_target(slot.index, slot.inst)
-            && target <= slot.index
-            && region.contains(target)
-        {
-            for (at, other) in region.slots.iter().enumerate() {
-                if (target..=slot.index).contains(&other.index) {
-                    depth[at] = (depth[at] + 1).min(3);
-                }
-            }
+    // How many more loops each slot is in than the one before.
+    let mut change = vec![0i32; region.slots.len() + 1];
+    for (last, slot) in region.slots.iter().enumerate() {
+        let target = near_target(slot.index, slot.inst).filter(|target| *target <= slot.index);
+        if let Some(first) = target.and_then(|target| region.position(target)) {
+            change[first] += 1;
+            change[last + 1] -= 1;
         }
     }
-    depth
+    let mut loops = 0;
+    let depths = change.into_iter().map(|change| {
+        loops += change;
+        loops.min(3) as u32
+    });
+    depths.take(region.slots.len()).collect()
 }
 
 /// Gives host registers to the guest registers that are used most, uses in loops counting more.

@@ -84,7 +84,7 @@ impl Emitter<'_> {
 
     /// The site of the access in `slot`, if it has one.
     pub(super) fn next_site(&mut self, slot: Slot) -> Option<usize> {
-        let at = self.region.slots.iter().position(|other| other.index == slot.index)?;
+        let at = self.region.position(slot.index)?;
         let has = self.has_site(at);
         let sites = self.sites.as_mut().filter(|_| has)?;
         sites.next += 1;

@@ -21,8 +21,8 @@ use std::mem::offset_of;
 
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 
+use super::Emitter;
 use super::vex::{F3, NP, P66, Rm, v0f, v3a};
-use super::{Emitter, loop_depths};
 use crate::cpu::Cpu;
 use crate::fp::IXC;
 use crate::jit::inst::{Inst, Transfer};
@@ -71,10 +71,15 @@ struct SlowSimd {
 
 impl Vectors {
     /// The registers of `region`; none is in a host register unless the host has what the emitter uses.
-    pub(super) fn new(region: &Region, available: bool, mut label: impl FnMut() -> DynamicLabel) -> Self {
+    pub(super) fn new(
+        region: &Region,
+        depth: &[u32],
+        available: bool,
+        mut label: impl FnMut() -> DynamicLabel,
+    ) -> Self {
         let mut map = [None; 32];
         let (mut weight, mut is_written) = ([0u64; 32], [false; 32]);
-        for (slot, depth) in region.slots.iter().zip(loop_depths(region)) {
+        for (slot, depth) in region.slots.iter().zip(depth) {
             registers(slot.inst, |v, write| {
                 weight[v as usize] += 1 << (3 * depth);
                 is_written[v as usize] |= write;

@@ -1,0 +1,34 @@
+//! How long the guest stood still because code was translated.
+
+use std::time::Duration;
+
+/// The times that a CPU stood still, by the wall clock: what else the host did meanwhile is in them.
+#[derive(Debug, Default)]
+pub(crate) struct Stalls {
+    /// How many took longer than 100 us, and than 1 ms.
+    over: [u64; 2],
+    longest: Duration,
+    longest_flush: Duration,
+}
+
+impl Stalls {
+    /// Adds one, of which `flush` went into the emptying of the buffer.
+    pub fn add(&mut self, whole: Duration, flush: Duration) {
+        for (over, limit) in self.over.iter_mut().zip([100, 1000]) {
+            *over += u64::from(whole > Duration::from_micros(limit));
+        }
+        self.longest = self.longest.max(whole);
+        self.longest_flush = self.longest_flush.max(flush);
+    }
+
+    /// All of it, as [`hv::Vcpu::counters`] names things.
+    pub fn counters(&self) -> [(&'static str, u64); 4] {
+        let microseconds = |time: Duration| time.as_micros() as u64;
+        [
+            ("translation stalls over 100 us", self.over[0]),
+            ("translation stalls over 1 ms", self.over[1]),
+            ("longest translation stall in us", microseconds(self.longest)),
+            ("longest flush in us", microseconds(self.longest_flush)),
+        ]
+    }
+}
