@@ -29,7 +29,7 @@ impl Engine {
         match self {
             Engine::Soft => true,
             Engine::Kvm => false,
-            Engine::Vz => cfg!(target_os = "macos"),
+            Engine::Vz => crate::sys::HAS_FRAMEWORK,
         }
     }
 }

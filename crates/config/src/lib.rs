@@ -30,6 +30,7 @@ mod serial;
 mod share;
 mod sound;
 mod storage;
+mod sys;
 mod tagged;
 mod tree;
 mod validate;

@@ -13,6 +13,7 @@ mod files;
 mod lock;
 mod name;
 mod store;
+mod sys;
 
 use std::fs;
 use std::io;

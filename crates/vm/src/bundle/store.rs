@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Bundle, BundleError, CONFIGURATION, Draft, MachineName, files};
+use super::{Bundle, BundleError, CONFIGURATION, Draft, MachineName, files, sys};
 
 /// The folder of all machines of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +114,7 @@ fn root() -> Result<PathBuf, BundleError> {
         return Ok(own);
     }
     let home = env::home_dir().filter(|home| home.is_absolute());
-    let data = match cfg!(target_os = "macos") {
+    let data = match sys::HAS_LIBRARY_FOLDER {
         true => home.map(|home| home.join("Library/Application Support")),
         false => variable("XDG_DATA_HOME").or_else(|| home.map(|home| home.join(".local/share"))),
     };

@@ -31,7 +31,7 @@ pub(super) enum Message {
     Wish(Wish),
     /// A window is to be opened.
     #[cfg_attr(not(target_os = "macos"), expect(dead_code, reason = "windows are made on Macs"))]
-    Open(super::this_host::OpenWindow),
+    Open(super::sys::OpenWindow),
     /// To stop the machine and to end.
     End,
 }

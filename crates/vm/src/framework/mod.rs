@@ -3,13 +3,13 @@
 //! What of ours runs beside the machine is started first (`helpers`). A thread of its own (`driver`) then has the
 //! framework make the machine, and owns the [`vz::Session`] that orders its life: everything that is asked and everything
 //! that the framework reports comes to it as a message. All of it runs on any host over a double of the framework; only
-//! `this_host` differs.
+//! `sys` differs.
 
 mod driver;
 mod frames;
 mod helpers;
 mod stream;
-mod this_host;
+mod sys;
 mod vsock;
 
 use std::path::{Path, PathBuf};
@@ -19,9 +19,9 @@ use std::thread::JoinHandle;
 
 use vz::{Command, StartOptions, Virtualization, WindowOptions};
 
-pub use this_host::{Windows, default_engine, new_generic_identifier, new_mac_identifier, with_windows};
+pub use sys::{Windows, default_engine, new_generic_identifier, new_mac_identifier, with_windows};
 
-pub(crate) use this_host::on_this_host;
+pub(crate) use sys::on_this_host;
 
 use self::driver::{Driver, Message};
 use self::helpers::Helpers;
@@ -128,7 +128,7 @@ impl Machine {
             return Err(Error::unsupported("graphics", "the machine has no display: add one"));
         };
         let options = WindowOptions { title: title.to_owned(), ..options };
-        this_host::open(&self.messages, windows, options)
+        sys::open(&self.messages, windows, options)
     }
 
     /// Has the driver do something and waits for what comes of it.
