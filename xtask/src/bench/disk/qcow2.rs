@@ -5,9 +5,11 @@ use std::fs;
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use block::image::{Image, ImageOptions};
 
 use super::report::{Group, Line, Sample, Side};
@@ -17,6 +19,8 @@ use crate::shell;
 
 /// The clusters of the images.
 const CLUSTER: u64 = 64 << 10;
+/// Threads that write with our library, whose calls wait; `qemu-img bench` has threads of its own.
+const THREADS: usize = 4;
 /// Requests between two flushes.
 const FLUSH_EVERY: u64 = 1024;
 
@@ -62,9 +66,10 @@ pub(super) fn served(setting: &Setting, place: &Place) -> Result<Group> {
         Line::measure(name, 1.0, setting.runs, |side| {
             let image = Empty::make(place.folder.path(), setting.size)?;
             let server = Server::start(side, &setting.russet, &image.0, Layer::None)?;
-            // Each block once.
+            // Each block once, as far as it comes.
             let options = [
                 format!("--size={}", setting.size),
+                format!("--runtime={}", 4 * setting.seconds),
                 format!("--rw={rw}"),
                 format!("--bs={bs}"),
                 format!("--iodepth={depth}"),
@@ -101,13 +106,24 @@ impl Drop for Empty {
 fn write(image: &Path, work: &Direct, size: u64) -> Result<f64> {
     let disk = Image::open(image, &ImageOptions::default())?.disk;
     let bytes = vec![0x55; work.block as usize];
-    let start = Instant::now();
-    for (done, offset) in (1..).zip((0..size).step_by(work.step as usize)) {
-        disk.write(offset, &[IoSlice::new(&bytes)])?;
-        if done % FLUSH_EVERY == 0 {
-            disk.flush()?;
+    let (next, requests) = (AtomicU64::new(0), size / work.step);
+    let write = || -> Result<()> {
+        loop {
+            let request = next.fetch_add(1, Ordering::Relaxed);
+            if request >= requests {
+                return Ok(());
+            }
+            disk.write(request * work.step, &[IoSlice::new(&bytes)])?;
+            if (request + 1).is_multiple_of(FLUSH_EVERY) {
+                disk.flush()?;
+            }
         }
-    }
+    };
+    let start = Instant::now();
+    thread::scope(|scope| {
+        let writers: Vec<_> = (0..THREADS).map(|_| scope.spawn(write)).collect();
+        writers.into_iter().try_for_each(|writer| writer.join().map_err(|_| anyhow!("a writer panicked"))?)
+    })?;
     Ok(start.elapsed().as_secs_f64())
 }
 
