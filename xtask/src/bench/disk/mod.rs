@@ -3,9 +3,12 @@
 mod clone;
 mod fio;
 mod nbd;
+mod pattern;
 mod qcow2;
 mod report;
+mod rings;
 mod server;
+mod virtio;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,7 +35,7 @@ pub(crate) struct Options {
     /// The size of the disks, in MiB
     #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(16..))]
     size: u32,
-    /// Only these: nbd, qcow2, clone
+    /// Only these: virtio, nbd, qcow2, clone
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Only these places: memory, disk
@@ -64,7 +67,7 @@ struct Place {
     folder: TempDir,
 }
 
-const PARTS: [&str; 3] = ["nbd", "qcow2", "clone"];
+const PARTS: [&str; 4] = ["virtio", "nbd", "qcow2", "clone"];
 const PLACES: [&str; 2] = ["memory", "disk"];
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -93,6 +96,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
     let wants = |part: &str| options.only.is_empty() || options.only.iter().any(|o| o == part);
     for place in places(options)? {
+        if wants("virtio") {
+            report.groups.push(virtio::group(&setting, &place)?);
+        }
         if wants("nbd") {
             report.groups.push(nbd::group(&setting, &place)?);
         }
