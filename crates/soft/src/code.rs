@@ -20,8 +20,6 @@ use crate::words::WordSet;
 pub const PAGE_SIZE: u64 = 4096;
 /// Instructions in a page.
 pub const PAGE_OPS: usize = 1024;
-/// Pages kept before all are dropped: 20 KiB each.
-const MAX_PAGES: usize = 4096;
 /// Pages with breakpoints kept before all are dropped.
 const MAX_BREAKPOINT_PAGES: usize = 256;
 
@@ -98,6 +96,8 @@ impl CodePage {
 /// The code pages of one CPU.
 pub(crate) struct CodeCache {
     pages: HashMap<u64, Box<CodePage>>,
+    /// Pages kept before all are dropped.
+    most: usize,
     /// For single steps: every operation ends the step.
     step: Box<CodePage>,
     /// Pages with breakpoints, by virtual and physical address.
@@ -127,10 +127,11 @@ impl BreakpointPage {
 }
 
 impl CodeCache {
-    pub fn new() -> Self {
+    /// A cache of at most `most` pages.
+    pub fn new(most: usize) -> Self {
         let mut step = CodePage::new(HostPage::none());
         step.ops.fill(Op::new(pause));
-        Self { pages: HashMap::new(), step, breakpoints: HashMap::new() }
+        Self { pages: HashMap::new(), most, step, breakpoints: HashMap::new() }
     }
 
     /// Number of pages.
@@ -141,7 +142,7 @@ impl CodeCache {
     /// The page of the guest-physical page address `pa`, made when it is not there yet. May drop other pages: every
     /// [`OpPtr`] and [`PagePtr`] from before is dead, and `None` says that the instruction TLB has to forget them.
     pub fn page(&mut self, pa: u64, memory: HostPage) -> (PagePtr, bool) {
-        let full = self.pages.len() >= MAX_PAGES && !self.pages.contains_key(&pa);
+        let full = self.pages.len() >= self.most && !self.pages.contains_key(&pa);
         if full {
             self.pages.clear();
         }
@@ -374,7 +375,7 @@ mod tests {
     fn a_dropped_region_gives_back_the_operation_that_it_stood_in() {
         let memory = GuestMemory::from_ranges(&[(GuestAddress(0), PAGE_SIZE as usize)]).unwrap();
         let ram = Ram::new(memory.clone());
-        let mut cache = CodeCache::new();
+        let mut cache = CodeCache::new(1);
         let page = cache.page(0, ram.page(0).unwrap()).0;
         memory.write_obj(NOP, GuestAddress(4)).unwrap();
         assert_eq!(page.allocated_word(1), Some(NOP));

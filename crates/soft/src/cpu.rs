@@ -17,6 +17,7 @@ use crate::jit::stall::Stalls;
 use crate::mmu::tlb::Tlb;
 use crate::mmu::{CONTEXT_EL0, CONTEXT_EL1, CONTEXT_EL1_PAN};
 use crate::ram::Ram;
+use crate::share::Share;
 use crate::shared::Shared;
 use crate::sys::SysRegs;
 use crate::trap::Trap;
@@ -124,7 +125,14 @@ pub(crate) struct Exclusive {
 
 impl Cpu {
     /// A CPU in its reset state: EL1h, MMU off, interrupts masked.
-    pub(crate) fn new(index: u32, ram: Ram, env: VcpuEnv, shared: Arc<Shared>, jit: Option<Jit>) -> Box<Self> {
+    pub(crate) fn new(
+        index: u32,
+        ram: Ram,
+        env: VcpuEnv,
+        shared: Arc<Shared>,
+        jit: Option<Jit>,
+        share: &Share,
+    ) -> Box<Self> {
         let mut cpu = Box::new(Self {
             x: [0; 256],
             code_va: 0,
@@ -145,7 +153,7 @@ impl Cpu {
             exclusive: None,
             tlb: Tlb::new(),
             itlb: Itlb::new(),
-            code: CodeCache::new(),
+            code: CodeCache::new(share.pages),
             jit_range: jit.as_ref().map_or([0; 2], Jit::range),
             jit,
             decoder: Decoder::get(),

@@ -11,6 +11,7 @@
 //! | `mmu`, `ram` | the data TLB, accesses to virtual memory, guest RAM |
 //! | `debug` | breakpoints, watchpoints, steps, registers and memory for a debugger |
 //! | `sys` | system registers, exceptions, timers, maintenance, PSCI |
+//! | `share` | how much memory a CPU may take for code |
 //! | `shared` | what CPUs share: signals, broadcast maintenance, power, clock |
 //! | `vcpu` | the run loop behind [`hv::Vcpu`] |
 
@@ -27,6 +28,7 @@ mod interp;
 mod jit;
 mod mmu;
 mod ram;
+mod share;
 mod shared;
 mod simd;
 mod sys;

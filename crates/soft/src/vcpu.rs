@@ -14,6 +14,7 @@ use crate::cpu::Cpu;
 use crate::interp::{OpPtr, flags};
 use crate::jit::Jit;
 use crate::ram::Ram;
+use crate::share::Share;
 use crate::shared::{Power, Shared, signal};
 use crate::trap::{Stop, Trap};
 
@@ -26,7 +27,7 @@ pub struct Vm {
     shared: Arc<Shared>,
     taken: Mutex<Vec<bool>>,
     jit: JitMode,
-    jit_buffer: usize,
+    share: Share,
 }
 
 /// What a [`Vm`] is made of besides memory.
@@ -73,13 +74,13 @@ impl Vm {
             shared: Arc::new(Shared::new(options.cpus)),
             taken: Mutex::new(vec![false; options.cpus as usize]),
             jit: options.jit,
-            jit_buffer: crate::jit::BUFFER_SIZE,
+            share: Share::of(options.cpus),
         })
     }
 
     /// Limits the translated code of each CPU that is taken from now on to `bytes`, at least 16 KiB.
     pub fn limit_translated_code(&mut self, bytes: usize) {
-        self.jit_buffer = bytes.clamp(16 << 10, crate::jit::BUFFER_SIZE);
+        self.share.code = bytes.clamp(16 << 10, self.share.code);
     }
 }
 
@@ -90,7 +91,7 @@ impl hv::Vm for Vm {
             _ => return Err(hv::Error::NoSuchVcpu(index)),
         }
         let (ram, shared) = (self.ram.clone(), self.shared.clone());
-        Ok(Box::new(Seed { index, env, ram, shared, jit: self.jit, jit_buffer: self.jit_buffer }))
+        Ok(Box::new(Seed { index, env, ram, shared, jit: self.jit, share: self.share }))
     }
 
     fn inputs(&self, index: u32) -> Option<Arc<dyn hv::CpuInputs>> {
@@ -104,7 +105,7 @@ struct Seed {
     ram: Ram,
     shared: Arc<Shared>,
     jit: JitMode,
-    jit_buffer: usize,
+    share: Share,
 }
 
 impl hv::VcpuSeed for Seed {
@@ -113,10 +114,10 @@ impl hv::VcpuSeed for Seed {
     }
 
     fn bind(self: Box<Self>) -> Result<Box<dyn hv::Vcpu>, hv::Error> {
-        let jit = Jit::new(self.jit, self.jit_buffer)
+        let jit = Jit::new(self.jit, &self.share)
             .inspect_err(|error| tracing::warn!(%error, "no executable memory: interpreting only"))
             .unwrap_or_default();
-        Ok(Box::new(Vcpu { cpu: Cpu::new(self.index, self.ram, self.env, self.shared, jit) }))
+        Ok(Box::new(Vcpu { cpu: Cpu::new(self.index, self.ram, self.env, self.shared, jit, &self.share) }))
     }
 }
 
@@ -318,12 +319,13 @@ impl Cpu {
         {
             let start = Instant::now();
             let fits = jit.sample(page, index);
-            let translated = Instant::now();
+            let translated = start.elapsed();
             if !fits {
                 self.code.drop_regions();
                 jit.clear();
+                self.stalls.add_flush(start.elapsed() - translated);
             }
-            self.stalls.add(start.elapsed(), translated.elapsed());
+            self.stalls.add(start.elapsed());
         }
     }
 

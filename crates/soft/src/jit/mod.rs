@@ -25,7 +25,7 @@ use untranslated as emitter;
 use x64 as emitter;
 
 use region::Region;
-use site::{SITES, Site, SiteRange};
+use site::{Site, SiteRange};
 use sys::CodeBuffer;
 
 use emitter::Thunks;
@@ -33,10 +33,9 @@ pub(crate) use emitter::enter;
 
 use crate::code::PagePtr;
 use crate::interp::Handler;
+use crate::share::Share;
 use crate::vcpu::JitMode;
 
-/// Bytes of translated code of one CPU, emptied and refilled when they are used up.
-pub(crate) const BUFFER_SIZE: usize = 32 << 20;
 /// Pauses at an instruction after which it is translated.
 const HOT: u8 = 2;
 /// [`crate::code::CodePage`]'s heat of an instruction that is translated or cannot be.
@@ -84,18 +83,26 @@ pub(crate) struct Jit {
 }
 
 impl Jit {
-    /// A translator with room for `size` bytes, unless `mode` wants none or there is no emitter for this host.
+    /// A translator with the room of `share`, unless `mode` wants none or there is no emitter for this host.
     ///
     /// # Errors
     /// When this host does not let a program have executable memory.
-    pub fn new(mode: JitMode, size: usize) -> std::io::Result<Option<Self>> {
+    pub fn new(mode: JitMode, share: &Share) -> std::io::Result<Option<Self>> {
         if mode == JitMode::Off || !emitter::AVAILABLE {
             return Ok(None);
         }
         let stress = mode == JitMode::Stress;
-        let mut buffer = CodeBuffer::new(size, SITES * size_of::<Site>())?;
+        let mut buffer = CodeBuffer::new(share.code, share.sites * size_of::<Site>())?;
         let thunks = add_thunks(&mut buffer);
-        Ok(Some(Self { buffer, thunks, stress, sites: SiteRange::default(), translated: 0, most: 0, flushes: 0 }))
+        Ok(Some(Self {
+            buffer,
+            thunks,
+            stress,
+            sites: SiteRange::new(share.sites),
+            translated: 0,
+            most: 0,
+            flushes: 0,
+        }))
     }
 
     /// The budget of the next stretch under stress: none, or few branches.
@@ -200,8 +207,8 @@ impl Jit {
     /// Site `number`.
     #[cfg(target_arch = "x86_64")]
     fn site(&mut self, number: usize) -> &mut Site {
-        assert!(number < SITES);
-        // SAFETY: the buffer's data are SITES sites, for which every pattern of bits is one; nothing else refers to them.
+        assert!(self.sites.contains(number));
+        // SAFETY: the buffer's data are so many sites, for which every pattern of bits is one; nothing else refers to them.
         unsafe { &mut *self.buffer.data().cast::<Site>().add(number) }
     }
 
@@ -213,7 +220,7 @@ impl Jit {
     /// Empties the buffer after all regions were dropped.
     pub fn clear(&mut self) {
         self.flushes += 1;
-        self.sites = SiteRange::default();
+        self.sites.clear();
         self.buffer.clear_data();
         self.buffer.clear();
         self.thunks = add_thunks(&mut self.buffer);

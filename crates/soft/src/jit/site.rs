@@ -4,8 +4,6 @@
 //! What it remembers was in the TLB for the translation context of its region, and holds until something is dropped from
 //! the TLB: regions look at that when they are entered and behind calls. A site that misses all the time is given up.
 
-/// Sites of one CPU; regions translated when all are taken do without.
-pub(crate) const SITES: usize = 1 << 16;
 /// Misses after which a site is looked at: their count overflows a byte.
 const PATIENCE: u32 = 256;
 
@@ -36,16 +34,33 @@ impl Site {
     }
 }
 
-/// The sites that are taken.
-#[derive(Debug, Default)]
+/// The sites of a CPU: those that are taken, and all. Regions translated when all are taken do without.
+#[derive(Debug)]
 pub(crate) struct SiteRange {
     taken: usize,
+    all: usize,
 }
 
 impl SiteRange {
+    /// `all` sites, none of them taken.
+    pub fn new(all: usize) -> Self {
+        Self { taken: 0, all }
+    }
+
+    /// Gives all sites back.
+    pub fn clear(&mut self) {
+        self.taken = 0;
+    }
+
     /// Takes `count` sites, as numbers from the one returned; `None` when there are not so many left.
     pub fn take(&mut self, count: usize) -> Option<usize> {
-        let end = self.taken.checked_add(count).filter(|end| *end <= SITES)?;
+        let end = self.taken.checked_add(count).filter(|end| *end <= self.all)?;
         Some(std::mem::replace(&mut self.taken, end))
+    }
+
+    /// Whether there is a site `number`.
+    #[cfg(target_arch = "x86_64")]
+    pub fn contains(&self, number: usize) -> bool {
+        number < self.all
     }
 }

@@ -12,13 +12,17 @@ pub(crate) struct Stalls {
 }
 
 impl Stalls {
-    /// Adds one, of which `flush` went into the emptying of the buffer.
-    pub fn add(&mut self, whole: Duration, flush: Duration) {
+    /// Adds one.
+    pub fn add(&mut self, time: Duration) {
         for (over, limit) in self.over.iter_mut().zip([100, 1000]) {
-            *over += u64::from(whole > Duration::from_micros(limit));
+            *over += u64::from(time > Duration::from_micros(limit));
         }
-        self.longest = self.longest.max(whole);
-        self.longest_flush = self.longest_flush.max(flush);
+        self.longest = self.longest.max(time);
+    }
+
+    /// Adds the part of one that went into the emptying of the buffer.
+    pub fn add_flush(&mut self, time: Duration) {
+        self.longest_flush = self.longest_flush.max(time);
     }
 
     /// All of it, as [`hv::Vcpu::counters`] names things.

@@ -97,7 +97,7 @@ fn code_of(words: &[u32]) -> Vec<u8> {
         memory.write_obj(*word, GuestAddress(at as u64 * 4)).unwrap();
     }
     let ram = Ram::new(memory);
-    let mut cache = CodeCache::new();
+    let mut cache = CodeCache::new(1);
     let page = cache.page(0, ram.page(0).unwrap()).0;
     let region = Region::of(page, 0, true).unwrap();
     let mut emitter = Emitter::new(&region, page, Place::default(), Features { bmi2: true, vectors: true });

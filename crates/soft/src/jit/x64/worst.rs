@@ -55,13 +55,13 @@ fn no_page_makes_a_translation_long() {
             memory.write_obj(word(at), GuestAddress(u64::from(at) * 4)).unwrap();
         }
         let ram = Ram::new(memory);
-        let mut cache = CodeCache::new();
+        let mut cache = CodeCache::new(1);
         let page = cache.page(0, ram.page(0).unwrap()).0;
         (0..PAGE_OPS).for_each(|at| _ = page.allocated_word(at));
         let Some(region) = Region::of(page, 0, false) else { continue };
         let instructions = region.slots.len();
         assert!(instructions <= MAX_LEN, "{name}: {instructions} instructions");
-        let translation = super::translate(&region, page, Place::default(), &mut SiteRange::default());
+        let translation = super::translate(&region, page, Place::default(), &mut SiteRange::new(1 << 16));
         let bytes = translation.expect("every first word has a translation").code.len();
         assert!(bytes <= 1024 + instructions * MAX_BYTES, "{name}: {bytes} bytes for {instructions} instructions");
     }
