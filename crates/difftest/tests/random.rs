@@ -69,6 +69,20 @@ fn translated_sequences_do_what_the_reference_does() {
     check(8, 30_000, 1, false, JitMode::Stress);
 }
 
+/// Among all instructions, readers of flags seldom follow setters.
+#[test]
+fn translated_flags_do_what_the_reference_does() {
+    if !ready() {
+        return;
+    }
+    let rows = ["ADDS", "SUBS", "ANDS", "BICS", "ADC", "SBC", "CCM", "CSEL", "CSINC", "CSINV", "CSNEG"];
+    let rows = rows.map(String::from).to_vec();
+    let summary =
+        run(&Options { seed: 1, count: 60_000, length: 8, rows, repeat: 1, unlisted: false, jit: JitMode::Stress })
+            .expect("both sides run");
+    assert_equal(&summary);
+}
+
 #[test]
 fn what_was_once_wrong_stays_right() {
     if ready() {

@@ -60,6 +60,45 @@ fn flags_cross_blocks_of_nested_loops() {
     }
 }
 
+/// HI and LS, which the host's flags do not say after an addition or a logical operation, between setters of flags.
+const CARRIES: Program = &[(
+    0x1000,
+    &[
+        0xd280_fa0d, // mov x13, #0x7d0
+        0x9280_0009, // mov x9, #0xffffffffffffffff
+        0x8b0d_e529, // add x9, x9, x13, lsl #57
+        0xab09_0120, // adds x0, x9, x9
+        0x9a81_81a1, // csel x1, x13, x1, hi
+        0xeb0d_003f, // cmp x1, x13
+        0xab0d_013f, // cmn x9, x13
+        0xfa41_9123, // ccmp x9, x1, #0x3, ls
+        0x9a82_b442, // cinc x2, x2, ge
+        0xf100_005f, // cmp x2, #0x0
+        0xea0d_013f, // tst x9, x13
+        0xba49_9026, // ccmn x1, x9, #0x6, ls
+        0x9a02_0063, // adc x3, x3, x2
+        0xf100_007f, // cmp x3, #0x0
+        0xba09_0084, // adcs x4, x4, x9
+        0x9a89_94a5, // csinc x5, x5, x9, ls
+        0x2b0d_013f, // cmn w9, w13
+        0x3a49_80a8, // ccmn w5, w9, #0x8, hi
+        0xcac5_1cc6, // eor x6, x6, x5, ror #7
+        0x9a04_00c6, // adc x6, x6, x4
+        0xf100_00df, // cmp x6, #0x0
+        0xea09_00c7, // ands x7, x6, x9
+        0x9a88_9508, // cinc x8, x8, hi
+        0xab08_014a, // adds x10, x10, x8
+        0xf100_05ad, // subs x13, x13, #0x1
+        0x54ff_fd21, // b.ne 1008
+        0x17ff_fde6, // b 800 finish
+    ],
+)];
+
+#[test]
+fn conditions_on_carry_and_zero_hold_after_every_kind_of_setter() {
+    same_everywhere(CARRIES, |end| end.registers());
+}
+
 /// A loop of loads and stores with write-back that runs hot, then into pages that are not mapped; the handler keeps
 /// what it sees and maps the page.
 const FAULT: Program = &[

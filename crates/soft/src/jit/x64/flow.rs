@@ -22,6 +22,21 @@ fn host_condition(kind: Kind, cond: u8) -> Option<u8> {
     }
 }
 
+/// Whether `reader` finds what it needs in the host's flags right after `setter`, not in the stored ones.
+pub(super) fn reads_host_flags(setter: Inst, reader: Inst) -> bool {
+    let kind = match setter {
+        Inst::Logical { .. } => Kind::Logic,
+        Inst::AddSub { sub, .. } | Inst::AddCarry { sub, .. } | Inst::CondCompare { sub, .. } if sub => Kind::Sub,
+        _ => Kind::Add,
+    };
+    match reader {
+        Inst::Select { cond, .. } | Inst::CondCompare { cond, .. } => {
+            cond >= 14 || host_condition(kind, cond).is_some()
+        }
+        _ => true,
+    }
+}
+
 impl Emitter<'_> {
     /// Puts the host's flags into a state in which the condition code that it returns is guest condition `cond`
     /// (0 to 13). Uses RAX and RCX.

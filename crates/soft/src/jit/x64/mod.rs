@@ -270,7 +270,8 @@ impl<'a> Emitter<'a> {
     fn flags_are_seen(&self, at: usize) -> bool {
         let mut in_host = true;
         for (a, b) in self.region.slots[at..].iter().zip(&self.region.slots[at + 1..]) {
-            let reads_stored = b.inst.reads_flags() && !in_host;
+            let serves = in_host && flow::reads_host_flags(self.region.slots[at].inst, b.inst);
+            let reads_stored = b.inst.reads_flags() && !serves;
             if b.index != a.index + 1 || self.region.is_target(b.index) || !b.inst.is_pure() || reads_stored {
                 return true;
             }
