@@ -1,14 +1,12 @@
 //! A virtio disk on a raw file, from the guest's side of its rings, against fio with io_uring on a file like it.
 
-use std::fs::{self, File};
-use std::num::NonZeroU64;
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 use block::{RawDisk, RawOptions};
-use rustix::fs::{Advice, fadvise};
 
 use super::pattern::{Pattern, Way, make_disk};
 use super::report::{Group, Line, Sample, Side};
@@ -64,8 +62,15 @@ fn native(file: &Path, pattern: Pattern, setting: &Setting) -> Result<(f64, f64)
 }
 
 /// Both begin with nothing of the file in the page cache, as fio does by itself.
+#[cfg(target_os = "linux")]
 fn forget(file: &Path) -> Result<()> {
-    let file = File::open(file)?;
+    let file = fs::File::open(file)?;
     file.sync_all()?;
-    Ok(fadvise(&file, 0, NonZeroU64::new(0), Advice::DontNeed)?)
+    Ok(rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?)
+}
+
+/// Nor is there the peer, fio on io_uring, on other hosts.
+#[cfg(not(target_os = "linux"))]
+fn forget(_file: &Path) -> Result<()> {
+    anyhow::bail!("this is measured on Linux only: nothing else empties its page cache for a file")
 }
