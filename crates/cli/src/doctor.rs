@@ -77,8 +77,15 @@ fn kvm() -> (bool, String) {
 }
 
 fn vz() -> (bool, String) {
-    match cfg!(target_os = "macos") {
-        true => (Engine::Vz.is_built(), "machines on Virtualization.framework are not in this version".to_owned()),
-        false => (false, "Apple's Virtualization.framework is only on macOS".to_owned()),
+    if cfg!(not(target_os = "macos")) {
+        return (false, "Apple's Virtualization.framework is only on macOS".to_owned());
+    }
+    match vm::default_engine() {
+        Engine::Vz => (true, "arm64 guests through Apple's Virtualization.framework".to_owned()),
+        _ => {
+            let what = "needs a Mac with Apple silicon, and the right `com.apple.security.virtualization` signed into \
+                        this program: codesign --force --sign - --entitlements crates/vz/entitlements/russet.entitlements \"$(which russet)\"";
+            (false, what.to_owned())
+        }
     }
 }
