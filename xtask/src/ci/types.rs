@@ -17,9 +17,10 @@ pub(super) fn run() -> Result<()> {
             unchecked.push(target);
             continue;
         };
-        if target.contains("apple") && !cfg!(target_os = "macos") {
-            // Parts in C (of ring) need a Mac's compiler, and types do not need them.
-            clippy.env("CC_aarch64_apple_darwin", "true").env("AR_aarch64_apple_darwin", "true").env("SDKROOT", "/");
+        // Parts in C (of ring) need the target's compiler and headers, and types do not need them.
+        if !(target.contains("apple") && cfg!(target_os = "macos")) {
+            let name = target.replace('-', "_");
+            clippy.env(format!("CC_{name}"), "true").env(format!("AR_{name}"), "true").env("SDKROOT", "/");
         }
         clippy.args(["clippy", "--workspace", "--all-targets", "--target", target, "--target-dir"]);
         sh(clippy.arg(shell::target().join("types")).args(["--", "-Dwarnings"]))?;
