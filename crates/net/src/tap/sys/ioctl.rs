@@ -21,7 +21,7 @@ fn request(name: &str) -> libc::ifreq {
 }
 
 fn name_of(request: &libc::ifreq) -> String {
-    request.ifr_name.iter().take_while(|c| **c != 0).map(|c| char::from(*c as u8)).collect()
+    request.ifr_name.iter().take_while(|c| **c != 0).map(|c| char::from(c.to_ne_bytes()[0])).collect()
 }
 
 fn with_request(fd: BorrowedFd<'_>, code: libc::Ioctl, request: &mut libc::ifreq) -> io::Result<()> {
