@@ -21,7 +21,7 @@ pub(crate) enum PortCommand {
     /// Let ports of the host lead to the guest, from now on.
     ///
     /// For example, the guest's SSH on a port that the host chooses, and a web server for the whole network:
-    ///   russet port add vm.sock 0:22 0.0.0.0:8080:80 [::]:8081:80
+    ///   `russet port add vm.sock 0:22 0.0.0.0:8080:80 [::]:8081:80`
     ///
     /// An IPv6 address of the host leads to the guest's IPv6 address once it has one; a TCP server that listens to IPv4
     /// only is found there all the same.
