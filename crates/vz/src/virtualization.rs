@@ -5,7 +5,7 @@ use std::sync::mpsc::Sender;
 
 use crate::{Devices, Error, Framework, InstallSignal, Installer, Plan, Resource, RestoreImage, Signal};
 
-/// The framework's entrances. On a Mac this is [`sys::Mac`](crate::sys), else a double. The methods may wait, for the
+/// The framework's entrances. On a Mac this is `sys::Mac`, else a double. The methods may wait, for the
 /// network too.
 pub trait Virtualization {
     /// A machine of the framework.
