@@ -39,9 +39,11 @@ pub(crate) fn cargo() -> Command {
     cargo
 }
 
-/// The workspace's folder.
+/// The workspace's folder: the one that cargo runs this for, which a program from another checkout's target folder
+/// was not built in.
 pub(crate) fn workspace() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    PathBuf::from(package).join("..")
 }
 
 /// The folder for what is built.
