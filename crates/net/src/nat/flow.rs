@@ -9,7 +9,8 @@ use std::net::SocketAddr;
 
 use smoltcp::iface::{Config as InterfaceConfig, Interface, PollResult, SocketHandle, SocketSet};
 use smoltcp::phy::{Checksum, ChecksumCapabilities, Device, DeviceCapabilities, Medium, RxToken, TxToken};
-use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
+use smoltcp::socket::Socket as AnySocket;
+use smoltcp::socket::tcp::{Socket, State};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr, IpListenEndpoint, TcpPacket};
 
@@ -17,27 +18,18 @@ use super::Turn;
 use super::mss;
 use super::out::Out;
 use super::packet::Packet;
+use super::sockets::Sockets;
 use super::stream::Stream;
 use super::tcp::{GuestEnd, refuse};
 use crate::MacAddr;
 
-/// A guest that is silent so long is asked whether it still has the connection...
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
-/// ...and one that does not answer so long has lost it.
+/// A guest that does not answer so long, nor when it is asked, has lost the connection.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// A guest that does not answer a connection to it so long is not there.
 const DIAL_PATIENCE: Duration = Duration::from_secs(30);
 
-/// The size of each of a connection's two buffers, in bytes, when there are `open` connections: with 4096 of them
-/// they have at most 328 MiB together, and memory is only used as data comes.
-fn buffer_size(open: usize) -> usize {
-    match open {
-        0..=8 => 1 << 20,
-        9..=32 => 512 << 10,
-        33..=256 => 128 << 10,
-        _ => 32 << 10,
-    }
-}
+/// A socket that has carried more bytes than this is not used again: its buffers have come to take memory.
+const LITTLE: usize = 64 << 10;
 
 /// A connection.
 pub(super) struct Flow {
@@ -50,6 +42,9 @@ pub(super) struct Flow {
     /// Of a connection to the guest: from where, and another address of the guest's for when this one refuses.
     other: Option<(u16, SocketAddr)>,
 }
+
+/// A connection to another address of the guest's: the host's side, from which port, and where to.
+pub(super) type SecondTry = (Stream, u16, GuestEnd);
 
 enum Stage {
     /// The host connects; the guest's SYN waits for the outcome.
@@ -73,6 +68,8 @@ struct Open {
     guest_done: bool,
     /// The guest's FIN was seen, maybe with data before it that is still to be written.
     guest_finished: bool,
+    /// How many bytes went, both ways.
+    carried: usize,
 }
 
 impl Flow {
@@ -82,27 +79,26 @@ impl Flow {
     }
 
     /// A connection of somebody at the host, `stream`, that becomes one from `gateway` to `guest`, or to its `other`
-    /// address if that refuses; with `open` connections in all.
+    /// address if that refuses.
     pub(super) fn inward(
         mac: MacAddr,
         stream: Stream,
         (gateway, guest, other): (SocketAddr, SocketAddr, Option<SocketAddr>),
-        (seed, open): (u64, usize),
+        (seed, socket): (u64, Socket<'static>),
         turn: &mut Turn<'_>,
     ) -> Option<Self> {
         stream.tune();
-        let open = Open::dial(gateway, guest, seed, buffer_size(open), turn)?;
+        let open = Open::dial(gateway, guest, seed, socket, turn)?;
         let other = other.map(|other| (gateway.port(), other));
         Some(Self { mac, stream, readable: true, writable: true, seed, stage: Stage::Open(Box::new(open)), other })
     }
 
-    /// What is to be tried when this connection is over: the host's side, from which port, and where to.
-    pub(super) fn second_try(self) -> Option<(Stream, u16, GuestEnd)> {
-        let (port, guest) = self.other?;
-        match self.stage {
-            Stage::Open(open) if open.dialling => Some((self.stream, port, (self.mac, guest, None))),
-            _ => None,
-        }
+    /// What a connection that is over leaves: what is to be tried now, and its socket, if that is worth using again.
+    pub(super) fn end(self) -> (Option<SecondTry>, Option<Socket<'static>>) {
+        let Stage::Open(open) = self.stage else { return (None, None) };
+        let other = self.other.filter(|_| open.dialling);
+        let again = other.map(|(port, guest)| (self.stream, port, (self.mac, guest, None)));
+        (again, open.into_socket())
     }
 
     /// The host's socket became ready.
@@ -131,7 +127,7 @@ impl Flow {
     }
 
     /// Does what there is to do, with `open` connections in all. `false`: the connection is over.
-    pub(super) fn serve(&mut self, open: usize, turn: &mut Turn<'_>) -> bool {
+    pub(super) fn serve(&mut self, open: usize, sockets: &mut Sockets, turn: &mut Turn<'_>) -> bool {
         if let Stage::Connecting(syn) = &self.stage {
             if !self.writable {
                 return true;
@@ -149,7 +145,8 @@ impl Flow {
                 None => {}
             }
             self.stream.tune();
-            let Some(mut opened) = Open::answer(&packet, self.seed, buffer_size(open), turn) else { return false };
+            let socket = sockets.take(open);
+            let Some(mut opened) = Open::answer(&packet, self.seed, socket, turn) else { return false };
             opened.input(self.mac, &packet, true, turn);
             self.stage = Stage::Open(Box::new(opened));
         }
@@ -177,8 +174,8 @@ impl Flow {
 }
 
 impl Open {
-    /// The gateway's side of a connection, as `ours`, with a socket that does nothing yet.
-    fn parts(ours: IpAddress, seed: u64, size: usize, turn: &mut Turn<'_>) -> (Interface, Socket<'static>) {
+    /// The gateway's side of a connection, as `ours`.
+    fn interface(ours: IpAddress, seed: u64, turn: &mut Turn<'_>) -> Interface {
         let mut config = InterfaceConfig::new(HardwareAddress::Ip);
         config.random_seed = seed;
         let v6 = matches!(ours, IpAddress::Ipv6(_));
@@ -189,12 +186,7 @@ impl Open {
             let pushed = all.push(IpCidr::new(ours, 0));
             debug_assert!(pushed.is_ok());
         });
-        let buffer = || SocketBuffer::new(vec![0; size]);
-        let mut socket = Socket::new(buffer(), buffer());
-        socket.set_nagle_enabled(false);
-        socket.set_ack_delay(None);
-        socket.set_keep_alive(Some(KEEP_ALIVE));
-        (interface, socket)
+        interface
     }
 
     fn with(interface: Interface, socket: Socket<'static>, v6: bool, dialling: bool) -> Self {
@@ -210,12 +202,13 @@ impl Open {
             host_done: false,
             guest_done: false,
             guest_finished: false,
+            carried: 0,
         }
     }
 
     /// A connection that the guest's `syn` begins.
-    fn answer(syn: &Packet<'_>, seed: u64, size: usize, turn: &mut Turn<'_>) -> Option<Self> {
-        let (interface, mut socket) = Self::parts(syn.target.into(), seed, size, turn);
+    fn answer(syn: &Packet<'_>, seed: u64, mut socket: Socket<'static>, turn: &mut Turn<'_>) -> Option<Self> {
+        let interface = Self::interface(syn.target.into(), seed, turn);
         socket.set_timeout(Some(PATIENCE));
         let port = TcpPacket::new_checked(syn.payload).ok()?.dst_port();
         socket.listen(IpListenEndpoint { addr: Some(syn.target.into()), port }).ok()?;
@@ -223,8 +216,14 @@ impl Open {
     }
 
     /// A connection to the guest.
-    fn dial(gateway: SocketAddr, guest: SocketAddr, seed: u64, size: usize, turn: &mut Turn<'_>) -> Option<Self> {
-        let (mut interface, mut socket) = Self::parts(gateway.ip().into(), seed, size, turn);
+    fn dial(
+        gateway: SocketAddr,
+        guest: SocketAddr,
+        seed: u64,
+        mut socket: Socket<'static>,
+        turn: &mut Turn<'_>,
+    ) -> Option<Self> {
+        let mut interface = Self::interface(gateway.ip().into(), seed, turn);
         socket.set_timeout(Some(DIAL_PATIENCE));
         socket.connect(interface.context(), guest, gateway).ok()?;
         Some(Self::with(interface, socket, guest.is_ipv6(), true))
@@ -232,6 +231,13 @@ impl Open {
 
     fn socket(&mut self) -> &mut Socket<'static> {
         self.sockets.get_mut(self.handle)
+    }
+
+    fn into_socket(mut self) -> Option<Socket<'static>> {
+        match self.sockets.remove(self.handle) {
+            AnySocket::Tcp(socket) if self.carried <= LITTLE => Some(socket),
+            _ => None,
+        }
     }
 
     /// Takes a segment of the guest; `syn`: it tells its segment size.
@@ -268,11 +274,12 @@ impl Open {
         let socket = self.sockets.get_mut::<Socket<'_>>(handle);
         while *writable && socket.can_recv() {
             let written = socket.recv(|data| match stream.write(data) {
-                Ok(count) => (count, Ok(())),
+                Ok(count) => (count, Ok(count)),
                 Err(error) => (0, Err(error.kind())),
             });
             match written {
-                Ok(Ok(())) | Ok(Err(ErrorKind::Interrupted)) => {}
+                Ok(Ok(count)) => self.carried += count,
+                Ok(Err(ErrorKind::Interrupted)) => {}
                 Ok(Err(ErrorKind::WouldBlock)) => *writable = false,
                 Ok(Err(_)) | Err(_) => return socket.abort(),
             }
@@ -301,7 +308,8 @@ impl Open {
                     self.host_done = true;
                     socket.close();
                 }
-                Ok(Ok(_)) | Ok(Err(ErrorKind::Interrupted)) => {}
+                Ok(Ok(count)) => self.carried += count,
+                Ok(Err(ErrorKind::Interrupted)) => {}
                 Ok(Err(ErrorKind::WouldBlock)) => *readable = false,
                 Ok(Err(_)) | Err(_) => return socket.abort(),
             }

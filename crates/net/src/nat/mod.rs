@@ -25,6 +25,7 @@ mod packet;
 mod quote;
 mod relay;
 mod resolvers;
+mod sockets;
 mod stream;
 mod subnet;
 mod sys;

@@ -17,6 +17,7 @@ use super::forward::guest_view;
 use super::icmp::{self, Unreachable};
 use super::out::Out;
 use super::packet::Packet;
+use super::sockets::Sockets;
 use super::stream::Stream;
 use super::table::{Key, Kind, Table};
 use crate::MacAddr;
@@ -39,6 +40,7 @@ pub(super) struct Tcp {
     table: Table<Entry>,
     timers: BinaryHeap<Reverse<(Instant, Token)>>,
     next_token: usize,
+    sockets: Sockets,
 }
 
 struct Entry {
@@ -50,7 +52,7 @@ struct Entry {
 impl Tcp {
     /// No connections. Their tokens are even, from 2.
     pub(super) fn new() -> Self {
-        Self { table: Table::new(), timers: BinaryHeap::new(), next_token: 0 }
+        Self { table: Table::new(), timers: BinaryHeap::new(), next_token: 0, sockets: Sockets::default() }
     }
 
     /// Takes a segment of the guest.
@@ -115,8 +117,8 @@ impl Tcp {
         let peer = guest_view(gateway, port, free).ok_or(ErrorKind::AddrInUse)?;
         let token = self.token();
         turn.registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        let seed = (turn.seed(token), self.table.len());
-        let flow = Flow::inward(mac, stream, (peer, guest, other), seed, turn).ok_or(ErrorKind::InvalidInput)?;
+        let socket = (turn.seed(token), self.sockets.take(self.table.len()));
+        let flow = Flow::inward(mac, stream, (peer, guest, other), socket, turn).ok_or(ErrorKind::InvalidInput)?;
         self.table.insert(token, key(peer), Entry { flow, queued: false, timer: None });
         self.queue(token);
         Ok(())
@@ -171,11 +173,8 @@ impl Tcp {
             let open = self.table.len();
             let Some(entry) = self.table.get(token) else { continue };
             entry.queued = false;
-            if !entry.flow.serve(open, turn) {
-                let flow = self.table.remove(token).map(|entry| entry.flow);
-                if let Some((stream, peer, end)) = flow.and_then(Flow::second_try) {
-                    self.dial_again(stream, peer, end, turn);
-                }
+            if !entry.flow.serve(open, &mut self.sockets, turn) {
+                self.end(token, turn);
             } else if turn.out.blocked() {
                 entry.queued = true;
                 self.table.queue(token);
@@ -187,6 +186,16 @@ impl Tcp {
             }
         }
         self.tidy();
+    }
+
+    /// Forgets a connection that is over, or tries it at the guest's other address.
+    fn end(&mut self, token: Token, turn: &mut Turn<'_>) {
+        let Some(Entry { flow, .. }) = self.table.remove(token) else { return };
+        let (again, socket) = flow.end();
+        socket.into_iter().for_each(|socket| self.sockets.give(socket));
+        if let Some((stream, port, guest)) = again {
+            self.dial_again(stream, port, guest, turn);
+        }
     }
 
     /// Forgets timers of connections that are gone, or that have another by now, when they are more than the rest.
