@@ -11,22 +11,20 @@ use mio::{Interest, Token};
 use super::datagram::Datagrams;
 use super::forward::{Bound, Forward, HostEnd, News};
 use super::tcp::{GuestEnd, Tcp};
-use super::{Control, Lease, Leases, Turn};
+use super::{Control, Lease, Leases, Turn, sys};
 use crate::MacAddr;
 
 /// Tokens from here on are listeners'.
 pub(super) const FIRST_TOKEN: usize = 1 << (usize::BITS - 1);
-/// How many connections or datagrams one of them may take before the next one has its turn.
-const BUDGET: usize = 64;
-/// The largest datagram, and a byte by which a longer one would show.
-const MAX_DATAGRAM: usize = 65536;
+/// How many connections one of them may take before the next one has its turn, and how often it may ask for datagrams.
+const CONNECTIONS: usize = 64;
+const CALLS: usize = 4;
 
 /// The sockets of forwarded ports.
 pub(super) struct Listeners {
     control: Control,
     all: HashMap<Token, Listener>,
     next_token: usize,
-    buffer: Vec<u8>,
     /// Some have more than they were allowed to take.
     busy: bool,
 }
@@ -45,7 +43,7 @@ enum Socket {
 
 impl Listeners {
     pub(super) fn new(control: Control) -> Self {
-        Self { control, all: HashMap::new(), next_token: FIRST_TOKEN, buffer: Vec::new(), busy: false }
+        Self { control, all: HashMap::new(), next_token: FIRST_TOKEN, busy: false }
     }
 
     /// A listener's socket has something.
@@ -84,7 +82,10 @@ impl Listeners {
             Bound::Unix(socket) => turn.registry.register(&mut socket.listener, token, Interest::READABLE)?,
         }
         let socket = match bound {
-            Bound::Udp(socket) => Socket::Datagrams(Arc::new(socket)),
+            Bound::Udp(socket) => {
+                sys::merge(&socket);
+                Socket::Datagrams(Arc::new(socket))
+            }
             bound => Socket::Connections(bound),
         };
         self.all.insert(token, Listener { forward, socket, ready: true });
@@ -113,10 +114,7 @@ impl Listeners {
             let (mac, guest, other) = guest_end(&listener.forward, &machine);
             let more = match &listener.socket {
                 Socket::Connections(bound) => accept(bound, (mac, guest, other), tcp, turn),
-                Socket::Datagrams(socket) => {
-                    self.buffer.resize(MAX_DATAGRAM, 0);
-                    receive((*token, socket), (mac, guest), &mut self.buffer, datagrams, turn)
-                }
+                Socket::Datagrams(socket) => receive((*token, socket), (mac, guest), datagrams, turn),
             };
             match more {
                 Ok(()) => self.busy = true,
@@ -145,7 +143,7 @@ fn guest_end(forward: &Forward, machine: &Lease) -> GuestEnd {
 
 /// Takes connections. An error says why there are no more now.
 fn accept(bound: &Bound, guest: GuestEnd, tcp: &mut Tcp, turn: &mut Turn<'_>) -> io::Result<()> {
-    for _ in 0..BUDGET {
+    for _ in 0..CONNECTIONS {
         if tcp.is_full(turn) {
             return Err(ErrorKind::QuotaExceeded.into());
         }
@@ -167,13 +165,14 @@ fn accept(bound: &Bound, guest: GuestEnd, tcp: &mut Tcp, turn: &mut Turn<'_>) ->
 fn receive(
     listener: (Token, &Arc<UdpSocket>),
     guest: (MacAddr, SocketAddr),
-    buffer: &mut [u8],
     datagrams: &mut Datagrams,
     turn: &mut Turn<'_>,
 ) -> io::Result<()> {
-    for _ in 0..BUDGET {
-        match listener.1.recv_from(buffer) {
-            Ok((len, from)) => datagrams.dial(listener, from, guest, &buffer[..len], turn),
+    for _ in 0..CALLS {
+        match datagrams.accept(listener, guest, turn) {
+            Ok(false) => return Err(ErrorKind::WouldBlock.into()),
+            Ok(true) if turn.out.blocked() => return Ok(()),
+            Ok(true) => {}
             // An earlier answer did not arrive; whom it was for knows.
             Err(error) if error.kind() != ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),

@@ -6,14 +6,15 @@ use std::os::unix::net::UnixStream;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use net::MacAddr;
 use net::nat::{Config, Forward, ForwardError, HostEnd};
+use net::{MacAddr, Offloads};
 use smoltcp::iface::SocketHandle;
 use smoltcp::socket::tcp::State;
 use smoltcp::socket::udp;
 use smoltcp::wire::IpAddress;
 
-use super::guest::{GATEWAY, GATEWAY6, GUEST, GUEST6, Guest, MAC, forwarding, local, noise};
+use super::guest::{GATEWAY, GATEWAY_MAC, GATEWAY6, GUEST, GUEST6, Guest, MAC, forwarding, local, noise};
+use super::local::udp as udp_frame;
 
 /// What a client does on its own thread.
 fn client<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
@@ -107,6 +108,47 @@ fn datagrams_come_and_answers_go_to_who_asked() {
         }
     }
     assert_eq!(guest.router.flows().datagram, 3);
+}
+
+#[test]
+fn bursts_come_and_go_in_the_order_of_each_client() {
+    let (mut guest, at) = forwarding(&[local(HostEnd::Udp, 53)]);
+    guest.cable.offloads = Offloads::CHECKSUM | Offloads::USO;
+    let clients = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+    // Both in turn, then each at once; and lengths that go together, and such that do not.
+    let sent: Vec<_> = (0..20).map(|n| (n % 2, 600)).chain((0..60).map(|n| (n / 30, 600 + n % 30 / 20))).collect();
+    let datagram = |n: usize| [&[n as u8], &noise(n as u64 + 1, sent[n].1)[..]].concat();
+    for (n, (client, _)) in sent.iter().enumerate() {
+        clients[*client].send_to(&datagram(n), at[0]).unwrap();
+    }
+    let wanted = |client| -> Vec<_> { (0..sent.len()).filter(|n| sent[*n].0 == client).map(datagram).collect() };
+    let total = |client| wanted(client).concat().len();
+    let mut frames = Vec::new();
+    while frames.iter().map(|frame: &Vec<u8>| frame.len() - 42).sum::<usize>() < total(0) + total(1) {
+        guest.router.turn(&mut guest.cable, true).unwrap();
+        frames.extend(guest.cable.to_guest.drain(..));
+    }
+    assert!(frames.iter().all(|frame| net::offload::verify(frame)));
+    assert!(guest.cable.cut > 1 && frames.len() < sent.len(), "{} frames, {} cut", frames.len(), guest.cable.cut);
+    // The port of a client is the gateway's in the guest's eyes. All that has come is sent back.
+    for (n, client) in clients.iter().enumerate() {
+        let port = client.local_addr().unwrap().port();
+        let of_client = |frame: &&Vec<u8>| frame[34..36] == port.to_be_bytes();
+        let bytes: Vec<_> = frames.iter().filter(of_client).flat_map(|frame| &frame[42..]).copied().collect();
+        assert!(bytes == wanted(n).concat(), "client {n}");
+        for datagram in wanted(n) {
+            guest.cable.to_router.push_back(udp_frame(MAC, GATEWAY_MAC, (GUEST, 53), (GATEWAY, port), &datagram));
+        }
+    }
+    while guest.router.turn(&mut guest.cable, false).unwrap() || !guest.cable.to_router.is_empty() {}
+    for (n, client) in clients.iter().enumerate() {
+        client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let mut bytes = [0; 2000];
+        for datagram in wanted(n) {
+            let (len, from) = client.recv_from(&mut bytes).unwrap();
+            assert!((&bytes[..len], from) == (&datagram[..], at[0]), "client {n}");
+        }
+    }
 }
 
 #[test]

@@ -35,8 +35,7 @@ pub(super) struct Flow {
     pub(super) queued: bool,
     /// Datagrams are sent whole or not at all; `None`: as the host likes.
     pub(super) whole: Option<bool>,
-    /// Of what size the host cuts datagrams from what it is given (0: it cuts none), and the largest that it does.
-    cut: usize,
+    /// The largest datagrams that the host cuts from what it is given.
     largest_cut: usize,
     relay: Option<Relay>,
     pub(super) client: Option<Client>,
@@ -52,12 +51,12 @@ impl Flow {
         relay: Option<Relay>,
         client: Option<Client>,
     ) -> Self {
-        Self { key, mac, socket, used, queued: false, whole: None, cut: 0, largest_cut: usize::MAX, relay, client }
+        Self { key, mac, socket, used, queued: false, whole: None, largest_cut: usize::MAX, relay, client }
     }
 
-    /// Whether its datagrams go in trains: its socket is its own, and they are nobody's to look at.
+    /// Whether its datagrams go in trains: they are nobody's to look at.
     pub(super) fn gathers(&self) -> bool {
-        self.key.kind == Kind::Udp && self.relay.is_none() && self.client.is_none()
+        self.key.kind == Kind::Udp && self.relay.is_none()
     }
 
     /// How long it may be idle.
@@ -69,55 +68,44 @@ impl Flow {
         }
     }
 
-    /// From now on datagrams are sent whole, or cut up where need be, as the guest's are.
+    /// From now on datagrams are sent whole, or cut up where need be, as the guest's are; those of a socket that several
+    /// share as the host likes.
     pub(super) fn send_as(&mut self, whole: bool) {
-        if self.client.is_none() && self.relay.is_none() && self.whole.replace(whole) != Some(whole) {
+        if self.whole.replace(whole) != Some(whole) && self.client.is_none() && self.relay.is_none() {
             sys::send_whole(&self.socket, self.key.peer.is_ipv6(), whole);
         }
     }
 
     /// Sends a datagram of a flow that does not [gather](Self::gathers).
     pub(super) fn send(&mut self, payload: &[u8], turn: &mut Turn<'_>) -> io::Result<()> {
-        if let Some((_, client)) = self.client {
-            return self.socket.send_to(payload, client).map(drop);
-        }
         if let Some(relay) = &mut self.relay {
             let servers = turn.resolvers.list(turn.now);
             relay.ask(payload, servers, &self.socket, turn.now)?;
         }
-        self.try_twice(payload)
+        self.send_one(payload)
     }
 
-    /// Sends what the peer is to get; the first error may be the answer to an earlier datagram.
-    fn try_twice(&self, bytes: &[u8]) -> io::Result<()> {
-        match self.socket.send(bytes) {
-            Err(error) if refused_as_it_is(&error) => Err(error),
-            Err(_) => self.socket.send(bytes).map(drop),
-            Ok(_) => Ok(()),
-        }
+    fn target(&self) -> Option<SocketAddr> {
+        self.client.map(|(_, client)| client)
+    }
+
+    fn send_one(&self, bytes: &[u8]) -> io::Result<()> {
+        try_twice(|| match self.target() {
+            Some(client) => self.socket.send_to(bytes, client).map(drop),
+            None => self.socket.send(bytes).map(drop),
+        })
     }
 
     /// Sends a train, with one call if the host cuts it.
     pub(super) fn send_train(&mut self, train: &Train) -> io::Result<()> {
         if train.is_long() && train.size() <= self.largest_cut {
-            match self.cut_to(train.size()).and_then(|()| self.try_twice(train.bytes())) {
+            match try_twice(|| sys::send_cut(&self.socket, self.target(), train.bytes(), train.size())) {
                 // It does not cut at all, or not to this size for this way.
                 Err(error) if refused_as_it_is(&error) => self.largest_cut = train.size() - 1,
                 result => return result,
             }
         }
-        if self.cut < train.size() || train.is_long() {
-            self.cut_to(0)?;
-        }
-        train.datagrams().try_for_each(|datagram| self.try_twice(datagram))
-    }
-
-    fn cut_to(&mut self, size: usize) -> io::Result<()> {
-        if self.cut != size {
-            sys::cut(&self.socket, size)?;
-            self.cut = size;
-        }
-        Ok(())
+        train.datagrams().try_for_each(|datagram| self.send_one(datagram))
     }
 
     /// The packet size of the way to the peer, if one of `len` bytes is too large for it.
@@ -146,7 +134,7 @@ impl Flow {
             if let Some(relay) = &mut self.relay {
                 relay.answered();
             }
-            for datagram in inbox.datagrams() {
+            for (_, datagram) in inbox.datagrams() {
                 budget = budget.saturating_sub(1);
                 if !train.add(datagram) {
                     turn.out.train(mac, peer, guest, train);
@@ -237,6 +225,14 @@ fn echo_reply(bytes: &mut [u8], ident: u16, v4: bool) -> io::Result<usize> {
     let len = bytes.len() - header;
     icmp::become_reply(&mut bytes[..len], ident, v4);
     Ok(len)
+}
+
+/// Sends what the peer is to get; the first error may be the answer to an earlier datagram.
+fn try_twice(send: impl Fn() -> io::Result<()>) -> io::Result<()> {
+    match send() {
+        Err(error) if !refused_as_it_is(&error) => send(),
+        result => result,
+    }
 }
 
 /// Whether sending the same again the same way is of no use.

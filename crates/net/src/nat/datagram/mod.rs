@@ -53,7 +53,7 @@ impl Datagrams {
             next_token: 1,
             sweep: None,
             leaving: (Token(0), Train::default()),
-            inbox: Inbox::new(),
+            inbox: Inbox::default(),
             arriving: Train::default(),
         }
     }
@@ -163,38 +163,61 @@ impl Datagrams {
         Ok(token)
     }
 
-    /// Carries a datagram that `from` has sent to a forwarded port, `listener` with its `socket`, to `guest`.
-    pub(super) fn dial(
+    /// Carries to `guest` what has come to a forwarded port, `listener` with its `socket`; whether there may be more.
+    pub(super) fn accept(
         &mut self,
         (listener, socket): (Token, &Arc<UdpSocket>),
-        from: SocketAddr,
-        (mac, guest): (MacAddr, SocketAddr),
-        payload: &[u8],
+        guest: (MacAddr, SocketAddr),
         turn: &mut Turn<'_>,
-    ) {
-        let client = (listener, from);
-        let key = |peer| Key { kind: Kind::Udp, guest, peer };
-        let known = self.clients.get(&client).copied();
-        let token = match known.filter(|token| self.table.get(*token).is_some_and(|flow| flow.key.guest == guest)) {
-            Some(token) => token,
-            None => {
-                let free = |peer| self.table.find(&key(peer)).is_none();
-                let gateway = turn.config.gateway_of(guest);
-                let Some(peer) = gateway.and_then(|gateway| guest_view(gateway, Some(from.port()), free)) else {
-                    return;
-                };
-                self.make_room(turn);
-                let token = self.token();
-                let flow = Flow::new(key(peer), mac, socket.clone(), turn.now, None, Some(client));
-                self.table.insert(token, key(peer), flow);
-                self.clients.insert(client, token);
-                self.sweep.get_or_insert(turn.now + SWEEP);
-                token
+    ) -> io::Result<bool> {
+        let (mut inbox, mut train) = (std::mem::take(&mut self.inbox), std::mem::take(&mut self.arriving));
+        let received = inbox.receive(socket);
+        let mut whose = None;
+        for (from, datagram) in inbox.datagrams() {
+            let Some(token) = self.client(((listener, from), socket), guest, turn) else { continue };
+            if whose != Some(token) || !train.add(datagram) {
+                self.arrive(whose.replace(token), &mut train, turn);
+                let added = train.add(datagram);
+                debug_assert!(added, "an empty train takes anything");
             }
-        };
-        let Some(flow) = self.table.get(token) else { return };
-        (flow.mac, flow.used) = (mac, turn.now);
-        turn.out.udp(mac, flow.key.peer, guest, payload);
+        }
+        self.arrive(whose, &mut train, turn);
+        (self.inbox, self.arriving) = (inbox, train);
+        received
+    }
+
+    /// The flow of somebody who sends to a forwarded port, whose socket is given, to `guest`.
+    fn client(
+        &mut self,
+        (client, socket): (Client, &Arc<UdpSocket>),
+        (mac, guest): (MacAddr, SocketAddr),
+        turn: &Turn<'_>,
+    ) -> Option<Token> {
+        if let Some(token) = self.clients.get(&client)
+            && let Some(flow) = self.table.get(*token)
+            && flow.key.guest == guest
+        {
+            (flow.mac, flow.used) = (mac, turn.now);
+            return Some(*token);
+        }
+        let key = |peer| Key { kind: Kind::Udp, guest, peer };
+        let free = |peer| self.table.find(&key(peer)).is_none();
+        let peer = guest_view(turn.config.gateway_of(guest)?, Some(client.1.port()), free)?;
+        self.make_room(turn);
+        let token = self.token();
+        let flow = Flow::new(key(peer), mac, socket.clone(), turn.now, None, Some(client));
+        self.table.insert(token, key(peer), flow);
+        self.clients.insert(client, token);
+        self.sweep.get_or_insert(turn.now + SWEEP);
+        Some(token)
+    }
+
+    /// Gives the guest the datagrams of a flow.
+    fn arrive(&mut self, token: Option<Token>, train: &mut Train, turn: &mut Turn<'_>) {
+        if let Some(flow) = token.and_then(|token| self.table.get(token)) {
+            turn.out.train(flow.mac, flow.key.peer, flow.key.guest, train);
+        }
+        train.clear();
     }
 
     fn make_room(&mut self, turn: &Turn<'_>) {

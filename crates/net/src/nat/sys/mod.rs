@@ -5,12 +5,14 @@
 mod batch;
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(target_os = "linux")]
+mod name;
 #[cfg(not(target_os = "linux"))]
 mod other;
 
 #[cfg(target_os = "linux")]
-pub(super) use batch::{Inbox, cut, merge};
+pub(super) use batch::{Inbox, merge, send_cut};
 #[cfg(target_os = "linux")]
 pub(super) use linux::{path_mtu, routes, send_whole};
 #[cfg(not(target_os = "linux"))]
-pub(super) use other::{Inbox, cut, merge, path_mtu, routes, send_whole};
+pub(super) use other::{Inbox, merge, path_mtu, routes, send_cut, send_whole};

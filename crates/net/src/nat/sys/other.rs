@@ -2,8 +2,9 @@
 //! sockets cut datagrams up where need be.
 
 use std::io;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 
+use rustix::io::Errno;
 use smoltcp::wire::{IpCidr, Ipv4Cidr};
 
 /// The networks around the addresses from which the host would send to some well-known private networks, as far as a
@@ -30,27 +31,25 @@ pub(in crate::nat) fn path_mtu(_: &mio::net::UdpSocket, _: bool) -> Option<u16> 
 }
 
 /// What was received with one call: one datagram.
+#[derive(Default)]
 pub(in crate::nat) struct Inbox {
     bytes: Vec<u8>,
-    len: Option<usize>,
+    message: Option<(SocketAddr, usize)>,
 }
 
 impl Inbox {
-    pub(in crate::nat) fn new() -> Self {
-        Self { bytes: Vec::new(), len: None }
-    }
-
-    /// Receives what waits at a connected socket, as far as there is room; whether there may be more.
+    /// Receives what waits at a socket, as far as there is room; whether there may be more.
     pub(in crate::nat) fn receive(&mut self, socket: &mio::net::UdpSocket) -> io::Result<bool> {
-        self.len = None;
+        self.message = None;
         self.bytes.resize(65536, 0);
-        self.len = Some(socket.recv(&mut self.bytes)?);
+        let (len, from) = socket.recv_from(&mut self.bytes)?;
+        self.message = Some((from, len));
         Ok(true)
     }
 
-    /// The datagrams that were received, in their order.
-    pub(in crate::nat) fn datagrams(&self) -> impl Iterator<Item = &[u8]> {
-        self.len.map(|len| &self.bytes[..len]).into_iter()
+    /// The datagrams that were received and who has sent them, in their order.
+    pub(in crate::nat) fn datagrams(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {
+        self.message.map(|(from, len)| (from, &self.bytes[..len])).into_iter()
     }
 }
 
@@ -58,6 +57,6 @@ impl Inbox {
 pub(in crate::nat) fn merge(_: &mio::net::UdpSocket) {}
 
 /// These hosts cut nothing.
-pub(in crate::nat) fn cut(_: &mio::net::UdpSocket, _: usize) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
+pub(in crate::nat) fn send_cut(_: &mio::net::UdpSocket, _: Option<SocketAddr>, _: &[u8], _: usize) -> io::Result<()> {
+    Err(Errno::OPNOTSUPP.into())
 }
