@@ -22,7 +22,7 @@ pub(crate) enum Image {
         #[arg(long)]
         refresh: bool,
     },
-    /// An arm64 Debian with perl, python3, openssl, gzip, dhclient, curl and iperf3 on an ext4 image
+    /// An arm64 Debian with perl, python3, openssl, gzip, dhclient, curl, iperf3 and fio on an ext4 image
     Root {
         /// The suite
         #[arg(long, default_value = "bookworm")]
@@ -51,7 +51,7 @@ pub(crate) fn debian(suite: Option<&str>, refresh: bool) -> Result<Guest> {
 /// Size of the root image. It is sparse.
 const ROOT_SIZE: &str = "2G";
 /// Beside the essential ones.
-const ROOT_PACKAGES: &str = "perl,python3-minimal,openssl,gzip,isc-dhcp-client,curl,iperf3";
+const ROOT_PACKAGES: &str = "perl,python3-minimal,openssl,gzip,isc-dhcp-client,curl,iperf3,fio";
 
 /// What the packages' own scripts would have done and the programs need. They are not run: that would want an arm64
 /// CPU here, or the right to register an emulator with the host's kernel.
