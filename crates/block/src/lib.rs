@@ -1,8 +1,8 @@
 //! Disks: what a controller (virtio-blk, NVMe, USB) or an NBD server stands on, whatever holds the bytes.
 //!
 //! A [`Disk`] is an array of bytes with a durability point. It knows no virtio and no guest memory. Raw files and
-//! block devices are [`RawDisk`], [`qcow2`] is QEMU's format, [`vmdk`] reads VMware's, [`image`] opens files of any
-//! format. With the feature `contract`, the module `contract` has the tests which every implementer of the trait passes
+//! block devices are [`RawDisk`], [`qcow2`] is QEMU's format, [`vmdk`] reads VMware's and [`vhdx`] Hyper-V's, [`image`]
+//! opens files of any format. With the feature `contract`, the module `contract` has the tests which every implementer of the trait passes
 //! and a disk in memory for the tests of controllers.
 
 use std::io::{IoSlice, IoSliceMut};
@@ -26,6 +26,7 @@ mod resize;
 mod store;
 mod sys;
 mod throttle;
+pub mod vhdx;
 pub mod vmdk;
 mod volatile;
 

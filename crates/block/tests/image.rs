@@ -47,8 +47,10 @@ fn the_format_is_what_is_said_or_named_and_never_what_the_contents_look_like() {
     refused(&path("d.qcow2"), None, "has no qcow2 header");
     assert_eq!(open(&path("d.qcow2"), Some(Format::Raw)).unwrap().format, Format::Raw);
     refused(&path("a.img"), Some(Format::Qcow2), "has no qcow2 header");
-    raw(&path("e.vhdx"));
-    refused(&path("e.vhdx"), None, "cannot be read");
+    raw(&path("e.vdi"));
+    refused(&path("e.vdi"), None, "cannot be read");
+    raw(&path("f.vhdx"));
+    refused(&path("f.vhdx"), Some(Format::Vhdx), "has no vhdx header");
 }
 
 #[test]
@@ -67,7 +69,7 @@ fn files_below_are_those_that_may_be() {
         ("sub/base.img", Some("raw"), None),
         ("file:base.img", Some("raw"), None),
         ("base.img", None, Some("does not say which format")),
-        ("base.img", Some("vdi"), Some("only raw, qcow2 and vmdk")),
+        ("base.img", Some("vdi"), Some("only raw, qcow2, vmdk and vhdx")),
         ("base.img", Some("qcow2"), Some("has no qcow2 header")),
         (secret.to_str().unwrap(), Some("raw"), Some("outside the folder")),
         ("link.img", Some("raw"), Some("outside the folder")),

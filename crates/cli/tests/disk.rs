@@ -87,9 +87,31 @@ fn vmdk_images_are_read_and_never_written() {
     }
     let said = error(folder, "clone monolithicSparse.vmdk copy.vmdk", 2);
     assert!(said.contains("choose raw or qcow2"), "{said}");
-    fs::write(folder.join("a.vhdx"), [0; 4096]).unwrap();
-    let said = error(folder, "info a.vhdx", 2);
+    fs::write(folder.join("a.vdi"), [0; 4096]).unwrap();
+    let said = error(folder, "info a.vdi", 2);
     assert!(said.contains("qemu-img convert"), "{said}");
+}
+
+#[test]
+fn vhdx_images_are_read_and_never_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    raw(folder);
+    for subformat in ["dynamic", "fixed"] {
+        let (option, name) = (format!("subformat={subformat}"), format!("{subformat}.vhdx"));
+        qemu(folder, "qemu-img", &["convert", "-f", "raw", "-O", "vhdx", "-o", &option, "raw.img", &name]);
+        assert_eq!(json(folder, &format!("info {name}"))["format"], "vhdx");
+        russet(folder, &format!("convert {name} {subformat}.qcow2"), 0);
+        russet(folder, &format!("create over-{subformat}.qcow2 -b {name}"), 0);
+        for image in [format!("{subformat}.qcow2"), format!("over-{subformat}.qcow2")] {
+            qemu(folder, "qemu-img", &["check", &image]);
+            qemu(folder, "qemu-img", &["compare", "-f", "raw", "-F", "qcow2", "raw.img", &image]);
+        }
+        let said = error(folder, &format!("compact {name}"), 2);
+        assert!(said.contains("russet disk convert"), "{said}");
+    }
+    let said = error(folder, "convert raw.img copy.vhdx", 2);
+    assert!(said.contains("vhdx images cannot be made: choose raw or qcow2"), "{said}");
 }
 
 #[test]

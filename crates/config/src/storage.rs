@@ -73,8 +73,8 @@ pub enum DiskAttachment {
     Image {
         /// The file.
         path: PathBuf,
-        /// Its format; `None`: what the name says, `.qcow2`, `.vmdk` or else raw. Never guessed from the content,
-        /// which the guest can write.
+        /// Its format; `None`: what the name says, `.qcow2`, `.vmdk`, `.vhdx` or else raw. Never guessed from the
+        /// content, which the guest can write.
         format: Option<ImageFormat>,
         /// A folder beside the image's own in which files below a qcow2 image may lie.
         backing_folder: Option<PathBuf>,
@@ -103,6 +103,8 @@ pub enum ImageFormat {
     Qcow2,
     /// VMware's format.
     Vmdk,
+    /// Hyper-V's format.
+    Vhdx,
 }
 
 /// Use of the host's page cache.

@@ -44,7 +44,11 @@ fn platform() -> impl Strategy<Value = Platform> {
 fn storage() -> impl Strategy<Value = Storage> {
     use proptest::sample::select;
     let attachment = prop_oneof![
-        (path(), of(select(vec![ImageFormat::Raw, ImageFormat::Qcow2, ImageFormat::Vmdk])), of(path()))
+        (
+            path(),
+            of(select(vec![ImageFormat::Raw, ImageFormat::Qcow2, ImageFormat::Vmdk, ImageFormat::Vhdx])),
+            of(path())
+        )
             .prop_map(|(path, format, backing_folder)| DiskAttachment::Image { path, format, backing_folder }),
         path().prop_map(|path| DiskAttachment::BlockDevice { path }),
         (text(), of(0..=i64::MAX as u64)).prop_map(|(uri, timeout)| DiskAttachment::Nbd { uri, timeout }),

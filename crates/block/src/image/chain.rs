@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::{Below, Format, ImageOptions};
 use crate::qcow2::{BackingName, Qcow2};
+use crate::vhdx::Vhdx;
 use crate::vmdk::Vmdk;
 use crate::{Disk, Error, RawDisk, RawOptions};
 
@@ -61,6 +62,7 @@ impl<'a> Chain<'a> {
                 Ok(Some(Arc::new(Qcow2::open(file, lower).map_err(named)?)))
             }
             Format::Vmdk => Ok(Some(Arc::new(self.vmdk(&below, file).map_err(named)?))),
+            Format::Vhdx => Ok(Some(Arc::new(Vhdx::open(file).map_err(named)?))),
             Format::Raw => Ok(Some(file)),
         }
     }
@@ -104,8 +106,9 @@ fn format_of(name: &BackingName) -> Result<Format, Error> {
         Some("raw" | "file") => Ok(Format::Raw),
         Some("qcow2") => Ok(Format::Qcow2),
         Some("vmdk") => Ok(Format::Vmdk),
+        Some("vhdx") => Ok(Format::Vhdx),
         Some(other) => {
-            Err(Error::image(format!("its backing file is said to be {other}: only raw, qcow2 and vmdk can be")))
+            Err(Error::image(format!("its backing file is said to be {other}: only raw, qcow2, vmdk and vhdx can be")))
         }
         None => Err(Error::image(format!(
             "it does not say which format its backing file {} has, and a guess is not safe: say it once with \

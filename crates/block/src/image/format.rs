@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use crate::{Disk, Error, qcow2, vmdk};
+use crate::{Disk, Error, qcow2, vhdx, vmdk};
 
 /// The format of an image file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum Format {
     Qcow2,
     /// VMware's format. Read only.
     Vmdk,
+    /// Hyper-V's format. Read only.
+    Vhdx,
 }
 
 impl Format {
@@ -25,16 +27,24 @@ impl Format {
             Self::Raw => "raw",
             Self::Qcow2 => "qcow2",
             Self::Vmdk => "vmdk",
+            Self::Vhdx => "vhdx",
         }
     }
 
-    /// The format that a file's name says: `.qcow2` and `.vmdk`, everything else is raw.
+    /// Whether its images can only be read.
+    #[must_use]
+    pub fn is_read_only(self) -> bool {
+        matches!(self, Self::Vmdk | Self::Vhdx)
+    }
+
+    /// The format that a file's name says: `.qcow2`, `.vmdk` and `.vhdx`, everything else is raw.
     pub fn of_name(path: &Path) -> Result<Self, Error> {
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
         match &extension[..] {
             "qcow2" => Ok(Self::Qcow2),
             "vmdk" => Ok(Self::Vmdk),
-            "vhdx" | "vhd" | "vdi" => Err(Error::image(format!(
+            "vhdx" => Ok(Self::Vhdx),
+            "vhd" | "vdi" => Err(Error::image(format!(
                 "{extension} images cannot be read: convert it with `qemu-img convert -O qcow2 IMAGE NEW.qcow2`, or say \
                  format=raw if it is raw"
             ))),
@@ -69,6 +79,8 @@ impl Format {
             Some(Self::Qcow2)
         } else if first.starts_with(&vmdk::MAGIC) || first == vmdk::DESCRIPTOR {
             Some(Self::Vmdk)
+        } else if first.starts_with(&vhdx::MAGIC) {
+            Some(Self::Vhdx)
         } else {
             None
         })
@@ -85,9 +97,9 @@ impl FromStr for Format {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Raw, Self::Qcow2, Self::Vmdk]
+        [Self::Raw, Self::Qcow2, Self::Vmdk, Self::Vhdx]
             .into_iter()
             .find(|format| format.name() == text)
-            .ok_or_else(|| format!("`{text}` is no format: give raw, qcow2 or vmdk"))
+            .ok_or_else(|| format!("`{text}` is no format: give raw, qcow2, vmdk or vhdx"))
     }
 }

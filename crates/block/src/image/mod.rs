@@ -1,7 +1,7 @@
 //! Image files: from a path to a disk, with the files below it.
 //!
-//! **Format.** What the user said, else what the name says: `.qcow2` and `.vmdk` are these and must have their header,
-//! everything else is raw, and is refused when it begins like another format. Contents never choose.
+//! **Format.** What the user said, else what the name says: `.qcow2`, `.vmdk` and `.vhdx` are these and must have
+//! their header, everything else is raw, and is refused when it begins like another format. Contents never choose.
 //!
 //! **Files below.** The image names them, and the image may come from a stranger. So they are opened read-only, must be
 //! regular files, must have their format beside their name, and must lie in the folder of the image that the user
@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::qcow2::Qcow2;
+use crate::vhdx::Vhdx;
 use crate::{Caching, Disk, Error, RawDisk, RawOptions, SyncMode};
 
 pub use self::chain::resolve as resolve_below;
@@ -78,15 +79,19 @@ impl Image {
         let format = Format::recognise(path, options.format, &*file).map_err(named)?;
         let mut image = match format {
             Format::Raw => Self { disk: file, format, qcow2: None, lower: None, below: Vec::new() },
-            Format::Vmdk if !read_only => {
-                return Err(named(Error::image(
-                    "vmdk images can be read, not written: say readonly or snapshot, make an overlay with \
-                     `russet disk create -b`, or convert it with `russet disk convert`",
-                )));
+            _ if format.is_read_only() && !read_only => {
+                return Err(named(Error::image(format!(
+                    "{format} images can be read, not written: say readonly or snapshot, make an overlay with \
+                     `russet disk create -b`, or convert it with `russet disk convert`"
+                ))));
             }
             Format::Vmdk => {
                 let vmdk = Arc::new(chain::Chain::new(path, options)?.vmdk(path, file).map_err(named)?);
                 Self { disk: vmdk, format, qcow2: None, lower: None, below: Vec::new() }
+            }
+            Format::Vhdx => {
+                let vhdx = Arc::new(Vhdx::open(file).map_err(named)?);
+                Self { disk: vhdx, format, qcow2: None, lower: None, below: Vec::new() }
             }
             Format::Qcow2 => {
                 let mut chain = chain::Chain::new(path, options)?;

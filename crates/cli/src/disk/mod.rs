@@ -89,7 +89,7 @@ struct ImageArgs {
     #[arg(value_name = "IMAGE", value_hint = ValueHint::FilePath)]
     path: PathBuf,
 
-    /// Its format: raw, qcow2 or vmdk. Without it what the name says, .qcow2, .vmdk, else raw; never the contents.
+    /// Its format: raw, qcow2, vmdk or vhdx. Without it what the name says, else raw; never the contents.
     #[arg(short, long)]
     format: Option<Format>,
 

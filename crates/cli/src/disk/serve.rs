@@ -52,7 +52,7 @@ pub(crate) struct ServeArgs {
     #[arg(short, long, conflicts_with = "read_only")]
     snapshot: bool,
 
-    /// The format of the images: raw, qcow2 or vmdk. Without it what their names say; never the contents.
+    /// The format of the images: raw, qcow2, vmdk or vhdx. Without it what their names say; never the contents.
     #[arg(short, long)]
     format: Option<Format>,
 

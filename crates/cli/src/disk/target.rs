@@ -66,7 +66,9 @@ impl Target {
                 options.allowed.push(PathBuf::from("/"));
                 Ok(Image::open(&self.part, &options).map_err(failed)?.disk)
             }
-            Format::Vmdk => Err(Failure::new(Status::Usage, "vmdk images cannot be made: choose raw or qcow2")),
+            Format::Vmdk | Format::Vhdx => {
+                Err(Failure::new(Status::Usage, format!("{} images cannot be made: choose raw or qcow2", plan.format)))
+            }
         }
     }
 

@@ -37,6 +37,7 @@ pub(crate) fn open(field: &str, storage: &Storage) -> Result<Arc<dyn Disk>, Erro
                 ImageFormat::Raw => Format::Raw,
                 ImageFormat::Qcow2 => Format::Qcow2,
                 ImageFormat::Vmdk => Format::Vmdk,
+                ImageFormat::Vhdx => Format::Vhdx,
             });
             options.allowed = backing_folder.iter().cloned().collect();
             Image::open(path, &options).map_err(failed)?.disk

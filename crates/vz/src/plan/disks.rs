@@ -160,9 +160,10 @@ fn ours(storage: &Storage) -> Option<&'static str> {
         return Some(if storage.bps.is_some() { "bps" } else { "iops" });
     }
     match &storage.attachment {
-        DiskAttachment::Image { format: Some(ImageFormat::Qcow2 | ImageFormat::Vmdk), .. } => Some("format"),
+        DiskAttachment::Image { format: Some(format), .. } => (*format != ImageFormat::Raw).then_some("format"),
         DiskAttachment::Image { path, format: None, .. } => {
-            path.extension().is_some_and(|e| e == "qcow2" || e == "vmdk").then_some("path")
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            extension.is_some_and(|e| ["qcow2", "vmdk", "vhdx"].contains(&e)).then_some("path")
         }
         _ => None,
     }
