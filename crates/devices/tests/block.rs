@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{IoSlice, IoSliceMut};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use block::contract::{self as disks, MemoryDisk};
 use block::{Disk, Error, Geometry};
@@ -420,6 +420,78 @@ fn requests_of_one_queue_wait_for_a_slow_disk_together() {
     driver.transport().stop();
     driver.transport().start();
     assert_eq!(ask(&mut driver, request::IN, 0, 512).1, OK);
+}
+
+/// A disk whose flushes do not end before they may.
+#[derive(Default)]
+struct Held {
+    free: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Held {
+    fn free(&self) {
+        *self.free.lock() = true;
+        self.changed.notify_all();
+    }
+}
+
+impl Disk for Held {
+    fn size(&self) -> u64 {
+        SIZE as u64
+    }
+    fn geometry(&self) -> Geometry {
+        Geometry::default()
+    }
+    fn read_only(&self) -> bool {
+        false
+    }
+    fn id(&self) -> &str {
+        "held"
+    }
+    fn read(&self, _: u64, _: &mut [IoSliceMut<'_>]) -> Result<(), Error> {
+        Ok(())
+    }
+    fn write(&self, _: u64, _: &[IoSlice<'_>]) -> Result<(), Error> {
+        Ok(())
+    }
+    fn flush(&self) -> Result<(), Error> {
+        let late = self.changed.wait_while_for(&mut self.free.lock(), |free| !*free, PATIENCE).timed_out();
+        if late { Err(Error::FlushFailed) } else { Ok(()) }
+    }
+    fn discard(&self, _: u64, _: u64) -> Result<(), Error> {
+        Ok(())
+    }
+    fn write_zeroes(&self, _: u64, _: u64, _: bool) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+#[test]
+fn quick_requests_do_not_wait_for_a_slow_one_before_or_behind_them() {
+    for features in [feature::FLUSH, feature::FLUSH | common::RING_EVENT_IDX] {
+        let disk = Arc::new(Held::default());
+        let mut driver = Guest::new().plug(Arc::new(Block::new(disk.clone(), 1, None)));
+        driver.init(features);
+        // Fewer than are told together, and one that does not end.
+        let quick: Vec<u16> = (0..5).map(|at| driver.add(0, &[&header(request::IN, at)], &[512, 1])).collect();
+        let flush = driver.add(0, &[&header(request::FLUSH, 0)], &[1]);
+        driver.kick(0);
+        assert_eq!(quick.iter().map(|_| driver.wait(0).head).collect::<Vec<_>>(), quick);
+        // One that comes meanwhile, and a kick only if the device has asked for it.
+        let seen = driver.ring(0).published();
+        let later = driver.add(0, &[&header(request::OUT, 0), &[1; 512]], &[1]);
+        let end = Instant::now() + PATIENCE;
+        while !driver.ring(0).wants_kick(seen) {
+            assert!(Instant::now() < end, "nobody else looks into the queue");
+            std::thread::yield_now();
+        }
+        driver.kick(0);
+        assert_eq!(driver.wait(0).head, later);
+        disk.free();
+        let used = driver.wait(0);
+        assert_eq!((used.head, used.data), (flush, vec![OK]));
+    }
 }
 
 #[test]

@@ -5,15 +5,61 @@ use std::io::{self, IoSlice, IoSliceMut};
 use super::handshake::CONTEXT_ID;
 use super::request::Request;
 use crate::nbd::spec::{self, STATE_HOLE, STATE_ZERO, chunk, cmd, cmd_flag, errno};
-use crate::{Disk, Error, ExtentKind};
+use crate::pace::Kind;
+use crate::{Disk, Error, ExtentKind, Pace};
 
 /// How much is read at once to warm the cache, in bytes.
 const CACHE_PIECE: usize = 256 << 10;
 /// The most extents in one answer.
 const MAX_EXTENTS: usize = 4096;
 
-/// Does a request that has neither payload nor data in its answer.
-pub(super) fn plain(disk: &dyn Disk, request: &Request) -> Result<(), u32> {
+/// The disk of a connection, and how long it takes.
+pub(super) struct Medium<'a> {
+    disk: &'a dyn Disk,
+    pace: Pace,
+}
+
+impl<'a> Medium<'a> {
+    pub(super) fn new(disk: &'a dyn Disk) -> Self {
+        Self { disk, pace: Pace::default() }
+    }
+
+    /// Whether a request has to wait.
+    pub(super) fn is_slow(&self, request: &Request) -> bool {
+        self.pace.is_slow(request.pace())
+    }
+
+    /// Does a request that has neither payload nor data in its answer.
+    pub(super) fn plain(&self, request: &Request) -> Result<(), u32> {
+        self.pace.time(Kind::Other, 0, || plain(self.disk, request))
+    }
+
+    /// Writes a payload.
+    pub(super) fn write(&self, offset: u64, payload: &[u8], durable: bool) -> Result<(), u32> {
+        let bufs = [IoSlice::new(payload)];
+        let write = || if durable { self.disk.write_durable(offset, &bufs) } else { self.disk.write(offset, &bufs) };
+        self.pace.time(Kind::Write, payload.len() as u64, write).map_err(|e| error(&e))
+    }
+
+    /// Makes durable what was written.
+    pub(super) fn flush(&self) -> Result<(), u32> {
+        self.pace.time(Kind::Other, 0, || self.disk.flush()).map_err(|e| error(&e))
+    }
+
+    /// Fills `buf`.
+    pub(super) fn read(&self, offset: u64, buf: &mut [u8]) -> Result<(), u32> {
+        let len = buf.len() as u64;
+        let read = || self.disk.read(offset, &mut [IoSliceMut::new(buf)]);
+        self.pace.time(Kind::Read, len, read).map_err(|e| error(&e))
+    }
+
+    /// The whole answer to `NBD_CMD_BLOCK_STATUS`.
+    pub(super) fn block_status(&self, request: &Request) -> Result<Vec<u8>, u32> {
+        self.pace.time(Kind::Other, 0, || block_status(self.disk, request))
+    }
+}
+
+fn plain(disk: &dyn Disk, request: &Request) -> Result<(), u32> {
     let (offset, len) = (request.offset, u64::from(request.len));
     let done = match request.kind {
         cmd::FLUSH => return disk.flush().map_err(|e| error(&e)),
@@ -32,25 +78,7 @@ pub(super) fn plain(disk: &dyn Disk, request: &Request) -> Result<(), u32> {
     durable.map_err(|e| error(&e))
 }
 
-/// Writes a payload.
-pub(super) fn write(disk: &dyn Disk, offset: u64, payload: &[u8], durable: bool) -> Result<(), u32> {
-    let bufs = [IoSlice::new(payload)];
-    let done = if durable { disk.write_durable(offset, &bufs) } else { disk.write(offset, &bufs) };
-    done.map_err(|e| error(&e))
-}
-
-/// Makes durable what was written.
-pub(super) fn flush(disk: &dyn Disk) -> Result<(), u32> {
-    disk.flush().map_err(|e| error(&e))
-}
-
-/// Fills `buf`.
-pub(super) fn read(disk: &dyn Disk, offset: u64, buf: &mut [u8]) -> Result<(), u32> {
-    disk.read(offset, &mut [IoSliceMut::new(buf)]).map_err(|e| error(&e))
-}
-
-/// The whole answer to `NBD_CMD_BLOCK_STATUS`.
-pub(super) fn block_status(disk: &dyn Disk, request: &Request) -> Result<Vec<u8>, u32> {
+fn block_status(disk: &dyn Disk, request: &Request) -> Result<Vec<u8>, u32> {
     let end = request.offset + u64::from(request.len);
     let most = if request.has(cmd_flag::REQ_ONE) { 1 } else { MAX_EXTENTS };
     let mut extents: Vec<(u32, u32)> = Vec::new();

@@ -2,14 +2,12 @@
 
 use std::io;
 use std::thread::{self, Scope};
-use std::time::Instant;
 
-use super::execute;
+use super::execute::{self, Medium};
 use super::handshake::{Agreed, Session};
 use super::outbox::Outbox;
 use super::request::Request;
 use super::workers::{Job, Workers};
-use crate::Pace;
 use crate::nbd::Error;
 use crate::nbd::spec::{self, CHUNK_LEN, SIMPLE_REPLY_LEN, chunk, cmd, cmd_flag};
 use crate::nbd::stream::Input;
@@ -25,7 +23,7 @@ const OUT: usize = SEND_AT + PIECE + CHUNK_LEN + 8;
 struct Transmission<'a, 'scope> {
     agreed: Agreed<'a>,
     input: Input,
-    pace: &'scope Pace,
+    medium: &'scope Medium<'scope>,
     outbox: &'scope Outbox,
     workers: &'scope Workers<'scope>,
     out: Out,
@@ -40,12 +38,12 @@ struct Out {
 /// Serves requests until the client leaves.
 pub(super) fn serve(session: Session<'_>) -> Result<(), Error> {
     let Session { agreed, input, sender } = session;
-    let pace = Pace::default();
+    let medium = Medium::new(&*agreed.export.disk);
     let outbox = Outbox::new(input.receiver().socket().clone(), sender);
-    let workers = Workers::new(&*agreed.export.disk, agreed.structured, &pace, &outbox);
+    let workers = Workers::new(&medium, agreed.structured, &outbox);
     thread::scope(|scope| {
         let out = Out { buf: vec![0; OUT], len: 0 };
-        let mut transmission = Transmission { agreed, input, pace: &pace, outbox: &outbox, workers: &workers, out };
+        let mut transmission = Transmission { agreed, input, medium: &medium, outbox: &outbox, workers: &workers, out };
         let done = transmission.serve(scope);
         workers.end();
         let sent = transmission.send();
@@ -83,32 +81,25 @@ impl<'scope> Transmission<'_, 'scope> {
         }
         // A thread of its own is for requests that others would have to wait for.
         let alone = self.input.buffered().len() <= request.payload() as usize;
-        if self.pace.is_slow(request.pace()) && !(alone && self.workers.is_idle()) {
+        if self.medium.is_slow(&request) && !(alone && self.workers.is_idle()) {
             self.send()?;
             self.workers.wait_for_room(&request);
             let payload = self.input.bytes(request.payload() as usize)?;
             self.workers.give(scope, Job { request, payload });
             return Ok(());
         }
-        let start = Instant::now();
         match request.kind {
-            cmd::READ => self.read(&request)?,
-            cmd::WRITE => self.write(&request)?,
-            cmd::BLOCK_STATUS => match execute::block_status(self.disk(), &request) {
-                Ok(reply) => self.put(&reply)?,
-                Err(error) => self.answer(&request, Err(error))?,
+            cmd::READ => self.read(&request),
+            cmd::WRITE => self.write(&request),
+            cmd::BLOCK_STATUS => match self.medium.block_status(&request) {
+                Ok(reply) => self.put(&reply),
+                Err(error) => self.answer(&request, Err(error)),
             },
             _ => {
-                let done = execute::plain(self.disk(), &request);
-                self.answer(&request, done)?;
+                let done = self.medium.plain(&request);
+                self.answer(&request, done)
             }
         }
-        self.pace.took(request.pace(), request.memory() as u64, start.elapsed());
-        Ok(())
-    }
-
-    fn disk(&self) -> &dyn crate::Disk {
-        &*self.agreed.export.disk
     }
 
     fn read(&mut self, request: &Request) -> io::Result<()> {
@@ -127,9 +118,8 @@ impl<'scope> Transmission<'_, 'scope> {
             let offset = request.offset + done as u64;
             let head = CHUNK_LEN + 8;
             self.reserve(head + len)?;
-            let disk = &*self.agreed.export.disk;
             let room = self.out.room(head + len);
-            if let Err(error) = execute::read(disk, offset, &mut room[head..]) {
+            if let Err(error) = self.medium.read(offset, &mut room[head..]) {
                 return self.answer(request, Err(error));
             }
             let flags = if last { chunk::DONE } else { 0 };
@@ -168,9 +158,8 @@ impl<'scope> Transmission<'_, 'scope> {
             &head[..SIMPLE_REPLY_LEN]
         };
         self.reserve(head.len() + len)?;
-        let disk = &*self.agreed.export.disk;
         let room = self.out.room(head.len() + len);
-        if let Err(error) = execute::read(disk, request.offset, &mut room[head.len()..]) {
+        if let Err(error) = self.medium.read(request.offset, &mut room[head.len()..]) {
             return self.answer(request, Err(error));
         }
         room[..head.len()].copy_from_slice(head);
@@ -190,11 +179,10 @@ impl<'scope> Transmission<'_, 'scope> {
         let mut result = Ok(());
         while done < len || len == 0 {
             let part = PIECE.min(len - done);
-            let disk = &*self.agreed.export.disk;
             let payload = self.input.need(part)?;
             if result.is_ok() {
                 // Of several pieces the last one's flush is for all of them.
-                result = execute::write(disk, request.offset + done as u64, payload, durable && part == len);
+                result = self.medium.write(request.offset + done as u64, payload, durable && part == len);
             }
             self.input.consume(part);
             done += part;
@@ -203,7 +191,7 @@ impl<'scope> Transmission<'_, 'scope> {
             }
         }
         if durable && len > PIECE && result.is_ok() {
-            result = execute::flush(self.disk());
+            result = self.medium.flush();
         }
         self.answer(request, result)
     }

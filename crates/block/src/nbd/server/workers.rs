@@ -2,15 +2,13 @@
 
 use std::collections::VecDeque;
 use std::thread::{self, Scope};
-use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::execute;
+use super::execute::{self, Medium};
 use super::outbox::Outbox;
 use super::request::Request;
 use crate::nbd::spec::{chunk, cmd, cmd_flag};
-use crate::{Disk, Pace};
 
 /// Threads of a connection at most: as many requests can wait for the medium at once.
 const MAX_THREADS: usize = 16;
@@ -30,10 +28,9 @@ pub(super) struct Job {
 
 /// What the workers of a connection share.
 pub(super) struct Workers<'a> {
-    pub(super) disk: &'a dyn Disk,
-    pub(super) structured: bool,
-    pub(super) pace: &'a Pace,
-    pub(super) outbox: &'a Outbox,
+    medium: &'a Medium<'a>,
+    structured: bool,
+    outbox: &'a Outbox,
     state: Mutex<State>,
     /// There is a job, or will not be any more.
     work: Condvar,
@@ -52,9 +49,9 @@ struct State {
 }
 
 impl<'a> Workers<'a> {
-    pub(super) fn new(disk: &'a dyn Disk, structured: bool, pace: &'a Pace, outbox: &'a Outbox) -> Self {
+    pub(super) fn new(medium: &'a Medium<'a>, structured: bool, outbox: &'a Outbox) -> Self {
         let state = Mutex::default();
-        Self { disk, structured, pace, outbox, state, work: Condvar::new(), room: Condvar::new() }
+        Self { medium, structured, outbox, state, work: Condvar::new(), room: Condvar::new() }
     }
 
     /// Whether none of the requests that they got is under way.
@@ -129,14 +126,12 @@ impl<'a> Workers<'a> {
         let Job { request, payload } = job;
         // Also when the disk panics: the connection must not wait for ever.
         let _done = Done(self, request);
-        let start = Instant::now();
         let reply = match request.kind {
             cmd::READ => self.read(&request),
-            cmd::WRITE => Err(execute::write(self.disk, request.offset, &payload, request.has(cmd_flag::FUA))),
-            cmd::BLOCK_STATUS => execute::block_status(self.disk, &request).map_err(Err),
-            _ => Err(execute::plain(self.disk, &request)),
+            cmd::WRITE => Err(self.medium.write(request.offset, &payload, request.has(cmd_flag::FUA))),
+            cmd::BLOCK_STATUS => self.medium.block_status(&request).map_err(Err),
+            _ => Err(self.medium.plain(&request)),
         };
-        self.pace.took(request.pace(), request.memory() as u64, start.elapsed());
         self.outbox.push(reply.unwrap_or_else(|done| execute::answer(&request, self.structured, done)));
     }
 
@@ -153,7 +148,7 @@ impl<'a> Workers<'a> {
         };
         let mut reply = vec![0; head.len() + request.len as usize];
         reply[..head.len()].copy_from_slice(&head);
-        execute::read(self.disk, request.offset, &mut reply[head.len()..]).map_err(Err)?;
+        self.medium.read(request.offset, &mut reply[head.len()..]).map_err(Err)?;
         Ok(reply)
     }
 }

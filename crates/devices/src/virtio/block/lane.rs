@@ -5,6 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::Shared;
+use super::request::Request;
 use crate::GuestMemory;
 use crate::virtio::{Chain, Interrupt, Malformed, Virtqueue, Waker};
 
@@ -14,8 +15,9 @@ const BATCH: u32 = 16;
 /// A queue, and what its threads need to serve it.
 ///
 /// Each thread takes a request, does it and gives it back. As long as requests are quick the first thread to wake does
-/// them all, and the driver is interrupted once for many. When they have to wait, a thread that leaves some in the
-/// queue wakes another, so that as many wait at the same time as there are threads.
+/// them all, and the driver is interrupted once for many. Before one that is likely to take long a thread tells the
+/// driver what is done, and leaves what is in the queue, or comes meanwhile, to another: as many wait for a medium at
+/// the same time as there are threads.
 pub(super) struct Lane {
     /// Held for a few steps on the rings only. Nobody whom an interrupt reaches takes it.
     state: Mutex<State>,
@@ -53,30 +55,47 @@ impl Lane {
     pub(super) fn turn(&self, waker: &Waker) {
         let mut done = None;
         while let Some(chain) = self.exchange(done, waker) {
-            let written = self.shared.serve(&chain, &self.memory);
+            let written = Request::new(&chain, &self.memory).map(|request| {
+                let (kind, bytes) = request.pace();
+                if self.shared.pace.is_long(kind, bytes) {
+                    self.before_long(self.shared.pace.is_shared(kind), waker);
+                }
+                self.shared.serve(request)
+            });
             done = Some((chain, written));
         }
     }
 
     /// Gives a request back that was done, and takes the next.
     fn exchange(&self, done: Option<Done>, waker: &Waker) -> Option<Chain> {
-        let slow = self.shared.pace.is_any_slow();
-        let (next, help, tell) = {
+        let (next, tell) = {
             let mut state = self.state.lock();
             if let Some(done) = done {
                 state.complete(done);
             }
             let next = if waker.is_stopping() { None } else { state.next() };
-            let tell = (next.is_none() || slow || state.untold >= BATCH) && state.tell();
-            (next, slow && !state.queue.is_empty(), tell)
+            let tell = (next.is_none() || state.untold >= BATCH) && state.tell();
+            (next, tell)
         };
-        if help && next.is_some() {
+        if tell {
+            self.interrupt.queue(self.index);
+        }
+        next
+    }
+
+    /// Lets nobody wait for a long request: the driver hears of those that are done, and others have the queue if
+    /// that is of use.
+    fn before_long(&self, is_shared: bool, waker: &Waker) {
+        let (tell, help) = {
+            let mut state = self.state.lock();
+            (state.tell(), is_shared && state.is_waited_for())
+        };
+        if help {
             waker.wake();
         }
         if tell {
             self.interrupt.queue(self.index);
         }
-        next
     }
 }
 
@@ -100,6 +119,11 @@ impl State {
                 next => return next,
             }
         }
+    }
+
+    /// Whether there are requests. When there are none, the driver has been asked to kick.
+    fn is_waited_for(&mut self) -> bool {
+        !self.queue.is_empty() || self.queue.enable_notification()
     }
 
     fn tell(&mut self) -> bool {

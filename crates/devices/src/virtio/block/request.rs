@@ -2,7 +2,6 @@
 
 use std::io::{self, Read, Write};
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use block::Error;
 use block::pace::Kind;
@@ -41,13 +40,56 @@ impl From<io::Error> for Failure {
 const WRONG: Failure = Failure(Status::IoErr, None);
 const UNKNOWN: Failure = Failure(Status::Unsupp, None);
 
+/// A request of the driver.
+pub(super) struct Request<'a> {
+    /// `None`: the chain ends before its header does.
+    header: Option<Header>,
+    /// Behind the header.
+    reader: Reader<'a>,
+    writer: Writer<'a>,
+    /// For data in `writer`, in bytes: its last one is the status.
+    room: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Header {
+    kind: u32,
+    sector: u64,
+}
+
+impl<'a> Request<'a> {
+    /// What is in `chain`, which has to have room for a status.
+    pub(super) fn new(chain: &'a Chain, memory: &'a GuestMemory) -> Result<Self, Malformed> {
+        let room = chain.writable_len().checked_sub(1);
+        let room = room.ok_or(Malformed::Class("a block request has no room for its status"))?;
+        let mut reader = chain.reader(memory);
+        let mut bytes = [0; HEADER];
+        let header = reader.read_exact(&mut bytes).is_ok().then(|| {
+            let [t0, t1, t2, t3, _, _, _, _, sector @ ..] = bytes;
+            Header { kind: u32::from_le_bytes([t0, t1, t2, t3]), sector: u64::from_le_bytes(sector) }
+        });
+        Ok(Self { header, reader, writer: chain.writer(memory), room })
+    }
+
+    /// What its pace is measured with: its kind, and how many bytes it moves.
+    pub(super) fn pace(&self) -> (Kind, u64) {
+        match self.header.map(|header| header.kind) {
+            Some(kind::IN) => (Kind::Read, self.room),
+            Some(kind::OUT) => (Kind::Write, self.reader.remaining()),
+            _ => (Kind::Other, 0),
+        }
+    }
+}
+
 impl Shared {
     /// Does a request. How many bytes were written to its buffers, from the first on.
-    pub(super) fn serve(&self, chain: &Chain, memory: &GuestMemory) -> Result<u32, Malformed> {
-        let room = chain.writable_len();
-        let data = room.checked_sub(1).ok_or(Malformed::Class("a block request has no room for its status"))?;
-        let mut writer = chain.writer(memory);
-        let status = match self.perform(chain.reader(memory), &mut writer, data) {
+    pub(super) fn serve(&self, request: Request<'_>) -> u32 {
+        let (kind, bytes) = request.pace();
+        let Request { header, reader, mut writer, room } = request;
+        let done = header.map_or(Err(WRONG), |header| {
+            self.pace.time(kind, bytes, || self.perform(header, reader, &mut writer, room))
+        });
+        let status = match done {
             Ok(()) => Status::Ok,
             Err(Failure(status, error)) => {
                 error.inspect(|error| self.log(error));
@@ -55,39 +97,32 @@ impl Shared {
             }
         };
         // Only what was written without a gap counts; the status is the last byte of all (5.2.6).
-        let gap = data - u64::from(writer.written()).min(data);
+        let gap = room - u64::from(writer.written()).min(room);
         let before = writer.written();
         writer.skip(gap);
         // The chain was checked to be in guest memory, which does not go away.
         let put = writer.write_all(&[status as u8]);
-        Ok(if gap == 0 && put.is_ok() { writer.written() } else { before })
+        if gap == 0 && put.is_ok() { writer.written() } else { before }
     }
 
-    /// Does the request in `reader`, with room for `room` bytes of data in `writer`, and keeps account of its time.
-    fn perform(&self, mut reader: Reader<'_>, writer: &mut Writer<'_>, room: u64) -> Result<(), Failure> {
-        let mut header = [0; HEADER];
-        reader.read_exact(&mut header)?;
-        let [t0, t1, t2, t3, _, _, _, _, sector @ ..] = header;
-        let sector = u64::from_le_bytes(sector);
-        let kind = u32::from_le_bytes([t0, t1, t2, t3]);
-        let (pace, bytes) = match kind {
-            kind::IN => (Kind::Read, room),
-            kind::OUT => (Kind::Write, reader.remaining()),
-            _ => (Kind::Other, 0),
-        };
-        let start = Instant::now();
-        let done = match kind {
-            kind::IN => self.read(sector, writer, room),
-            kind::OUT => self.change(|| self.write(sector, &mut reader)),
+    /// Does what `header` says with the data in `reader`, or with room for `room` bytes of data in `writer`.
+    fn perform(
+        &self,
+        header: Header,
+        mut reader: Reader<'_>,
+        writer: &mut Writer<'_>,
+        room: u64,
+    ) -> Result<(), Failure> {
+        match header.kind {
+            kind::IN => self.read(header.sector, writer, room),
+            kind::OUT => self.change(|| self.write(header.sector, &mut reader)),
             kind::FLUSH => Ok(self.disk.flush()?),
             kind::GET_ID if room < ID as u64 => Err(WRONG),
             kind::GET_ID => Ok(writer.write_all(&self.serial)?),
             kind::DISCARD => self.change(|| self.discard(&mut reader)),
             kind::WRITE_ZEROES => self.change(|| self.write_zeroes(&mut reader)),
             _ => Err(UNKNOWN),
-        };
-        self.pace.took(pace, bytes, start.elapsed());
-        done
+        }
     }
 
     /// A request that changes the disk. Where the guest has no write-back cache, it is durable when it completes; the
