@@ -6,7 +6,7 @@
 use std::io;
 
 use virtio_queue::desc::split::Descriptor;
-use vm_memory::{Address, ByteValued, Bytes, GuestAddress, GuestMemory as _, Permissions, VolatileSlice};
+use vm_memory::{Address, ByteValued, Bytes, GuestAddress, GuestMemoryBackend as _, VolatileSlice};
 
 use super::spec::descriptor as flag;
 use crate::GuestMemory;
@@ -82,7 +82,7 @@ impl Chain {
                 return Err(Malformed::Index);
             }
             let at = table.checked_add(u64::from(index) * u64::from(flag::SIZE)).ok_or(Malformed::Ring)?;
-            let descriptor: Descriptor = memory.read_obj(at).map_err(|_| Malformed::Ring)?;
+            let descriptor = read_descriptor(memory, at).ok_or(Malformed::Ring)?;
             if descriptor.flags() & flag::INDIRECT != 0 {
                 let bytes = descriptor.len();
                 let wrong = !indirect_allowed
@@ -118,8 +118,7 @@ impl Chain {
         if descriptor.len() == 0 {
             return Ok(());
         }
-        let access = if writable { Permissions::Write } else { Permissions::Read };
-        if !memory.check_range(descriptor.addr(), descriptor.len() as usize, access) {
+        if !memory.check_range(descriptor.addr(), descriptor.len() as usize) {
             return Err(Malformed::Buffer);
         }
         self.segments.push(Segment { addr: descriptor.addr(), len: descriptor.len() });
@@ -161,6 +160,14 @@ impl Chain {
     /// (the balloon's free page reports).
     pub fn writable_ranges(&self) -> impl Iterator<Item = (GuestAddress, u32)> + '_ {
         self.segments[self.readable..].iter().map(|s| (s.addr, s.len))
+    }
+}
+
+/// The descriptor at `at`. Almost all are in one region, where this is much quicker than what `read_obj` does for any.
+fn read_descriptor(memory: &GuestMemory, at: GuestAddress) -> Option<Descriptor> {
+    match memory.get_slice(at, flag::SIZE as usize) {
+        Ok(slice) => slice.read_obj(0).ok(),
+        Err(_) => memory.read_obj(at).ok(),
     }
 }
 
@@ -206,15 +213,19 @@ impl<'a> Cursor<'a> {
     }
 
     /// The host's view of the next `count` bytes, which are passed over.
-    fn slices(&mut self, mut count: u64, access: Permissions) -> io::Result<Vec<VolatileSlice<'a>>> {
-        let mut all = Vec::new();
+    fn slices(&mut self, mut count: u64) -> io::Result<Vec<VolatileSlice<'a>>> {
+        let mut all = Vec::with_capacity(self.segments.len());
         loop {
             let (addr, len) = self.piece(count);
             if len == 0 {
                 return Ok(all);
             }
-            for slice in self.memory.get_slices(addr, len, access).map_err(io::Error::other)? {
-                all.push(slice.map_err(io::Error::other)?);
+            if let Ok(whole) = self.memory.get_slice(addr, len) {
+                all.push(whole);
+            } else {
+                for part in self.memory.get_slices(addr, len) {
+                    all.push(part.map_err(io::Error::other)?);
+                }
             }
             self.advance(len);
             count -= len as u64;
@@ -248,7 +259,7 @@ impl<'a> Reader<'a> {
     /// The host memory of the next `count` bytes (or of all when there are fewer), for vectored output; they are
     /// passed over.
     pub fn slices(&mut self, count: u64) -> io::Result<Vec<VolatileSlice<'a>>> {
-        self.0.slices(count, Permissions::Read)
+        self.0.slices(count)
     }
 }
 
@@ -299,7 +310,7 @@ impl<'a> Writer<'a> {
     /// The host memory of the next `count` bytes (or of all when there are fewer), for vectored input; they are
     /// passed over and count as written.
     pub fn slices(&mut self, count: u64) -> io::Result<Vec<VolatileSlice<'a>>> {
-        self.0.slices(count, Permissions::Write)
+        self.0.slices(count)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 
 use parking_lot::{Condvar, Mutex};
@@ -13,14 +14,10 @@ pub struct Waker(Arc<Bell>);
 
 #[derive(Default)]
 struct Bell {
-    rung: Mutex<Rung>,
+    wake: Mutex<bool>,
+    /// Set while `wake` is locked, so that who is about to wait sees it.
+    stop: AtomicBool,
     changed: Condvar,
-}
-
-#[derive(Default)]
-struct Rung {
-    wake: bool,
-    stop: bool,
 }
 
 impl Waker {
@@ -33,24 +30,24 @@ impl Waker {
     /// Makes the worker take another turn, after the current one if it is in one; of several that share this waker,
     /// one that waits, else the first whose turn ends. Any thread; never blocks for long.
     pub fn wake(&self) {
-        self.0.rung.lock().wake = true;
+        *self.0.wake.lock() = true;
         self.0.changed.notify_one();
     }
 
     /// Whether the worker is to stop: a turn which may be long looks here between two requests.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        self.0.rung.lock().stop
+        self.0.stop.load(Ordering::Acquire)
     }
 
     /// Waits for a wake; `false` when the worker is to stop.
     fn wait(&self) -> bool {
-        let mut rung = self.0.rung.lock();
-        while !rung.wake && !rung.stop {
-            self.0.changed.wait(&mut rung);
+        let mut wake = self.0.wake.lock();
+        while !*wake && !self.is_stopping() {
+            self.0.changed.wait(&mut wake);
         }
-        rung.wake = false;
-        !rung.stop
+        *wake = false;
+        !self.is_stopping()
     }
 }
 
@@ -70,7 +67,7 @@ impl<S: Send + 'static> Worker<S> {
         mut state: S,
         mut turn: impl FnMut(&mut S, &Waker) + Send + 'static,
     ) -> io::Result<Self> {
-        waker.0.rung.lock().stop = false;
+        waker.0.stop.store(false, Ordering::Release);
         let (waker, bell) = (waker.clone(), waker.clone());
         let thread = Builder::new().name(name.to_owned()).spawn(move || {
             loop {
@@ -93,7 +90,10 @@ impl<S: Send + 'static> Worker<S> {
 
 impl<S> Worker<S> {
     fn ring_stop(&self) {
-        self.waker.0.rung.lock().stop = true;
+        {
+            let _about_to_wait = self.waker.0.wake.lock();
+            self.waker.0.stop.store(true, Ordering::Release);
+        }
         // Those that share the waker are to stop, too.
         self.waker.0.changed.notify_all();
     }
