@@ -79,14 +79,16 @@ pub(crate) struct Board<'a> {
     pub(crate) memory_mib: u32,
     /// A raw image, attached read-only.
     pub(crate) disk: Option<&'a Path>,
+    /// Another, which the guest may write.
+    pub(crate) scratch: Option<&'a Path>,
     /// A card on a user-mode network 192.168.64.0/24 in which 192.168.64.1 is the host.
     pub(crate) network: bool,
 }
 
 impl<'a> Board<'a> {
-    /// One CPU, 512 MiB, neither disk nor network.
+    /// One CPU, 512 MiB, neither disks nor network.
     pub(crate) fn new(kernel: &'a Path, initrd: &'a Path, command_line: &'a str) -> Self {
-        Self { kernel, initrd, command_line, cpus: 1, memory_mib: 512, disk: None, network: false }
+        Self { kernel, initrd, command_line, cpus: 1, memory_mib: 512, disk: None, scratch: None, network: false }
     }
 }
 
@@ -99,6 +101,11 @@ pub(crate) struct Emulators {
 }
 
 impl Emulators {
+    /// Both, with the russet at this path.
+    pub(crate) fn of(russet: PathBuf) -> Self {
+        Self { wanted: Emulator::BOTH.to_vec(), russet, is_given: true, jit: "on".to_owned() }
+    }
+
     /// Where they are.
     pub(crate) fn machine(&self) -> Machine {
         Machine::this(self.is_given.then_some(&self.russet))
@@ -131,6 +138,9 @@ impl Emulators {
         if let Some(disk) = board.disk {
             command.args(["--device", &format!("virtio-blk,path=\"{}\",readonly", disk.display())]);
         }
+        if let Some(disk) = board.scratch {
+            command.args(["--device", &format!("virtio-blk,path=\"{}\"", disk.display())]);
+        }
         if board.network {
             command.args(["--device", "virtio-net,nat,subnet=192.168.64.0/24,host-access=on"]);
         }
@@ -152,11 +162,12 @@ fn qemu(board: &Board<'_>) -> Command {
     if board.cpus > 1 {
         command.args(["-accel", "tcg,thread=multi", "-smp", &cpus]);
     }
-    if let Some(disk) = board.disk {
+    for (id, disk, readonly) in [("disk", board.disk, "on"), ("scratch", board.scratch, "off")] {
+        let Some(disk) = disk else { continue };
         // A comma in a value is written twice.
         let file = disk.display().to_string().replace(',', ",,");
-        command.args(["-drive", &format!("file={file},if=none,id=disk,format=raw,readonly=on")]);
-        command.args(["-device", "virtio-blk-pci,drive=disk"]);
+        command.args(["-drive", &format!("file={file},if=none,id={id},format=raw,readonly={readonly}")]);
+        command.args(["-device", &format!("virtio-blk-pci,drive={id}")]);
     }
     command.args(["-append", board.command_line, "-kernel"]).arg(board.kernel).arg("-initrd").arg(board.initrd);
     command

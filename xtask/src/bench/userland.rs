@@ -77,7 +77,7 @@ pub(crate) fn group(set: &Set, guest: &Guest, emulators: &Emulators, measuring: 
 
 /// The initial RAM disk of `russet run debian` with another /init and the works, in a second archive which goes over
 /// the first.
-fn initrd(folder: &Path, debian: &Path, set: &str, works: &[&str]) -> Result<PathBuf> {
+pub(crate) fn initrd(folder: &Path, debian: &Path, set: &str, works: &[&str]) -> Result<PathBuf> {
     let mut archive = Archive::new();
     archive.folder("bench");
     archive.file("bench/timed", 0o755, &fs::read(program::compile("timed", folder)?)?);

@@ -2,6 +2,7 @@
 
 mod clone;
 mod fio;
+mod guest;
 mod nbd;
 mod pattern;
 mod qcow2;
@@ -35,7 +36,7 @@ pub(crate) struct Options {
     /// The size of the disks, in MiB
     #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(16..))]
     size: u32,
-    /// Only these: virtio, nbd, qcow2, clone
+    /// Only these: virtio, nbd, qcow2, clone, guest
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Only these places: memory, disk
@@ -67,7 +68,7 @@ struct Place {
     folder: TempDir,
 }
 
-const PARTS: [&str; 4] = ["virtio", "nbd", "qcow2", "clone"];
+const PARTS: [&str; 5] = ["virtio", "nbd", "qcow2", "clone", "guest"];
 const PLACES: [&str; 2] = ["memory", "disk"];
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -108,6 +109,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         }
         if wants("clone") {
             report.clones.push(clone::measure(&setting, &place)?);
+        }
+        if wants("guest") {
+            report.groups.push(guest::group(&setting, &place)?);
         }
     }
     if let Some(file) = &options.json {

@@ -99,7 +99,8 @@ impl Line {
         Ok(Self::of(name, target, &ours, &theirs))
     }
 
-    fn of(name: &str, target: f64, ours: &[Sample], theirs: &[Sample]) -> Self {
+    /// Of the runs of both, at least one each.
+    pub(super) fn of(name: &str, target: f64, ours: &[Sample], theirs: &[Sample]) -> Self {
         let (russet, peer) = (Figures::of(ours), Figures::of(theirs));
         let ratio = russet.mib_per_s.median / peer.mib_per_s.median;
         let cpu = russet.cpu_s_per_gib.as_ref().zip(peer.cpu_s_per_gib.as_ref());
