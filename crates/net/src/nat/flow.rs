@@ -304,15 +304,17 @@ impl Open {
                 Err(error) => (0, Err(error.kind())),
             });
             match read {
-                Ok(Ok(0)) => {
-                    self.host_done = true;
-                    socket.close();
-                }
+                Ok(Ok(0)) => self.host_done = true,
                 Ok(Ok(count)) => self.carried += count,
                 Ok(Err(ErrorKind::Interrupted)) => {}
                 Ok(Err(ErrorKind::WouldBlock)) => *readable = false,
                 Ok(Err(_)) | Err(_) => return socket.abort(),
             }
+        }
+        // In LAST-ACK smoltcp is deaf to the guest's window, so that a guest which had none would wait for a probe. Our
+        // end may not come with the last data then.
+        if self.host_done && (socket.state() != State::CloseWait || socket.send_queue() == 0) {
+            socket.close();
         }
     }
 
