@@ -28,6 +28,10 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// A guest that does not answer a connection to it so long is not there.
 const DIAL_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long the acknowledgement of a segment that is not full may wait for an answer of the host's to go with, or for
+/// more data (RFC 9293, 3.8.6.3 allows half a second). A guest that writes in small pieces then sends larger ones, for
+/// it waits with them while something is on its way, and is interrupted once for many.
+const ACK_DELAY: Duration = Duration::from_millis(1);
 /// A socket that has carried more bytes than this is not used again: its buffers have come to take memory.
 const LITTLE: usize = 64 << 10;
 
@@ -112,7 +116,7 @@ impl Flow {
         self.mac = mac;
         match &mut self.stage {
             Stage::Connecting(_) if tcp.rst() => self.stage = Stage::Gone,
-            Stage::Open(open) => open.input(self.mac, packet, tcp.syn(), turn),
+            Stage::Open(open) => open.input(self.mac, packet, tcp, turn),
             _ => {}
         }
     }
@@ -146,8 +150,9 @@ impl Flow {
             }
             self.stream.tune();
             let socket = sockets.take(open);
-            let Some(mut opened) = Open::answer(&packet, self.seed, socket, turn) else { return false };
-            opened.input(self.mac, &packet, true, turn);
+            let Ok(tcp) = TcpPacket::new_checked(packet.payload) else { return false };
+            let Some(mut opened) = Open::answer(&packet, tcp.dst_port(), self.seed, socket, turn) else { return false };
+            opened.input(self.mac, &packet, &tcp, turn);
             self.stage = Stage::Open(Box::new(opened));
         }
         let Stage::Open(open) = &mut self.stage else { return false };
@@ -161,13 +166,13 @@ impl Flow {
             }
             return false;
         }
-        !open.finished()
+        !open.finished(turn.now)
     }
 
     /// When [`serve`](Self::serve) wants to be called without anything else happening.
     pub(super) fn deadline(&mut self, now: Instant) -> Option<Instant> {
         match &mut self.stage {
-            Stage::Open(open) => open.interface.poll_at(now, &open.sockets),
+            Stage::Open(open) => open.deadline(now),
             _ => None,
         }
     }
@@ -207,10 +212,15 @@ impl Open {
     }
 
     /// A connection that the guest's `syn` begins.
-    fn answer(syn: &Packet<'_>, seed: u64, mut socket: Socket<'static>, turn: &mut Turn<'_>) -> Option<Self> {
+    fn answer(
+        syn: &Packet<'_>,
+        port: u16,
+        seed: u64,
+        mut socket: Socket<'static>,
+        turn: &mut Turn<'_>,
+    ) -> Option<Self> {
         let interface = Self::interface(syn.target.into(), seed, turn);
         socket.set_timeout(Some(PATIENCE));
-        let port = TcpPacket::new_checked(syn.payload).ok()?.dst_port();
         socket.listen(IpListenEndpoint { addr: Some(syn.target.into()), port }).ok()?;
         Some(Self::with(interface, socket, syn.target.is_ipv6(), false))
     }
@@ -240,10 +250,10 @@ impl Open {
         }
     }
 
-    /// Takes a segment of the guest; `syn`: it tells its segment size.
-    fn input(&mut self, mac: MacAddr, packet: &Packet<'_>, syn: bool, turn: &mut Turn<'_>) {
+    /// Takes a segment of the guest.
+    fn input(&mut self, mac: MacAddr, packet: &Packet<'_>, tcp: &TcpPacket<&[u8]>, turn: &mut Turn<'_>) {
         let mut bytes = packet.bare();
-        if syn {
+        if tcp.syn() {
             // Our TCP is to make segments as large as the card takes; the card cuts them to the guest's size.
             let largest = turn.out.largest(self.v6);
             let header = packet.header_len();
@@ -255,6 +265,8 @@ impl Open {
                 }
             }
         }
+        let is_full = tcp.payload().len() >= self.mss;
+        self.socket().set_ack_delay((!is_full).then_some(ACK_DELAY));
         let mut wire = Wire { mac, mss: self.mss, v6: self.v6, packet: Some(&bytes), out: &mut turn.out };
         self.interface.poll_ingress_single(turn.now, &mut wire, &mut self.sockets);
         if self.dialling && self.socket().state() == State::Established {
@@ -327,9 +339,19 @@ impl Open {
 
     /// Whether both sides have had all data and the end of it. The guest's last FIN is acknowledged by then; should
     /// it come again, a reset is as good an answer, and nothing has to be remembered for a minute.
-    fn finished(&mut self) -> bool {
-        let ended = matches!(self.socket().state(), State::Closed | State::TimeWait);
+    fn finished(&mut self, now: Instant) -> bool {
+        let ended = match self.socket().state() {
+            State::Closed => true,
+            // An acknowledgement that waits is the only thing which is due soon.
+            State::TimeWait => self.deadline(now).is_none_or(|at| at > now + ACK_DELAY),
+            _ => false,
+        };
         ended && self.host_done && self.guest_done
+    }
+
+    /// When something has to be sent.
+    fn deadline(&mut self, now: Instant) -> Option<Instant> {
+        self.interface.poll_at(now, &self.sockets)
     }
 }
 

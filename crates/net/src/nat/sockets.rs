@@ -44,7 +44,6 @@ impl Sockets {
         let buffer = || SocketBuffer::new(vec![0; size]);
         let mut socket = Socket::new(buffer(), buffer());
         socket.set_nagle_enabled(false);
-        socket.set_ack_delay(None);
         socket.set_keep_alive(Some(KEEP_ALIVE));
         socket
     }
