@@ -5,6 +5,7 @@ mod guest;
 mod hostile;
 mod local;
 mod namespace;
+mod resolver;
 mod tcp;
 mod udp;
 mod v6;

@@ -1,5 +1,6 @@
 //! The way from the host outward, in a network namespace: what is too large for it, and what is down.
 
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use super::guest::{GATEWAY, GATEWAY_MAC, GUEST, Guest, MAC, noise};
@@ -68,4 +69,29 @@ fn an_interface_that_is_down_is_a_dead_way_and_a_way_again_when_it_is_up() {
     assert_eq!(answers.iter().filter_map(|frame| icmp(frame)).next().map(|(kind, code, _)| (kind, code)), Some((3, 0)));
     run("ip link set far up");
     assert_eq!(flags(&call(50_002, target)), Some((6, 0x12)), "it answers again");
+}
+
+#[test]
+fn a_connection_outlives_an_interface_that_goes_down_and_up() {
+    if !inside("way::a_connection_outlives_an_interface_that_goes_down_and_up") {
+        return;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut guest = Guest::new();
+    let c = guest.connect(listener.local_addr().unwrap());
+    let (mut server, _) = listener.accept().unwrap();
+    server.set_nonblocking(true).unwrap();
+    run("ip link set lo down");
+    guest.write(c, b"into the dark");
+    server.write_all(b"and back").unwrap();
+    for _ in 0..300 {
+        guest.step();
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    assert_eq!((server.read(&mut [0]).is_err(), guest.tcp(c).recv_queue()), (true, 0), "nothing passes");
+    run("ip link set lo up");
+    let mut bytes = [0; 13];
+    guest.until("the server has it", |_| server.read_exact(&mut bytes).ok());
+    assert_eq!(&bytes, b"into the dark");
+    guest.until("the guest has it", |g| (g.tcp(c).recv_queue() == 8).then_some(()));
 }
