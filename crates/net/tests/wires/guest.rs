@@ -6,9 +6,9 @@ use std::time::{Duration, Instant as Clock};
 use net::{Backend, MacAddr, Meta, Offloads, offload};
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
-use smoltcp::socket::{dhcpv4, tcp};
+use smoltcp::socket::{dhcpv4, tcp, udp};
 use smoltcp::time::Instant;
-use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, Ipv4Cidr};
+use smoltcp::wire::{DhcpOption, EthernetAddress, HardwareAddress, IpCidr, Ipv4Cidr};
 
 use crate::card::{Card, PATIENCE};
 
@@ -114,8 +114,15 @@ impl Guest {
 
     /// Gets an address by DHCP, and a route; the router's address.
     pub(crate) fn dhcp(&mut self) -> Ipv4Addr {
+        self.dhcp_with(&[])
+    }
+
+    /// The same, with options in what it says, such as its name.
+    pub(crate) fn dhcp_with(&mut self, options: &'static [DhcpOption<'static>]) -> Ipv4Addr {
         self.card.wait_carrier(true);
-        let handle = self.sockets.add(dhcpv4::Socket::new());
+        let mut socket = dhcpv4::Socket::new();
+        socket.set_outgoing_options(options);
+        let handle = self.sockets.add(socket);
         let end = Clock::now() + PATIENCE;
         loop {
             assert!(Clock::now() < end, "no lease");
@@ -130,6 +137,33 @@ impl Guest {
             self.interface.routes_mut().add_default_ipv4_route(router).unwrap();
             return router;
         }
+    }
+
+    /// The IPv4 address that the name server at `router` has for a name, if it has just that one.
+    pub(crate) fn resolve(&mut self, router: Ipv4Addr, name: &str) -> Option<Ipv4Addr> {
+        // Number 1, recursion desired, one question, for an IPv4 address (RFC 1035, 4.1).
+        let mut query = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        for label in name.split('.') {
+            query.push(label.len() as u8);
+            query.extend(label.bytes());
+        }
+        query.extend([0, 0, 1, 0, 1]);
+        let buffer = || udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; 2], vec![0; 2048]);
+        let mut socket = udp::Socket::new(buffer(), buffer());
+        socket.bind(5353).unwrap();
+        socket.send_slice(&query, (router, 53)).unwrap();
+        let handle = self.sockets.add(socket);
+        let end = Clock::now() + PATIENCE;
+        let answer = loop {
+            assert!(Clock::now() < end, "no answer for {name}");
+            self.turn();
+            if let Ok((bytes, _)) = self.sockets.get_mut::<udp::Socket<'_>>(handle).recv() {
+                break bytes.to_vec();
+            }
+        };
+        self.sockets.remove(handle);
+        let address = answer.last_chunk::<4>().copied().map(Ipv4Addr::from);
+        address.filter(|_| answer[6..8] == [0, 1])
     }
 
     fn socket(&mut self) -> SocketHandle {

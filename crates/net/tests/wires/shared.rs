@@ -8,6 +8,7 @@ use std::sync::Arc;
 use net::nat::{Config, Nat};
 use net::switch::{Name, Uplink, join};
 use net::{Meta, Offloads, PartialChecksum, Pump, SegmentKind, Segments};
+use smoltcp::wire::DhcpOption;
 
 use crate::card::Card;
 use crate::guest::{Guest, talk};
@@ -76,15 +77,19 @@ fn frames_to_be_cut_pass_whole_to_who_takes_them_and_in_pieces_to_others() {
 }
 
 #[test]
-fn a_router_at_the_uplink_serves_all_machines() {
+fn a_router_at_the_uplink_serves_all_machines_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let make = || {
         let uplink: Uplink = Arc::new(|_| Ok(Box::new(Nat::new(Config { outside: false, ..Config::default() })?)));
         join(folder.path(), &"lan0".parse().unwrap(), Some(uplink), 1500).unwrap()
     };
     let (mut a, mut b) = (Guest::new(make(), Offloads::all(), 1), Guest::new(make(), Offloads::empty(), 2));
-    assert_eq!(a.dhcp(), Ipv4Addr::new(192, 168, 64, 1));
-    b.dhcp();
+    let router = Ipv4Addr::new(192, 168, 64, 1);
+    assert_eq!(a.dhcp(), router);
+    // Option 12 of DHCP (RFC 2132, 3.14): its name, by which the others reach it.
+    b.dhcp_with(&[DhcpOption { kind: 12, data: b"web" }]);
+    assert_eq!(a.resolve(router, "web.internal"), Some(b.address()));
+    assert_eq!(a.resolve(router, "nobody.internal"), None);
     let server = b.listen(80);
     let client = a.connect((b.address(), 80));
     talk(&mut a, client, &mut b, server, 50_000);
