@@ -1,4 +1,4 @@
-//! Boots a machine through Virtualization.framework: `boot MACHINE.toml`, on a Mac.
+//! Boots a machine through Virtualization.framework: `headless MACHINE.toml`, on a Mac.
 //!
 //! This is the smallest program around the executor, for the first try on a Mac (see `docs/first-mac.md`). It runs what
 //! needs none of our own helpers: a console on the terminal, raw images, the framework's NAT. Elsewhere it shows the
@@ -11,7 +11,7 @@ use config::{Machine, Problem};
 use vz::{Host, Plan};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let path = std::env::args().nth(1).ok_or("say which machine: boot MACHINE.toml")?;
+    let path = std::env::args().nth(1).ok_or("say which machine: headless MACHINE.toml")?;
     let machine = Machine::from_toml(&std::fs::read_to_string(path)?).map_err(|problems| told(&problems))?;
     let plan = vz::plan(&machine, &host()).map_err(|problems| told(&problems))?;
     write!(std::io::stderr(), "{plan}")?;
