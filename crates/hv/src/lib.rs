@@ -9,6 +9,7 @@ pub mod kvm;
 mod memory;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use memory::release;
 
@@ -47,6 +48,10 @@ pub trait Vm: Send + Sync {
     /// The interrupt inputs of vCPU `index`, for an interrupt controller outside the engine (`soft`); `None` where
     /// the engine has its own (`kvm`).
     fn inputs(&self, index: u32) -> Option<Arc<dyn CpuInputs>>;
+
+    /// Takes a time that has passed on the host out of the guest's: its counters and timers go on as if it had not
+    /// been. Called while no vCPU is in [`Vcpu::run`].
+    fn skip(&self, time: Duration);
 }
 
 /// What a vCPU calls while it runs.

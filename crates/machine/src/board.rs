@@ -52,7 +52,7 @@ pub type MakeVm = dyn Fn(GuestMemory, u32) -> Result<Box<dyn hv::Vm>, hv::Error>
 
 /// Devices on a bus around an engine's CPUs.
 pub(crate) struct Board {
-    pub(crate) vm: Box<dyn hv::Vm>,
+    pub(crate) vm: Arc<dyn hv::Vm>,
     pub(crate) env: VcpuEnv,
     /// How the first CPU begins.
     pub(crate) entry: BootState,
@@ -73,7 +73,7 @@ impl Board {
         }
         let memory = memory::map(parts.memory, parts.boot.firmware().is_some())?;
         let start = load(&parts.boot, &memory)?;
-        let vm = make_vm(memory.clone(), parts.cpus)?;
+        let vm: Arc<dyn hv::Vm> = make_vm(memory.clone(), parts.cpus)?.into();
 
         let bus = Arc::new(Bus::new());
         let gic = make_gic(vm.as_ref(), parts.cpus, &memory)?;
@@ -122,7 +122,7 @@ impl Board {
 
     /// What others act on.
     pub(crate) fn present(&self) -> Present {
-        Present { gpio: self.gpio.clone(), serial: self.serial.port.clone() }
+        Present { vm: self.vm.clone(), gpio: self.gpio.clone(), serial: self.serial.port.clone() }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Holding CPUs still for a debugger, and letting them go: all stop when one does.
+//! Holding CPUs still, for a debugger or a pause, and letting them go. For a debugger all stop when one does.
 //!
 //! CPUs belong to their threads. One that stands still waits at its [`Seat`], between two runs, and does there what
 //! [`Debugger::ask`] sends it.
@@ -61,6 +61,10 @@ struct State {
     /// Whether the debugger has heard that they stand.
     told: bool,
     debugger: Option<Sender<Notice>>,
+    /// The machine is between its start and its end.
+    runs: bool,
+    /// The CPUs are to stand, whatever a debugger wants.
+    paused: bool,
 }
 
 #[derive(Default)]
@@ -78,6 +82,13 @@ impl Cpu {
     fn order(&self) -> Order {
         self.order.unwrap_or(Order::Run)
     }
+
+    /// Makes it come to its seat, if it is elsewhere.
+    fn call(&self) {
+        if let Some(kick) = self.kick.as_ref().filter(|_| !self.standing) {
+            kick.kick();
+        }
+    }
 }
 
 impl State {
@@ -93,15 +104,13 @@ impl State {
     fn halt(&mut self) {
         for cpu in &mut self.cpus {
             cpu.order = Some(Order::Stand);
-            if let Some(kick) = cpu.kick.as_ref().filter(|_| !cpu.standing) {
-                kick.kick();
-            }
+            cpu.call();
         }
     }
 
-    /// Tells the debugger when all stand still.
+    /// Tells the debugger when all stand still for it.
     fn tell(&mut self) {
-        if !self.told && self.cpus.iter().all(|cpu| cpu.standing) {
+        if !self.told && self.cpus.iter().all(|cpu| cpu.standing && cpu.order() == Order::Stand) {
             self.told = true;
             self.send(Notice::Halted(self.reason));
         }
@@ -129,6 +138,8 @@ impl Debugger {
             reason: None,
             told: false,
             debugger: None,
+            runs: false,
+            paused: false,
         };
         Self(Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }))
     }
@@ -206,6 +217,24 @@ impl Debugger {
         answered.recv().map_err(|_| DebugError::Gone)?.ok_or(DebugError::Unsupported)
     }
 
+    /// Makes all CPUs stand still until [`Debugger::unpause`], and waits until they do; `false` when the machine does not
+    /// run or ends meanwhile.
+    pub(crate) fn pause(&self) -> bool {
+        let mut state = self.0.state.lock();
+        state.paused = state.runs;
+        state.cpus.iter().for_each(Cpu::call);
+        while state.paused && !state.cpus.iter().all(|cpu| cpu.standing) {
+            self.0.changed.wait(&mut state);
+        }
+        state.paused
+    }
+
+    /// Lets CPUs run on that no debugger holds.
+    pub(crate) fn unpause(&self) {
+        self.0.state.lock().paused = false;
+        self.0.changed.notify_all();
+    }
+
     /// The place of CPU `index` of a new board.
     pub(crate) fn seat(&self, index: u32, kick: Arc<dyn Kick>) -> Seat {
         let mut state = self.0.state.lock();
@@ -220,9 +249,17 @@ impl Debugger {
         self.0.changed.notify_all();
     }
 
-    /// Tells the debugger that the machine has ended.
+    /// The machine begins to run.
+    pub(crate) fn began(&self) {
+        self.0.state.lock().runs = true;
+    }
+
+    /// The machine has ended: tells the debugger.
     pub(crate) fn ended(&self) {
-        self.0.state.lock().send(Notice::Ended);
+        let mut state = self.0.state.lock();
+        (state.runs, state.paused) = (false, false);
+        state.send(Notice::Ended);
+        self.0.changed.notify_all();
     }
 }
 
@@ -237,17 +274,23 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    /// Stands still as long as the debugger wants that and not `ending`, and prepares the CPU for its next run.
+    /// Stands still as long as a debugger or a pause wants that and not `ending`, and prepares the CPU for its next run.
     pub(crate) fn attend(&mut self, cpu: &mut dyn Vcpu, ending: impl Fn() -> bool) {
         let shared = self.shared.clone();
         let mut state = shared.state.lock();
-        while state.cpus[self.index as usize].order() == Order::Stand && !ending() {
+        while !ending() {
+            let paused = state.paused;
             let mine = &mut state.cpus[self.index as usize];
+            if mine.order() != Order::Stand && !paused {
+                break;
+            }
             if let Some(question) = mine.questions.pop_front() {
                 MutexGuard::unlocked(&mut state, || question(cpu.debug()));
                 continue;
             }
-            mine.standing = true;
+            if !std::mem::replace(&mut mine.standing, true) && paused {
+                shared.changed.notify_all();
+            }
             state.tell();
             shared.changed.wait(&mut state);
         }

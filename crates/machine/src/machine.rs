@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use devices::pci::PciDevice;
 use devices::pl011::Pl011;
@@ -72,15 +72,18 @@ pub struct Control(Arc<Shared>);
 struct Shared {
     messages: Mutex<Sender<Message>>,
     stopped: AtomicBool,
-    /// Devices of the board that is there now.
+    /// Of the board that is there now.
     present: Mutex<Option<Present>>,
+    /// Since when the CPUs are paused.
+    paused: Mutex<Option<Instant>>,
     slots: Arc<Slots>,
     debugger: Debugger,
 }
 
-/// The devices of a board that others act on.
+/// What others act on of a board.
 #[derive(Clone)]
 pub(crate) struct Present {
+    pub(crate) vm: Arc<dyn hv::Vm>,
     pub(crate) gpio: Arc<Pl061>,
     pub(crate) serial: Arc<Pl011>,
 }
@@ -97,6 +100,23 @@ impl Control {
     /// Takes [`Control::stop`] back, so that the machine can run again. To be called while it does not run.
     pub fn rearm(&self) {
         self.0.stopped.store(false, Ordering::Release);
+    }
+
+    /// Makes all CPUs stand still, and waits until they do; `false` when the machine does not run, or has ended
+    /// meanwhile. Devices finish what they have begun. A machine that is paused can be stopped.
+    pub fn pause(&self) -> bool {
+        let stand = self.0.debugger.pause();
+        *self.0.paused.lock() = stand.then(Instant::now);
+        stand
+    }
+
+    /// Lets the CPUs run on after [`Control::pause`]. For the guest no time has passed, except by its real-time clock.
+    pub fn resume(&self) {
+        let paused = self.0.paused.lock().take();
+        if let (Some(since), Some(present)) = (paused, self.present()) {
+            present.vm.skip(since.elapsed());
+        }
+        self.0.debugger.unpause();
     }
 
     /// Presses the power button (`true`) or lets it go. `false`: the guest has no driver for the button, or does not
@@ -160,6 +180,7 @@ impl Machine {
             messages: Mutex::new(sender),
             stopped: AtomicBool::new(false),
             present: Mutex::default(),
+            paused: Mutex::default(),
             slots: Slots::new(parts.slots),
             debugger: Debugger::new(parts.cpus),
         };
@@ -177,7 +198,14 @@ impl Machine {
     ///
     /// # Errors
     /// When the board cannot be built, at first or after a reset. No thread is left.
-    pub fn run(&mut self, mut on_event: impl FnMut(Event)) -> Result<Outcome, Error> {
+    pub fn run(&mut self, on_event: impl FnMut(Event)) -> Result<Outcome, Error> {
+        self.control.0.debugger.began();
+        let result = self.run_boards(on_event);
+        self.control.0.debugger.ended();
+        result
+    }
+
+    fn run_boards(&self, mut on_event: impl FnMut(Event)) -> Result<Outcome, Error> {
         loop {
             let board = Board::new(&self.parts, &self.control.0.slots, self.make_vm.as_ref())?;
             *self.control.0.present.lock() = Some(board.present());
@@ -198,7 +226,6 @@ impl Machine {
                     continue;
                 }
             };
-            self.control.0.debugger.ended();
             return Ok(Outcome { end, counters });
         }
     }

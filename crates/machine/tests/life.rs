@@ -5,8 +5,9 @@ mod hotplug;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
-use common::{Cpu, Made, file, machine, parts};
+use common::{Cpu, Made, Skipped, file, machine, parts};
 use hv::Exit;
 use machine::{Boot, End, Error, Event, LinuxBoot, layout};
 use vm_memory::{Bytes, GuestAddress};
@@ -103,6 +104,63 @@ fn a_guest_that_resets_for_ever_can_be_stopped() {
         }
     });
     assert_eq!(outcome.unwrap().end, End::Stopped);
+}
+
+#[test]
+fn a_paused_machine_stands_still_and_no_time_passes_for_its_guest() {
+    let (turns, skipped) = (Arc::new(AtomicU32::new(0)), Skipped::default());
+    let counted = turns.clone();
+    let (mut machine, made) = common::machine_with_time(parts(3), skipped.clone(), move |cpu| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        cpu.sleep()
+    });
+    let control = machine.control();
+    assert!(!control.pause(), "it does not run");
+    let told = control.clone();
+    let (tell, started) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || machine.run(|_| tell.send(()).unwrap()).unwrap().end);
+    started.recv().unwrap();
+    for round in 1..=3 {
+        let since = Instant::now();
+        assert!(control.pause());
+        let before = turns.load(Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(20));
+        assert_eq!(turns.load(Ordering::SeqCst), before, "a CPU ran");
+        control.resume();
+        let times = skipped.lock().unwrap().clone();
+        assert_eq!(times.len(), round);
+        assert!((Duration::from_millis(20)..=since.elapsed()).contains(&times[round - 1]));
+        while turns.load(Ordering::SeqCst) < before + 3 {
+            std::thread::yield_now();
+        }
+    }
+    // It can be stopped while it stands, and is not paused when it runs again.
+    assert!(told.pause());
+    told.stop();
+    assert_eq!(thread.join().unwrap(), End::Stopped);
+    assert!(all_gone(&made));
+}
+
+#[test]
+fn a_pause_that_the_end_overtakes_is_answered() {
+    let (mut machine, _) = machine(parts(2), |cpu| {
+        if cpu.index == 0 {
+            std::thread::sleep(Duration::from_millis(30));
+            return Exit::PoweredOff;
+        }
+        cpu.sleep()
+    });
+    let control = machine.control();
+    for _ in 0..3 {
+        let asked = control.clone();
+        let mut pause = None;
+        let outcome = machine.run(|_| {
+            let asked = asked.clone();
+            pause = Some(std::thread::spawn(move || asked.pause()));
+        });
+        assert_eq!(outcome.unwrap().end, End::PoweredOff);
+        assert!(!pause.unwrap().join().unwrap());
+    }
 }
 
 #[test]

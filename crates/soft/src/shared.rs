@@ -1,7 +1,7 @@
 //! What the CPUs of one machine share: the signals to each, broadcast maintenance, power states, the clock.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -158,6 +158,8 @@ impl Signals {
 pub(crate) struct Shared {
     pub cpus: Vec<Signals>,
     start: Instant,
+    /// Nanoseconds since the start that have not passed for the guest.
+    skipped: AtomicU64,
 }
 
 /// Frequency of the generic timer: one tick is a nanosecond.
@@ -166,17 +168,23 @@ pub(crate) const TIMER_HZ: u64 = 1_000_000_000;
 impl Shared {
     /// `count` CPUs, all off.
     pub fn new(count: u32) -> Self {
-        Self { cpus: (0..count).map(|_| Signals::new()).collect(), start: Instant::now() }
+        Self { cpus: (0..count).map(|_| Signals::new()).collect(), start: Instant::now(), skipped: AtomicU64::new(0) }
     }
 
     /// The system counter.
     pub fn count(&self) -> u64 {
-        self.start.elapsed().as_nanos() as u64
+        self.start.elapsed().as_nanos() as u64 - self.skipped.load(Relaxed)
+    }
+
+    /// Lets the system counter go on from where it was such a time ago. No CPU runs.
+    pub fn skip(&self, time: Duration) {
+        self.skipped.fetch_add(time.as_nanos() as u64, Relaxed);
     }
 
     /// When the system counter reaches `count`; `None` when that is further away than a host can wait.
     pub fn instant_of(&self, count: u64) -> Option<Instant> {
-        self.start.checked_add(Duration::from_nanos(count))
+        let skipped = Duration::from_nanos(self.skipped.load(Relaxed));
+        self.start.checked_add(Duration::from_nanos(count))?.checked_add(skipped)
     }
 
     /// Sends maintenance to every CPU but `from`.
@@ -224,6 +232,18 @@ mod tests {
         shared.cpus[1].unpark();
         shared.cpus[1].maintain(|m| seen.push(m));
         assert_eq!(seen, [Maintenance::TlbAddress(0x1000)]);
+    }
+
+    #[test]
+    fn time_that_is_skipped_has_not_passed_for_the_guest() {
+        let shared = Shared::new(1);
+        std::thread::sleep(Duration::from_millis(2));
+        let (then, before) = (Instant::now(), shared.count());
+        shared.skip(Duration::from_millis(1));
+        let after = shared.count();
+        assert!(after + 1_000_000 <= before + then.elapsed().as_nanos() as u64);
+        // What is due at a count comes later by as much.
+        assert_eq!(shared.instant_of(0), shared.start.checked_add(Duration::from_millis(1)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The run loop of a CPU: interrupts, timers and requests between stretches of interpretation.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arm64::esr;
 use arm64::exception::Kind;
@@ -96,6 +96,10 @@ impl hv::Vm for Vm {
 
     fn inputs(&self, index: u32) -> Option<Arc<dyn hv::CpuInputs>> {
         Some(Arc::new(Handle { index, shared: self.shared.clone() }))
+    }
+
+    fn skip(&self, time: Duration) {
+        self.shared.skip(time);
     }
 }
 

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, Weak};
+use std::time::Duration;
 
 use hv::{BootState, CpuInputs, Error, Exit, GuestMemory, Kick, Vcpu, VcpuEnv, VcpuSeed, Vm};
 use machine::{Boot, LinuxBoot, Machine, Parts};
@@ -78,9 +79,13 @@ impl Cpu {
     }
 }
 
+/// Times that were taken out of the guest's.
+pub(crate) type Skipped = Arc<Mutex<Vec<Duration>>>;
+
 struct FakeVm {
     memory: GuestMemory,
     program: Program,
+    skipped: Skipped,
     lines: Vec<Arc<Lines>>,
 }
 
@@ -95,6 +100,10 @@ impl Vm for FakeVm {
 
     fn inputs(&self, index: u32) -> Option<Arc<dyn CpuInputs>> {
         Some(self.lines[index as usize].clone())
+    }
+
+    fn skip(&self, time: Duration) {
+        self.skipped.lock().unwrap().push(time);
     }
 }
 
@@ -151,12 +160,21 @@ pub(crate) fn parts(cpus: u32) -> Parts {
 pub(crate) type Made = Arc<Mutex<Vec<Weak<Lines>>>>;
 
 pub(crate) fn machine(parts: Parts, program: impl Fn(&Cpu) -> Exit + Send + Sync + 'static) -> (Machine, Made) {
+    machine_with_time(parts, Skipped::default(), program)
+}
+
+/// As [`machine`], with the times that its guests do not see in `skipped`.
+pub(crate) fn machine_with_time(
+    parts: Parts,
+    skipped: Skipped,
+    program: impl Fn(&Cpu) -> Exit + Send + Sync + 'static,
+) -> (Machine, Made) {
     let made = Made::default();
     let (all, program): (Made, Program) = (made.clone(), Arc::new(program));
     let make_vm = move |memory: GuestMemory, cpus: u32| {
         let lines: Vec<_> = (0..cpus).map(|_| Arc::new(Lines::default())).collect();
         all.lock().unwrap().extend(lines.iter().map(Arc::downgrade));
-        Ok(Box::new(FakeVm { memory, program: program.clone(), lines }) as Box<dyn Vm>)
+        Ok(Box::new(FakeVm { memory, program: program.clone(), skipped: skipped.clone(), lines }) as Box<dyn Vm>)
     };
     (Machine::new(parts, Box::new(make_vm)), made)
 }
