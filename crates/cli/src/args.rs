@@ -8,6 +8,7 @@ use crate::disk::DiskCommand;
 use crate::machine::{CloneArgs, CreateArgs, DeleteArgs, GetArgs, RenameArgs, SetArgs, StopArgs};
 use crate::port::{IpArgs, PortCommand};
 use crate::run::RunArgs;
+use crate::running::{BalloonArgs, DisplayArgs, RunningArgs, SuspendArgs};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -66,6 +67,23 @@ pub(crate) enum Command {
     Delete(DeleteArgs),
     /// Ask the guest of a running machine to power off, and wait until it has.
     Stop(StopArgs),
+    /// Make a running guest stand still, until `russet resume`.
+    ///
+    /// It keeps its memory, and no time passes for it. Its disks and its network finish what they have begun.
+    Pause(RunningArgs),
+    /// Let a paused guest run on.
+    Resume(RunningArgs),
+    /// Save the state of a running machine into its folder, and end it; `russet run` goes on from there.
+    ///
+    /// On Apple's framework, from macOS 14. A machine whose state cannot be saved runs on, and the error says why: what
+    /// it has that the framework does not save, or a disk that was attached while it ran.
+    Suspend(SuspendArgs),
+    /// Ask a running guest to do with less of its memory, or give it all back.
+    ///
+    /// It gives what it can when it can. What it gives goes back to the host.
+    Balloon(BalloonArgs),
+    /// Give the display of a running machine another size.
+    Display(DisplayArgs),
     /// Print the address of a running machine, which is known before it asks for it.
     Ip(IpArgs),
     /// Add, remove and list the ports of the host that lead to a running machine.

@@ -13,6 +13,7 @@ mod host;
 mod machine;
 mod port;
 mod run;
+mod running;
 mod say;
 
 use std::io::IsTerminal;
@@ -48,6 +49,11 @@ fn work(cli: &Cli, windows: Option<Windows>) -> ExitCode {
         Command::Rename(args) => machine::rename(args, cli.json),
         Command::Delete(args) => machine::delete(args),
         Command::Stop(args) => machine::stop(args),
+        Command::Pause(args) => running::pause(args),
+        Command::Resume(args) => running::resume(args),
+        Command::Suspend(args) => running::suspend(args),
+        Command::Balloon(args) => running::balloon(args),
+        Command::Display(args) => running::display(args),
         Command::Ip(args) => port::ip(args, cli.json),
         Command::Port(command) => port::execute(command, cli.json),
         Command::Config(command) => config::execute(command, cli.json),

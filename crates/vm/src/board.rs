@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use devices::virtio::balloon::Balloon;
 use devices::virtio::console::Console as ConsoleDevice;
 use machine::{Control, End, Machine};
 use parking_lot::Mutex;
@@ -27,6 +28,9 @@ pub(crate) struct Board {
     pub(crate) cards: Vec<NatCard>,
     pub(crate) disks: Disks,
     terminal: Option<Arc<ConsoleDevice>>,
+    balloon: Option<Arc<Balloon>>,
+    /// In bytes.
+    memory: u64,
     sysrq: Option<SysRq>,
 }
 
@@ -40,17 +44,18 @@ struct Shared {
 impl Board {
     pub(crate) fn new(config: &config::Machine, options: Options) -> Result<Self, Error> {
         let Options { jit, slots } = options;
-        let Opened { parts, consoles, cards, disks, disk_queues, terminal, kernel_console } =
+        let Opened { parts, consoles, cards, disks, disk_queues, terminal, balloon, kernel_console } =
             open::machine(config, slots)?;
         let make_vm = move |memory: hv::GuestMemory, cpus: u32| {
             Ok(Box::new(soft::Vm::new(memory, &soft::Options { cpus, jit })?) as Box<dyn hv::Vm>)
         };
+        let memory = parts.memory;
         let machine = Machine::new(parts, Box::new(make_vm));
         let control = machine.control();
         let disks = Disks::new(disks, disk_queues, control.clone());
         let sysrq = kernel_console.map(|console| SysRq::new(console, control.clone()));
         let shared = Shared { life: Life::new(), machine: Mutex::new(machine), counters: Mutex::default() };
-        Ok(Self { shared: Arc::new(shared), control, consoles, cards, disks, terminal, sysrq })
+        Ok(Self { shared: Arc::new(shared), control, consoles, cards, disks, terminal, balloon, memory, sysrq })
     }
 
     pub(crate) fn life(&self) -> &Life {
@@ -63,6 +68,13 @@ impl Board {
         }
     }
 
+    pub(crate) fn set_memory(&self, mib: u64) -> Result<(), Error> {
+        let balloon =
+            self.balloon.as_ref().ok_or_else(|| Error::unsupported("balloon", "the machine has none: add one"))?;
+        balloon.set_target(self.memory.saturating_sub(mib.saturating_mul(1 << 20)));
+        Ok(())
+    }
+
     pub(crate) fn start(&self) -> Result<(), Error> {
         let wrong = |state| Error::WrongState { wish: "started", state };
         self.shared.life.change(State::can_start, State::Starting, || self.control.rearm()).map_err(wrong)?;
@@ -72,6 +84,22 @@ impl Board {
             self.shared.life.end(Outcome::Failed("no thread for the machine".into()));
             Error::Host { field: "machine".into(), what: "starting a thread", source }
         })
+    }
+
+    pub(crate) fn pause(&self) -> Result<(), Error> {
+        let wrong = |state| Error::WrongState { wish: "paused", state };
+        self.life().change(|state| state == State::Running, State::Pausing, || ()).map_err(wrong)?;
+        if !self.control.pause() {
+            return Err(wrong(State::Stopping));
+        }
+        self.life().change(|state| state == State::Pausing, State::Paused, || ()).map_err(wrong)
+    }
+
+    pub(crate) fn resume(&self) -> Result<(), Error> {
+        let wrong = |state| Error::WrongState { wish: "resumed", state };
+        self.life().change(|state| state == State::Paused, State::Resuming, || ()).map_err(wrong)?;
+        self.control.resume();
+        self.life().change(|state| state == State::Resuming, State::Running, || ()).map_err(wrong)
     }
 
     pub(crate) fn request_stop(&self) -> Result<(), Error> {
@@ -92,7 +120,7 @@ impl Board {
     }
 
     pub(crate) fn stop(&self) {
-        let runs = |state| matches!(state, State::Starting | State::Running);
+        let runs = |state| !matches!(state, State::Stopped | State::Stopping | State::Error);
         // There is nothing to stop in the other states.
         let _ = self.shared.life.change(runs, State::Stopping, || self.control.stop());
     }

@@ -17,7 +17,7 @@ use crate::{Error, open};
 pub enum DiskName {
     /// `disk0`, `disk1`...: in the order of the configuration's `storage` list. They stay.
     Storage(usize),
-    /// `slot1`, `slot2`...: attached later; a Linux guest has the number in `/sys/bus/pci/slots`.
+    /// `slot1`, `slot2`...: attached later. On our board a Linux guest has the number in `/sys/bus/pci/slots`.
     Slot(usize),
 }
 
@@ -47,8 +47,8 @@ impl FromStr for DiskName {
 pub struct DiskStatus {
     /// Its name.
     pub name: DiskName,
-    /// Its size in bytes.
-    pub size: u64,
+    /// Its size in bytes; `None` where only the framework knows it.
+    pub size: Option<u64>,
     /// Whether the guest cannot write it.
     pub read_only: bool,
 }
@@ -79,7 +79,7 @@ impl Disks {
     pub(crate) fn list(&self) -> Vec<DiskStatus> {
         let status = |(name, disk): (DiskName, Arc<dyn Disk>)| DiskStatus {
             name,
-            size: disk.size(),
+            size: Some(disk.size()),
             read_only: disk.read_only(),
         };
         let mut list: Vec<_> = self.all().into_iter().map(status).collect();

@@ -53,6 +53,9 @@ pub enum Error {
     /// Apple's framework refused something.
     #[error("Virtualization.framework: {0}")]
     Framework(String),
+    /// The machine's state could not be restored, were it saved.
+    #[error("the machine's state cannot be saved: {0}")]
+    Unsavable(String),
     /// The machine's engine cannot do it.
     #[error("the engine `{engine}` cannot {what} yet")]
     Engine {

@@ -8,6 +8,7 @@ mod network;
 
 use std::sync::Arc;
 
+use ::devices::virtio::balloon::Balloon;
 use ::devices::virtio::console::Console as ConsoleDevice;
 use block::Disk;
 use machine::{Boot, Parts};
@@ -31,6 +32,7 @@ pub(crate) struct Opened {
     pub(crate) disk_queues: u16,
     /// The virtio console, which can be resized.
     pub(crate) terminal: Option<Arc<ConsoleDevice>>,
+    pub(crate) balloon: Option<Arc<Balloon>>,
     /// The console of the Linux kernel.
     pub(crate) kernel_console: Option<KernelConsole>,
 }
@@ -56,7 +58,8 @@ pub(crate) fn machine(config: &config::Machine, slots: usize) -> Result<Opened, 
     };
     let (consoles, cards, disks) = (opened.consoles, opened.cards, opened.disks);
     let disk_queues = devices::disk_queues(config);
-    Ok(Opened { parts, consoles, cards, disks, disk_queues, terminal: opened.terminal, kernel_console })
+    let (terminal, balloon) = (opened.terminal, opened.balloon);
+    Ok(Opened { parts, consoles, cards, disks, disk_queues, terminal, balloon, kernel_console })
 }
 
 impl KernelConsole {

@@ -67,6 +67,8 @@ pub enum Outcome {
     PoweredOff,
     /// [`VirtualMachine::stop`](crate::VirtualMachine::stop) was called.
     Killed,
+    /// Its state is in a file, from which it can go on.
+    Suspended,
     /// The guest did something that cannot go on, or the engine failed. The text says what.
     Crashed(String),
     /// It could not be started, or not again after a reset. The text says why.
@@ -76,7 +78,7 @@ pub enum Outcome {
 impl Outcome {
     fn state(&self) -> State {
         match self {
-            Self::PoweredOff | Self::Killed => State::Stopped,
+            Self::PoweredOff | Self::Killed | Self::Suspended => State::Stopped,
             Self::Crashed(_) | Self::Failed(_) => State::Error,
         }
     }

@@ -1,5 +1,6 @@
 //! The virtual machine object.
 
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -8,7 +9,6 @@ use config::Engine;
 use soft::JitMode;
 
 use crate::board::Board;
-use crate::disks::Disks;
 use crate::framework::{self, Windows};
 use crate::state::Life;
 use crate::{Console, DiskName, DiskStatus, Error, Event, NatCard, Outcome, State};
@@ -130,40 +130,54 @@ impl VirtualMachine {
         }
     }
 
-    /// The disks, those of the configuration first; none on Apple's framework, which does not tell them.
+    /// The disks, those of the configuration first.
     #[must_use]
     pub fn disks(&self) -> Vec<DiskStatus> {
         match &self.0 {
             Body::Board(board) => board.disks.list(),
-            Body::Framework(_) => Vec::new(),
+            Body::Framework(machine) => machine.disks(),
         }
     }
 
-    /// Opens a disk and puts it into a free slot (PCI Express hot plug). A guest that runs is told; one that does not
-    /// yet finds it when it starts. It stays there over resets.
+    /// Opens a disk and gives it to the guest.
+    ///
+    /// On our board it goes into a free slot (PCI Express hot plug). A guest that runs is told; one that does not yet
+    /// finds it when it starts. It stays there over resets. On Apple's framework it is a USB drive, which is there until
+    /// the machine ends.
     ///
     /// # Errors
-    /// It cannot be opened, and when all slots are taken; on Apple's framework always.
+    /// It cannot be opened, and when all slots are taken; on Apple's framework when it is no USB drive, before macOS 15,
+    /// and while the machine does not run.
     pub fn attach_disk(&self, storage: &config::Storage) -> Result<DiskName, Error> {
-        self.disks_of_board()?.attach(storage)
+        match &self.0 {
+            Body::Board(board) => board.disks.attach(storage),
+            Body::Framework(machine) => machine.attach_disk(storage),
+        }
     }
 
     /// Asks the guest to let go of a disk that was attached, and closes it when the guest has. Linux thinks it over
-    /// for five seconds, and writes what it has not written.
+    /// for five seconds, and writes what it has not written. Apple's framework asks no guest: there it is as
+    /// [`pull_disk`](Self::pull_disk).
     ///
     /// # Errors
     /// There is none, the guest cannot be asked, or it has not let go when `patience` is at an end; then the disk
-    /// leaves as soon as it does. On Apple's framework always.
+    /// leaves as soon as it does.
     pub fn detach_disk(&self, name: DiskName, patience: Duration) -> Result<(), Error> {
-        self.disks_of_board()?.detach(name, Some(patience))
+        match &self.0 {
+            Body::Board(board) => board.disks.detach(name, Some(patience)),
+            Body::Framework(machine) => machine.detach_disk(name),
+        }
     }
 
     /// Takes a disk that was attached out without asking: the guest loses what it has not written.
     ///
     /// # Errors
-    /// There is none; on Apple's framework always.
+    /// There is none, and the framework's reason.
     pub fn pull_disk(&self, name: DiskName) -> Result<(), Error> {
-        self.disks_of_board()?.detach(name, None)
+        match &self.0 {
+            Body::Board(board) => board.disks.detach(name, None),
+            Body::Framework(machine) => machine.detach_disk(name),
+        }
     }
 
     /// Makes a disk `size` bytes long, and tells the guest. What is cut off is lost.
@@ -171,13 +185,56 @@ impl VirtualMachine {
     /// # Errors
     /// There is none, or what holds it cannot be resized; on Apple's framework always.
     pub fn resize_disk(&self, name: DiskName, size: u64) -> Result<(), Error> {
-        self.disks_of_board()?.resize(name, size)
+        match &self.0 {
+            Body::Board(board) => board.disks.resize(name, size),
+            Body::Framework(_) => Err(self.cannot("resize disks while the machine runs")),
+        }
     }
 
-    fn disks_of_board(&self) -> Result<&Disks, Error> {
+    /// Asks the guest, by its balloon, to do with `mib` MiB of its memory. Whether and when it does is up to the guest;
+    /// what it gives goes back to the host. All of its memory gives it back what it gave.
+    ///
+    /// # Errors
+    /// It has no balloon; on Apple's framework also while it does not run.
+    pub fn set_memory(&self, mib: u64) -> Result<(), Error> {
         match &self.0 {
-            Body::Board(board) => Ok(&board.disks),
-            Body::Framework(_) => Err(self.cannot("change disks while the machine runs")),
+            Body::Board(board) => board.set_memory(mib),
+            Body::Framework(machine) => machine.set_memory(mib),
+        }
+    }
+
+    /// Gives the display another size in pixels. Whether the guest follows is up to it.
+    ///
+    /// # Errors
+    /// It has no display, or does not run, and on an engine that cannot.
+    pub fn resize_display(&self, width: u32, height: u32) -> Result<(), Error> {
+        match &self.0 {
+            Body::Board(_) => Err(self.cannot("show a display")),
+            Body::Framework(machine) => machine.resize_display(width, height),
+        }
+    }
+
+    /// A stream to the program in the guest that listens on a vsock port. The machine has vsock when its configuration
+    /// has some port.
+    ///
+    /// # Errors
+    /// Nobody listens, it has no vsock, or does not run, and on an engine that cannot.
+    pub fn connect_vsock(&self, port: u32) -> Result<UnixStream, Error> {
+        match &self.0 {
+            Body::Board(_) => Err(self.cannot("reach vsock ports")),
+            Body::Framework(machine) => machine.connect(port),
+        }
+    }
+
+    /// Takes every stream that a program in the guest opens to a vsock port of the host, until the machine ends.
+    /// `accept` is called on a thread of the engine's and must not wait there.
+    ///
+    /// # Errors
+    /// As [`connect_vsock`](Self::connect_vsock).
+    pub fn listen_vsock(&self, port: u32, accept: impl Fn(UnixStream) + Send + 'static) -> Result<(), Error> {
+        match &self.0 {
+            Body::Board(_) => Err(self.cannot("listen on vsock ports")),
+            Body::Framework(machine) => machine.listen(port, accept),
         }
     }
 
@@ -216,7 +273,10 @@ impl VirtualMachine {
         }
     }
 
-    /// Starts the machine from a state that [`save`](Self::save) has written, and lets the guest run on; returns at once.
+    /// Starts the machine from a state that [`save`](Self::save) or [`suspend`](Self::suspend) has written, and lets the
+    /// guest run on; returns at once. When the machine is restored the file is removed, before the guest changes its
+    /// disks, which the state fits no longer then. Where it cannot be restored the outcome is [`Outcome::Failed`], and
+    /// the file stays.
     ///
     /// # Errors
     /// When it runs already, and on an engine that cannot.
@@ -227,13 +287,14 @@ impl VirtualMachine {
         }
     }
 
-    /// Makes the guest stand still, and waits until it does.
+    /// Makes the guest stand still, and waits until it does. Its time stands still, too; its devices finish what they
+    /// have begun, and its network's other end goes on.
     ///
     /// # Errors
-    /// It does not run, the framework's reason, and on an engine that cannot.
+    /// It does not run, and the framework's reason.
     pub fn pause(&self) -> Result<(), Error> {
         match &self.0 {
-            Body::Board(_) => Err(self.cannot("pause a machine")),
+            Body::Board(board) => board.pause(),
             Body::Framework(machine) => machine.pause(),
         }
     }
@@ -241,10 +302,10 @@ impl VirtualMachine {
     /// Lets a paused guest run on, and waits until it does.
     ///
     /// # Errors
-    /// It is not paused, the framework's reason, and on an engine that cannot.
+    /// It is not paused, and the framework's reason.
     pub fn resume(&self) -> Result<(), Error> {
         match &self.0 {
-            Body::Board(_) => Err(self.cannot("resume a machine")),
+            Body::Board(board) => board.resume(),
             Body::Framework(machine) => machine.resume(),
         }
     }
@@ -261,14 +322,27 @@ impl VirtualMachine {
         }
     }
 
-    /// Opens a window on the machine's display. Nothing but a window's user closes it before the machine ends.
+    /// Writes the state of a guest that runs or is paused into a file, as [`save`](Self::save) does, and ends the machine
+    /// with [`Outcome::Suspended`]. Where that cannot be, the guest is as it was, and there is no file.
+    ///
+    /// # Errors
+    /// It neither runs nor is paused, the framework's reason, and on an engine that cannot.
+    pub fn suspend(&self, path: &Path) -> Result<(), Error> {
+        match &self.0 {
+            Body::Board(_) => Err(self.cannot("suspend a machine")),
+            Body::Framework(machine) => machine.suspend(path),
+        }
+    }
+
+    /// Opens a window on the machine's display, whose user may suspend the machine into the file `suspend_to`. Nothing
+    /// but a window's user closes it before the machine ends.
     ///
     /// # Errors
     /// The machine has no display that this engine shows in windows.
-    pub fn open_window(&self, windows: Windows, title: &str) -> Result<(), Error> {
+    pub fn open_window(&self, windows: Windows, title: &str, suspend_to: Option<&Path>) -> Result<(), Error> {
         match &self.0 {
             Body::Board(_) => Err(self.cannot("open a window")),
-            Body::Framework(machine) => machine.open_window(windows, title),
+            Body::Framework(machine) => machine.open_window(windows, title, suspend_to),
         }
     }
 

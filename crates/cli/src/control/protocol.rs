@@ -37,6 +37,26 @@ pub(crate) enum Request {
         #[serde(default)]
         force: bool,
     },
+    /// The state.
+    State {},
+    /// Makes the guest stand still.
+    Pause {},
+    /// Lets it run on.
+    Resume {},
+    /// Saves the state of a kept machine into its folder, and ends it.
+    Suspend {},
+    /// Asks the guest to do with so much memory.
+    Balloon {
+        /// MiB.
+        mib: u64,
+    },
+    /// Gives the display another size.
+    Display {
+        /// In pixels.
+        width: u32,
+        /// In pixels.
+        height: u32,
+    },
     /// The disks.
     Disks {},
     /// Puts a disk into a slot while the machine runs.
@@ -64,7 +84,11 @@ impl Request {
     /// How long the answer may take.
     pub(crate) fn patience(&self) -> Duration {
         let own = match self {
+            // Known at once.
+            Request::State {} => return Duration::from_secs(2),
             Request::DetachDisk { seconds, .. } => seconds.unwrap_or(0),
+            // As long as it takes to write all memory: a day is for ever.
+            Request::Suspend {} => 86_400,
             _ => 0,
         };
         Duration::from_secs(own.saturating_add(20))
@@ -83,6 +107,8 @@ pub(crate) enum Answer {
     Disks(Vec<DiskStatus>),
     /// The name of the disk that was attached.
     Attached(String),
+    /// The state: `running`, `paused`..
+    State(String),
     /// It was done.
     Done {},
     /// Why it was not done.
@@ -110,8 +136,9 @@ pub(crate) struct CardStatus {
 pub(crate) struct DiskStatus {
     /// Its name.
     pub(crate) name: String,
-    /// Bytes.
-    pub(crate) size: u64,
+    /// Bytes, where they are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) size: Option<u64>,
     /// Whether the guest cannot write it.
     pub(crate) read_only: bool,
 }
@@ -134,6 +161,10 @@ mod tests {
         let detach = Request::DetachDisk { name: "slot1".into(), seconds: Some(3) };
         assert_eq!(serde_json::to_string(&detach).unwrap(), r#"{"ask":"detach-disk","name":"slot1","seconds":3}"#);
         assert_eq!(detach.patience(), Duration::from_secs(23));
+        assert_eq!(serde_json::to_string(&Request::Pause {}).unwrap(), r#"{"ask":"pause"}"#);
+        let balloon = Request::Balloon { mib: 512 };
+        assert_eq!(serde_json::from_str::<Request>(r#"{"ask":"balloon","mib":512}"#).unwrap(), balloon);
+        assert_eq!(serde_json::to_string(&Answer::State("paused".into())).unwrap(), r#"{"state":"paused"}"#);
         let answer = Answer::Published(vec!["127.0.0.1:8080:80".into()]);
         assert_eq!(serde_json::to_string(&answer).unwrap(), r#"{"published":["127.0.0.1:8080:80"]}"#);
     }

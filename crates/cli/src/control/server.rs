@@ -5,9 +5,10 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use ::config::Publish;
 use vm::{NatCard, VirtualMachine};
@@ -18,19 +19,47 @@ use super::protocol::{Answer, CardStatus, MAX_LINE, Request};
 /// How many may ask at once; more are turned away.
 const MAX_CLIENTS: usize = 16;
 
+/// How long an answer that is being given holds up the end of the process.
+const LAST_ANSWER: Duration = Duration::from_secs(2);
+
 /// A control socket. Its file goes with it.
 pub(crate) struct Server {
     path: PathBuf,
+    answering: Arc<Answering>,
+}
+
+/// How many requests are being answered.
+#[derive(Default)]
+struct Answering {
+    count: Mutex<usize>,
+    done: Condvar,
+}
+
+impl Answering {
+    fn add(&self, change: impl FnOnce(&mut usize)) {
+        change(&mut self.count.lock().unwrap_or_else(PoisonError::into_inner));
+        self.done.notify_all();
+    }
+
+    /// Waits until all are answered, or until it has been long enough.
+    fn finish(&self) {
+        let count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whether it was in time makes no difference any more.
+        let _ = self.done.wait_timeout_while(count, LAST_ANSWER, |count| *count > 0);
+    }
 }
 
 impl Server {
-    /// Listens at `path`, on a thread of its own, for requests to `vm`.
+    /// Listens at `path`, on a thread of its own, for requests to `vm`, which can be suspended into the file
+    /// `suspend_to`.
     ///
     /// # Errors
     /// The socket cannot be made; another machine has it.
-    pub(crate) fn start(path: &Path, vm: &Arc<VirtualMachine>) -> io::Result<Self> {
+    pub(crate) fn start(path: &Path, vm: &Arc<VirtualMachine>, suspend_to: Option<&Path>) -> io::Result<Self> {
         let listener = listen(path)?;
-        let server = Self { path: path.to_owned() };
+        let answering = Arc::new(Answering::default());
+        let server = Self { path: path.to_owned(), answering: answering.clone() };
+        let suspend_to: Option<Arc<Path>> = suspend_to.map(Arc::from);
         std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
         // The machine ends when its last owner lets go of it, which these threads are not.
         let vm = Arc::downgrade(vm);
@@ -41,9 +70,11 @@ impl Server {
                     clients.fetch_sub(1, Ordering::Relaxed);
                     continue;
                 }
-                let (vm, count) = (vm.clone(), clients.clone());
+                let (vm, suspend_to) = (vm.clone(), suspend_to.clone());
+                let (answering, count) = (answering.clone(), clients.clone());
                 let spawned = thread::Builder::new().name("control client".to_owned()).spawn(move || {
-                    let ended = converse(&stream, |request| vm.upgrade().map(|vm| answer(&vm, request)));
+                    let respond = |request| vm.upgrade().map(|vm| answer(&vm, suspend_to.as_deref(), request));
+                    let ended = converse(&stream, &answering, respond);
                     if let Err(error) = ended {
                         tracing::debug!(%error, "a client of the control socket has gone");
                     }
@@ -63,6 +94,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         // Somebody may have removed it already.
         let _ = std::fs::remove_file(&self.path);
+        self.answering.finish();
     }
 }
 
@@ -82,7 +114,11 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 }
 
 /// Answers a client's lines until it has no more, or `answer` has no more answers.
-fn converse(stream: &UnixStream, mut answer: impl FnMut(Request) -> Option<Answer>) -> io::Result<()> {
+fn converse(
+    stream: &UnixStream,
+    answering: &Answering,
+    mut answer: impl FnMut(Request) -> Option<Answer>,
+) -> io::Result<()> {
     let mut reader = BufReader::new(stream);
     loop {
         let mut line = Vec::new();
@@ -90,19 +126,29 @@ fn converse(stream: &UnixStream, mut answer: impl FnMut(Request) -> Option<Answe
         if line.last() != Some(&b'\n') {
             return Ok(());
         }
-        let answer = match serde_json::from_slice(&line) {
-            Ok(request) => answer(request),
-            Err(error) => Some(Answer::Error(format!("the request is not understood: {error}"))),
-        };
-        let Some(answer) = answer else { return Ok(()) };
-        let mut text = serde_json::to_vec(&answer)?;
-        text.push(b'\n');
-        let mut writer = stream;
-        writer.write_all(&text)?;
+        answering.add(|count| *count += 1);
+        let answered = respond(stream, &line, &mut answer);
+        answering.add(|count| *count -= 1);
+        if !answered? {
+            return Ok(());
+        }
     }
 }
 
-fn answer(vm: &VirtualMachine, request: Request) -> Answer {
+/// Answers a line; `false` when there are no more answers.
+fn respond(mut stream: &UnixStream, line: &[u8], answer: impl FnOnce(Request) -> Option<Answer>) -> io::Result<bool> {
+    let answer = match serde_json::from_slice(line) {
+        Ok(request) => answer(request),
+        Err(error) => Some(Answer::Error(format!("the request is not understood: {error}"))),
+    };
+    let Some(answer) = answer else { return Ok(false) };
+    let mut text = serde_json::to_vec(&answer)?;
+    text.push(b'\n');
+    stream.write_all(&text).map(|()| true)
+}
+
+fn answer(vm: &VirtualMachine, suspend_to: Option<&Path>, request: Request) -> Answer {
+    let told = |done: Result<(), vm::Error>| done.map(|()| Answer::Done {}).map_err(|error| error.to_string());
     let done = match request {
         Request::Network {} => return Answer::Network(vm.cards().iter().map(status).collect()),
         Request::Publish { card, ports } => change(vm, card, &ports, |card, publish| card.publish(publish).map(drop)),
@@ -111,9 +157,16 @@ fn answer(vm: &VirtualMachine, request: Request) -> Answer {
             vm.stop();
             return Answer::Done {};
         }
-        Request::Stop { force: false } => {
-            vm.request_stop().map(|()| Answer::Done {}).map_err(|error| error.to_string())
-        }
+        Request::Stop { force: false } => told(vm.request_stop()),
+        Request::State {} => return Answer::State(vm.state().name().to_owned()),
+        Request::Pause {} => told(vm.pause()),
+        Request::Resume {} => told(vm.resume()),
+        Request::Suspend {} => match suspend_to {
+            Some(path) => told(vm.suspend(path)),
+            None => Err("only machines that are kept are suspended: make it with `russet create`".to_owned()),
+        },
+        Request::Balloon { mib } => told(vm.set_memory(mib)),
+        Request::Display { width, height } => told(vm.resize_display(width, height)),
         Request::Disks {} => Ok(disks::list(vm)),
         Request::AttachDisk { disk } => disks::attach(vm, &disk),
         Request::DetachDisk { name, seconds } => disks::detach(vm, &name, seconds),

@@ -15,8 +15,8 @@ use crate::host::ThisHost;
 /// Where the machine is.
 #[derive(Debug, Args)]
 pub(crate) struct Machine {
-    /// The machine's control socket, as given to `russet run --control`.
-    #[arg(value_name = "SOCKET", value_hint = ValueHint::FilePath)]
+    /// The machine's name, or its control socket as given to `russet run --control`.
+    #[arg(value_name = "NAME|SOCKET", value_hint = ValueHint::FilePath)]
     socket: PathBuf,
 }
 
@@ -25,7 +25,8 @@ pub(crate) struct AttachArgs {
     #[command(flatten)]
     machine: Machine,
 
-    /// The disk: virtio-blk,path=data.img | nvme,path=data.img,readonly | .., as for `russet run --device`.
+    /// The disk: virtio-blk,path=data.img | nvme,path=data.img,readonly | .., as for `russet run --device`. On Apple's
+    /// framework it is usb-mass-storage,path=data.img.
     #[arg(value_name = "KIND,KEY=VALUE,..")]
     disk: String,
 }
@@ -38,7 +39,8 @@ pub(crate) struct DetachArgs {
     /// The disk, as `attach` named it: slot1, slot2, ..
     name: String,
 
-    /// Seconds that the guest has to let go of it. A Linux guest thinks it over for five.
+    /// Seconds that the guest has to let go of it. A Linux guest thinks it over for five. Apple's framework asks no
+    /// guest: unmount the disk there before.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     timeout: u64,
 
@@ -97,7 +99,7 @@ pub(super) fn set_size(args: &SetSizeArgs, json: bool) -> Result<(), Failure> {
     let Answer::Disks(all) = ask(&args.machine.socket, &Request::Disks {})? else {
         return Err(Failure::new(Status::Other, "the machine does not tell its disks"));
     };
-    let now = all.iter().find(|disk| disk.name == args.name).map_or(0, |disk| disk.size);
+    let now = all.iter().find(|disk| disk.name == args.name).and_then(|disk| disk.size).unwrap_or_default();
     if args.size < now && !args.shrink {
         let what =
             format!("{} has {now} bytes, and what is beyond {} would be lost: add --shrink", args.name, args.size);
@@ -132,7 +134,8 @@ fn disks(answer: &Answer, json: bool) -> Result<(), Failure> {
         return Ok(());
     }
     for DiskStatus { name, size, read_only } in disks {
-        print(&format!("{name}\t{size} bytes{}", if *read_only { "\tread-only" } else { "" }));
+        let size = size.map_or_else(|| "size not known".to_owned(), |size| format!("{size} bytes"));
+        print(&format!("{name}\t{size}{}", if *read_only { "\tread-only" } else { "" }));
     }
     Ok(())
 }

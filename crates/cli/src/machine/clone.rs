@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 use vm::{Draft, MachineName};
 
-use super::{failed, name_cards, open, store};
+use super::{failed, name_cards, open, refuse_suspended, store};
 use crate::config::print;
 use crate::disk;
 use crate::failure::{Failure, Status};
@@ -29,6 +29,7 @@ pub(crate) struct CloneArgs {
 pub(crate) fn execute(args: &CloneArgs, json: bool) -> Result<(), Failure> {
     let bundle = open(&args.name)?;
     let _lock = bundle.lock().map_err(failed)?;
+    refuse_suspended(&bundle)?;
     let mut machine = bundle.read().map_err(failed)?;
     let draft = store()?.draft(&args.new).map_err(failed)?;
     let files = bundle.files().map_err(|error| Failure::new(Status::Host, error.to_string()))?;

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use ::config::{Severity, Storage};
+use ::config::{Engine, Machine, Platform, Severity, Storage};
 use clap::Args;
 use serde_json::json;
 use vm::{Draft, MachineName};
@@ -63,6 +63,7 @@ pub(crate) fn execute(args: &CreateArgs, json: bool) -> Result<(), Failure> {
             machine.storage.insert(0, Storage::image(make_disk(draft.folder(), size)?));
         }
         name_cards(machine)?;
+        identify(machine, &draft)?;
     }
     let problems = description.parsed.check(description.engine(), &ThisHost);
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
@@ -88,6 +89,20 @@ fn keep(guest: &Guest, draft: &Draft, json: bool) -> Result<Guest, Failure> {
     };
     let (kernel, initrd) = (take(&guest.kernel, "Image")?, take(&guest.initrd, "initrd")?);
     Ok(Guest { kernel, initrd, release: guest.release.clone() })
+}
+
+/// Gives a machine of Apple's framework an identity that stays: a saved state fits the same machine only.
+fn identify(machine: &mut Machine, draft: &Draft) -> Result<(), Failure> {
+    let engine = machine.engine.unwrap_or_else(vm::default_engine);
+    let Platform::Generic(generic) = &mut machine.platform else { return Ok(()) };
+    if engine != Engine::Vz || generic.machine_identifier.is_some() {
+        return Ok(());
+    }
+    if let Some(identity) = vm::new_generic_identifier() {
+        draft.put("MachineIdentifier", &identity).map_err(failed)?;
+        generic.machine_identifier = Some(draft.folder().join("MachineIdentifier"));
+    }
+    Ok(())
 }
 
 fn make_disk(folder: &Path, size: u64) -> Result<PathBuf, Failure> {

@@ -1,5 +1,7 @@
 //! `russet list`.
 
+use std::path::Path;
+
 use ::config::{BootLoader, Machine};
 use serde::Serialize;
 use serde_json::json;
@@ -7,6 +9,7 @@ use vm::Bundle;
 
 use super::{failed, store};
 use crate::config::print;
+use crate::control::{Answer, Request, ask};
 use crate::failure::Failure;
 
 /// A machine as programs see it.
@@ -14,8 +17,8 @@ use crate::failure::Failure;
 struct Entry {
     name: String,
     path: std::path::PathBuf,
-    /// `running` or `stopped`.
-    state: &'static str,
+    /// `running`, `paused`, `suspended`, `stopped`, or what is between them.
+    state: String,
     /// The process that runs it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pid: Option<u32>,
@@ -50,7 +53,7 @@ pub(crate) fn execute(json: bool) -> Result<(), Failure> {
     let width = entries.iter().map(|entry| entry.name.len()).max().unwrap_or_default().max(4);
     print(&format!("{:width$}  STATE           ENGINE  CPUS  MEMORY     BOOT   DISKS", "NAME"));
     for Entry { name, state, pid, machine, error, .. } in &entries {
-        let state = pid.map_or_else(|| (*state).to_owned(), |pid| format!("{state} ({pid})"));
+        let state = pid.map_or_else(|| state.clone(), |pid| format!("{state} ({pid})"));
         let rest = match machine {
             Some(Facts { engine, cpus, memory, disks, boot }) => {
                 format!("{engine:6}  {cpus:<4}  {:9}  {boot:5}  {disks}", format!("{memory} MiB"))
@@ -71,10 +74,22 @@ fn entry(bundle: &Bundle) -> Entry {
     Entry {
         name: bundle.name().to_string(),
         path: bundle.folder().to_owned(),
-        state: if holder.is_some() { "running" } else { "stopped" },
+        state: match holder {
+            Some(_) => state(bundle).unwrap_or_else(|| "running".to_owned()),
+            None if bundle.is_suspended() => "suspended".to_owned(),
+            None => "stopped".to_owned(),
+        },
         pid: holder.and_then(|holder| holder.process),
         machine,
         error,
+    }
+}
+
+/// The state that a machine which somebody runs tells, if it tells one.
+fn state(bundle: &Bundle) -> Option<String> {
+    match ask(Path::new(bundle.name().as_str()), &Request::State {}) {
+        Ok(Answer::State(state)) => Some(state),
+        _ => None,
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) use clone::{CloneArgs, execute as clone};
 pub(crate) use create::{CreateArgs, execute as create};
 pub(crate) use list::execute as list;
 pub(crate) use show::{GetArgs, SetArgs, get, set};
-pub(crate) use stop::{StopArgs, execute as stop};
+pub(crate) use stop::{StopArgs, ends_within, execute as stop};
 
 /// The user's machines.
 fn store() -> Result<Store, Failure> {
@@ -29,7 +29,7 @@ fn store() -> Result<Store, Failure> {
 }
 
 /// The machine of this name.
-fn open(name: &MachineName) -> Result<Bundle, Failure> {
+pub(crate) fn open(name: &MachineName) -> Result<Bundle, Failure> {
     store()?.open(name).map_err(failed)
 }
 
@@ -37,6 +37,20 @@ fn open(name: &MachineName) -> Result<Bundle, Failure> {
 pub(crate) fn find(text: &Path) -> Option<Bundle> {
     let name: MachineName = text.to_str()?.parse().ok()?;
     Store::of_user().ok()?.find(&name)
+}
+
+/// A saved state fits its machine only as that was, and only itself has the disks that belong to it.
+fn refuse_suspended(bundle: &Bundle) -> Result<(), Failure> {
+    match bundle.is_suspended() {
+        true => {
+            let what = "is suspended: `russet run {}` goes on; stop it then, or start it anew with --discard-state";
+            Err(Failure::new(
+                Status::Host,
+                format!("{0} {1}", bundle.name(), what.replace("{}", bundle.name().as_str())),
+            ))
+        }
+        false => Ok(()),
+    }
 }
 
 pub(crate) fn failed(error: BundleError) -> Failure {

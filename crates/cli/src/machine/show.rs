@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::Value;
 use vm::MachineName;
 
-use super::{failed, name_cards, open};
+use super::{failed, name_cards, open, refuse_suspended};
 use crate::config::print;
 use crate::failure::{Failure, Status};
 use crate::host::ThisHost;
@@ -59,6 +59,7 @@ pub(crate) struct SetArgs {
 
 pub(crate) fn set(args: &SetArgs, json: bool) -> Result<(), Failure> {
     let bundle = open(&args.name)?;
+    refuse_suspended(&bundle)?;
     let own = bundle.configuration();
     let file = args.machine.target.as_deref().unwrap_or(&own);
     let mut description = args.machine.describe_from(Some(file), None, None)?;

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use vm::MachineName;
+use vm::{Bundle, MachineName};
 
 use super::open;
 use crate::control::{Request, ask};
@@ -31,13 +31,23 @@ pub(crate) struct StopArgs {
 pub(crate) fn execute(args: &StopArgs) -> Result<(), Failure> {
     let bundle = open(&args.name)?;
     ask(Path::new(args.name.as_str()), &Request::Stop { force: args.force })?;
+    match ends_within(&bundle, Duration::from_secs(args.timeout)) {
+        true => Ok(()),
+        false => {
+            let what = format!("{} still runs: wait longer with --timeout, or add --force", args.name);
+            Err(Failure::new(Status::Other, what))
+        }
+    }
+}
+
+/// Waits until nobody runs the machine; `false` when somebody still does after that time.
+pub(crate) fn ends_within(bundle: &Bundle, time: Duration) -> bool {
     let begun = Instant::now();
     while bundle.holder().is_some() {
-        if begun.elapsed() >= Duration::from_secs(args.timeout) {
-            let what = format!("{} still runs: wait longer with --timeout, or add --force", args.name);
-            return Err(Failure::new(Status::Other, what));
+        if begun.elapsed() >= time {
+            return false;
         }
         thread::sleep(LOOK);
     }
-    Ok(())
+    true
 }

@@ -32,7 +32,7 @@ The same machine can be given in five ways, and they mix: arguments add devices 
              --device virtio-blk,path=root.img --device virtio-net,nat --device virtio-rng --device virtio-serial,stdio
       vfkit's grammar: what you name is there and nothing else.
   russet run NAME
-      A machine of `russet create` and `russet list`.
+      A machine of `russet create` and `russet list`. A suspended one goes on from where it was.
   russet run machine.toml
       A file; `russet config show` makes one of arguments, `russet config check` checks it.
 
@@ -84,6 +84,10 @@ pub(crate) struct RunArgs {
     /// Start a macOS guest into its recovery system.
     #[arg(long)]
     recovery: bool,
+
+    /// Start a suspended machine anew, as after a loss of power: what it has not written to its disks is lost.
+    #[arg(long)]
+    discard_state: bool,
 
     /// At the end, write what the engine counted on each CPU to standard error.
     #[arg(long)]
@@ -220,11 +224,15 @@ pub(crate) fn execute(args: &RunArgs, windows: Option<Windows>, json: bool) -> R
     let Some(machine) = &description.parsed.machine else {
         return Err(Failure::new(Status::Usage, "there is no machine in the configuration"));
     };
+    let restore = args.saved_state(bundle.as_ref())?;
+    let suspend_to = bundle.as_ref().map(Bundle::saved_state);
     let control: Vec<PathBuf> = args.control.iter().cloned().chain(bundle.as_ref().map(Bundle::control)).collect();
     let title = bundle.as_ref().map_or("russet", |bundle| bundle.name().as_str());
     let options = session::Options {
         title,
         recovery: args.recovery,
+        restore: restore.as_deref(),
+        suspend_to: suspend_to.as_deref(),
         wait_for_client: description.wait_for_client,
         keep_ctrl_c: description.keep_ctrl_c,
         jit: args.jit.into(),
@@ -235,6 +243,28 @@ pub(crate) fn execute(args: &RunArgs, windows: Option<Windows>, json: bool) -> R
         json,
     };
     session::run(machine, options, windows.filter(|_| !args.headless))
+}
+
+impl RunArgs {
+    /// The saved state from which the machine goes on, if it is to.
+    fn saved_state(&self, bundle: Option<&Bundle>) -> Result<Option<PathBuf>, Failure> {
+        let Some(bundle) = bundle else {
+            let what = "--discard-state is for a machine of `russet list`: leave it out";
+            return if self.discard_state { Err(Failure::new(Status::Usage, what)) } else { Ok(None) };
+        };
+        let saved = Some(bundle.saved_state()).filter(|_| bundle.is_suspended());
+        match saved {
+            Some(state) if self.discard_state => match std::fs::remove_file(&state) {
+                Ok(()) => Ok(None),
+                Err(error) => Err(Failure::new(Status::Host, format!("{}: {error}", state.display()))),
+            },
+            Some(_) if self.recovery => {
+                let what = "a suspended machine goes on and does not start: add --discard-state to --recovery";
+                Err(Failure::new(Status::Usage, what))
+            }
+            saved => Ok(saved),
+        }
+    }
 }
 
 /// Debian's guest, from the cache or the network.

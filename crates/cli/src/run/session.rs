@@ -27,6 +27,10 @@ pub(super) struct Options<'a> {
     pub(super) title: &'a str,
     /// A macOS guest starts into its recovery system.
     pub(super) recovery: bool,
+    /// The saved state from which it goes on.
+    pub(super) restore: Option<&'a Path>,
+    /// Where its state is saved when it is suspended.
+    pub(super) suspend_to: Option<&'a Path>,
     /// A client of the first pty is waited for before the machine starts.
     pub(super) wait_for_client: bool,
     /// The terminal keeps Ctrl-C for us.
@@ -64,25 +68,28 @@ pub(super) fn run(machine: &Machine, options: Options<'_>, windows: Option<Windo
     let vm = VirtualMachine::with_options(machine, vm::Options { jit: options.jit, slots })
         .map_err(|error| Failure::new(Status::Host, error.to_string()))?;
     let vm = Arc::new(vm);
-    let _control: Vec<_> =
-        options.control.iter().map(|path| listen_to_commands(path, &vm)).collect::<Result<_, _>>()?;
+    let _control: Vec<_> = options
+        .control
+        .iter()
+        .map(|path| listen_to_commands(path, &vm, options.suspend_to))
+        .collect::<Result<_, _>>()?;
     tell_ports(&vm, options.json);
     let _gdb = options.gdb.map(|at| gdb::listen(at, options.gdb_wait, &vm, options.json)).transpose()?;
     let stdio = connect(machine, &vm, options, &tell)?;
     if options.wait_for_client {
         wait_for_client(machine, &vm, options, &events)?;
     }
-    let started = if options.recovery { vm.start_recovery() } else { vm.start() };
-    started.map_err(|error| Failure::new(Status::Host, error.to_string()))?;
+    start(&vm, options)?;
     if let Some(windows) = windows.filter(|_| !machine.graphics.is_empty() && vm.engine() == Engine::Vz) {
-        vm.open_window(windows, options.title).map_err(|error| Failure::new(Status::Host, error.to_string()))?;
+        let opened = vm.open_window(windows, options.title, options.suspend_to);
+        opened.map_err(|error| Failure::new(Status::Host, error.to_string()))?;
     }
     let waiting = vm.clone();
     thread::Builder::new()
         .name("wait".to_owned())
         .spawn(move || tell.send(Event::Ended(waiting.wait())))
         .map_err(|error| Failure::new(Status::Host, format!("no thread can be started: {error}")))?;
-    let result = follow(&vm, stdio.is_some(), &events);
+    let result = follow(&vm, stdio.is_some(), options.restore, &events);
     if let Some(stdio) = stdio {
         // A reader of our output that does not read is not waited for after another signal.
         stdio.finish(|| events.try_iter().any(|event| matches!(event, Event::Signal(Signal::End(_)))));
@@ -93,6 +100,23 @@ pub(super) fn run(machine: &Machine, options: Options<'_>, windows: Option<Windo
     result
 }
 
+/// Starts the machine: from power-on, into its recovery system, or from its saved state.
+fn start(vm: &VirtualMachine, options: Options<'_>) -> Result<(), Failure> {
+    match options.restore {
+        Some(state) => vm.restore(state).map_err(|error| not_restored(&error.to_string())),
+        None => {
+            let started = if options.recovery { vm.start_recovery() } else { vm.start() };
+            started.map_err(|error| Failure::new(Status::Host, error.to_string()))
+        }
+    }
+}
+
+fn not_restored(reason: &str) -> Failure {
+    let mend =
+        "undo what was changed since it was suspended, or start it anew, as after a loss of power: --discard-state";
+    Failure::new(Status::Host, format!("the saved state is not restored: {reason}: {mend}"))
+}
+
 fn listen(tell: Sender<Event>) -> Result<Listener, Failure> {
     Listener::start(move |signal| {
         let _ = tell.send(Event::Signal(signal));
@@ -100,8 +124,8 @@ fn listen(tell: Sender<Event>) -> Result<Listener, Failure> {
     .map_err(|error| Failure::new(Status::Host, format!("signals cannot be listened to: {error}")))
 }
 
-fn listen_to_commands(path: &Path, vm: &Arc<VirtualMachine>) -> Result<Server, Failure> {
-    Server::start(path, vm).map_err(|error| {
+fn listen_to_commands(path: &Path, vm: &Arc<VirtualMachine>, suspend_to: Option<&Path>) -> Result<Server, Failure> {
+    Server::start(path, vm, suspend_to).map_err(|error| {
         let mend = match error.kind() {
             std::io::ErrorKind::AddrInUse => ": another machine has it, or it is no socket: choose another path",
             _ => "",
@@ -188,12 +212,21 @@ fn wait_for_client(
     Ok(())
 }
 
-/// Follows the machine to its end.
-fn follow(vm: &Arc<VirtualMachine>, on_terminal: bool, events: &Receiver<Event>) -> Result<(), Failure> {
+/// Follows the machine, which may go on from a saved state, to its end.
+fn follow(
+    vm: &Arc<VirtualMachine>,
+    on_terminal: bool,
+    restore: Option<&Path>,
+    events: &Receiver<Event>,
+) -> Result<(), Failure> {
     // The signal with which the machine was asked to end.
     let mut asked: Option<u8> = None;
     for event in events {
         match event {
+            // A state that was restored is gone.
+            Event::Ended(Some(Outcome::Failed(reason))) if restore.is_some_and(Path::exists) => {
+                return Err(not_restored(&reason));
+            }
             Event::Ended(outcome) => return ended(outcome, asked),
             Event::Signal(Signal::Resized) => {
                 if on_terminal {
@@ -246,6 +279,10 @@ fn power_off(vm: &Arc<VirtualMachine>, signal: Option<u8>) {
 fn ended(outcome: Option<Outcome>, asked: Option<u8>) -> Result<(), Failure> {
     match outcome {
         Some(Outcome::PoweredOff) => Ok(()),
+        Some(Outcome::Suspended) => {
+            say::line("the machine is suspended: when it is run, it goes on from here");
+            Ok(())
+        }
         Some(Outcome::Killed) => Err(killed(asked.unwrap_or(INTERRUPT))),
         Some(Outcome::Crashed(reason)) => Err(Failure::new(Status::Crashed, format!("the guest crashed: {reason}"))),
         Some(Outcome::Failed(reason)) => Err(Failure::new(Status::Host, reason)),

@@ -27,6 +27,12 @@ pub fn print_much() -> Vec<u32> {
     [print("x"), vec![0x52a0_0043, 0xb900_0022, 0x7100_0463, 0x54ff_ffc1]].concat()
 }
 
+/// Code that writes to the PL011 for ever, without haste.
+pub fn tick() -> Vec<u32> {
+    // 1: str w2, [x1]; mov w3, #0xffff; 2: subs w3, w3, #1; b.ne 2b; b 1b
+    [print("x"), vec![0xb900_0022, 0x529f_ffe3, 0x7100_0463, 0x54ff_ffe1, 0x17ff_fffc]].concat()
+}
+
 /// Writes a kernel of `code` (Linux `Documentation/arch/arm64/booting.rst`, the header of 64 bytes) into `folder`.
 pub fn kernel(folder: &Path, code: &[u32]) -> PathBuf {
     let mut image = vec![0u8; 64];

@@ -7,7 +7,7 @@ use std::process::{Child, Output};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::guest::{LOOP, POWER_OFF, kernel};
+use crate::guest::{LOOP, POWER_OFF, kernel, tick};
 use crate::{russet, text};
 
 /// The command with a home for machines in `folder`.
@@ -132,6 +132,75 @@ fn a_description_is_changed_by_the_arguments_of_run() {
     fs::write(folder.join("new.toml"), said(folder, &["get", "one"]).replace("cpus = 3", "cpus = 2")).unwrap();
     run(folder, &["set", "one", "new.toml"], 0);
     assert_eq!(said(folder, &["get", "one", "cpus"]), "2");
+}
+
+#[test]
+fn a_machine_is_paused_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    kernel(folder, &tick());
+    run(
+        folder,
+        &["create", "one", "-k", "Image", "--device", "pl011,log-file-path=log", "--device", "virtio-balloon"],
+        0,
+    );
+    let mut child = start(folder, "one");
+    let said_so_far = || fs::metadata(folder.join("log")).map_or(0, |log| log.len());
+    let goes_on = |after: u64| {
+        let begun = Instant::now();
+        while said_so_far() <= after {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it does not run");
+            thread::sleep(Duration::from_millis(5));
+        }
+    };
+    goes_on(0);
+    run(folder, &["pause", "one"], 0);
+    assert_eq!(list(folder)[0]["state"], "paused");
+    // What it has said before is still on its way to the file.
+    let mut settled = u64::MAX;
+    while settled != said_so_far() {
+        settled = said_so_far();
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert!(refused(folder, &["pause", "one"], 1).contains("cannot be paused while it is paused"));
+    assert!(refused(folder, &["stop", "one"], 1).contains("asked to stop while it is paused"));
+    assert_eq!(said_so_far(), settled);
+    run(folder, &["resume", "one"], 0);
+    goes_on(settled);
+    assert_eq!(list(folder)[0]["state"], "running");
+    assert!(refused(folder, &["resume", "one"], 1).contains("cannot be resumed while it is running"));
+    assert!(refused(folder, &["suspend", "one"], 1).contains("the engine `soft` cannot suspend a machine yet"));
+    run(folder, &["balloon", "one", "256M"], 0);
+    assert!(refused(folder, &["display", "one", "640x480"], 1).contains("`soft` cannot show a display"));
+    // One that is paused can be stopped hard.
+    run(folder, &["pause", "one"], 0);
+    run(folder, &["stop", "one", "--force"], 0);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn a_saved_state_counts_when_it_is_whole_and_is_lost_only_when_that_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    make(folder, "one");
+    kernel(folder, POWER_OFF);
+    let bundle = folder.join("home/machines/one");
+    fs::write(bundle.join(".SavedState.part"), "half").unwrap();
+    assert_eq!(list(folder)[0]["state"], "stopped");
+    fs::write(bundle.join("SavedState"), "all of it").unwrap();
+    assert_eq!(list(folder)[0]["state"], "suspended");
+    for verb in [&["set", "one", "-p", "2"][..], &["clone", "one", "two"]] {
+        let error = refused(folder, verb, 3);
+        assert!(error.contains("one is suspended: `russet run one` goes on"), "{verb:?}: {error}");
+    }
+    let error = refused(folder, &["run", "one"], 3);
+    assert!(error.contains("the saved state is not restored: the engine `soft` cannot restore"), "{error}");
+    assert!(error.contains("--discard-state"), "{error}");
+    assert!(refused(folder, &["run", "one", "--recovery"], 2).contains("add --discard-state to --recovery"));
+    assert_eq!(fs::read(bundle.join("SavedState")).unwrap(), b"all of it");
+    run(folder, &["run", "one", "--discard-state"], 0);
+    assert_eq!(list(folder)[0]["state"], "stopped");
+    assert!(refused(folder, &["run", "-k", "Image", "--discard-state"], 2).contains("a machine of `russet list`"));
 }
 
 #[test]

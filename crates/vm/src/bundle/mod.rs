@@ -31,6 +31,8 @@ const CONFIGURATION: &str = "machine.toml";
 const LOCK: &str = "lock";
 /// Where the machine listens for other commands while it runs.
 const CONTROL: &str = "control.sock";
+/// The state of a machine that is suspended.
+const SAVED_STATE: &str = "SavedState";
 /// Longest description that is read, in bytes.
 const MAX_CONFIGURATION: u64 = 1 << 20;
 
@@ -64,6 +66,18 @@ impl Bundle {
     #[must_use]
     pub fn control(&self) -> PathBuf {
         self.folder.join(CONTROL)
+    }
+
+    /// Where its state is while it is suspended.
+    #[must_use]
+    pub fn saved_state(&self) -> PathBuf {
+        self.folder.join(SAVED_STATE)
+    }
+
+    /// Whether its state is saved, from which it goes on when it is run. The file is there as a whole or not at all.
+    #[must_use]
+    pub fn is_suspended(&self) -> bool {
+        self.saved_state().is_file()
     }
 
     /// Reads its description, with relative paths made paths into its folder.

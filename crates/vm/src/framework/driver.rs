@@ -1,12 +1,14 @@
 //! The thread that owns a machine of the framework, and all that it is told.
 
-use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
-use vz::{Command, Devices, End, Framework, Notice, Session, Signal, Window, Wish};
+use vz::{Call, Command, Devices, End, Framework, Notice, Session, Signal, Window, Wish};
 
+use super::drives::Drives;
+use super::saved::Suspension;
 use super::vsock::{self, Port};
 use crate::state::Life;
 use crate::{Error, Event, Outcome, State};
@@ -20,21 +22,26 @@ pub(super) enum Message {
         wish: &'static str,
         reply: Sender<Result<(), Error>>,
     },
+    /// To save the machine's state into a file and to end the machine.
+    Suspend { path: PathBuf, reply: Sender<Result<(), Error>> },
     /// To stop the machine hard.
     Stop,
-    /// A program of the host wants to reach a vsock port of the guest.
-    Connect(u32, UnixStream),
+    /// To do something to the devices.
+    Devices(Box<DeviceWork>),
     /// What the framework reports.
     Signal(Signal),
     /// What the user of the window wants.
     #[cfg_attr(not(target_os = "macos"), expect(dead_code, reason = "windows are made on Macs"))]
     Wish(Wish),
-    /// A window is to be opened.
+    /// A window is to be opened, whose user may suspend the machine into this file.
     #[cfg_attr(not(target_os = "macos"), expect(dead_code, reason = "windows are made on Macs"))]
-    Open(super::sys::OpenWindow),
+    Open(super::sys::OpenWindow, Option<PathBuf>),
     /// To stop the machine and to end.
     End,
 }
+
+/// What is done to the devices of a machine, or what comes of it in a state in which there are none.
+pub(super) type DeviceWork = dyn FnOnce(Result<&mut dyn Devices, State>) + Send;
 
 /// Who waits for the answer to a call.
 struct Waiting {
@@ -44,18 +51,36 @@ struct Waiting {
 
 /// The thread's own.
 pub(super) struct Driver {
-    life: Arc<Life>,
+    pub(super) life: Arc<Life>,
     messages: Sender<Message>,
     /// vsock ports on which the host listens.
     ports: Vec<Port>,
+    pub(super) drives: Arc<Drives>,
     waiting: Option<Waiting>,
+    /// The machine is being suspended.
+    pub(super) suspension: Option<Suspension>,
+    /// Why the machine is being stopped, when nobody asked for it.
+    pub(super) failure: Option<String>,
     window: Option<Box<dyn Window>>,
+    /// Where the window's user may suspend the machine into.
+    suspend_to: Option<PathBuf>,
     ending: bool,
 }
 
 impl Driver {
-    pub(super) fn new(life: Arc<Life>, messages: Sender<Message>, ports: Vec<Port>) -> Self {
-        Self { life, messages, ports, waiting: None, window: None, ending: false }
+    pub(super) fn new(life: Arc<Life>, messages: Sender<Message>, ports: Vec<Port>, drives: Arc<Drives>) -> Self {
+        Self {
+            life,
+            messages,
+            ports,
+            drives,
+            waiting: None,
+            suspension: None,
+            failure: None,
+            window: None,
+            suspend_to: None,
+            ending: false,
+        }
     }
 
     /// Has the machine made, says whether that went well, and drives it to its end.
@@ -91,20 +116,30 @@ impl Driver {
         match message {
             Message::Ask { command, wish, reply } => self.ask(command, wish, reply, session),
             Message::Stop => self.command(Command::Stop, session),
-            Message::Connect(port, stream) => vsock::connect(session, port, stream),
-            Message::Signal(signal) => {
-                let answered = match &signal {
-                    Signal::Done(_, result) => Some(result.clone()),
-                    _ => None,
-                };
-                let notices = session.signal(signal);
+            Message::Suspend { path, reply } => self.suspend(path, Some(reply), session),
+            Message::Devices(work) => match session.devices() {
+                Ok(devices) => work(Ok(devices)),
+                Err(state) => work(Err(named(state))),
+            },
+            Message::Signal(Signal::Done(call, result)) => {
+                let notices = session.signal(Signal::Done(call.clone(), result.clone()));
                 self.tell(notices, session);
-                if let Some(result) = answered {
-                    self.answer(result.map_err(Error::Framework));
+                self.answer(result.clone().map_err(Error::Framework));
+                match &call {
+                    Call::Restore(path) if session.state() == vz::State::Paused => self.restored(path, session),
+                    _ => self.suspend_on(&call, result, session),
                 }
             }
+            Message::Signal(signal) => {
+                let notices = session.signal(signal);
+                self.tell(notices, session);
+            }
             Message::Wish(wish) => self.wish(wish, session),
-            Message::Open(open) => self.window = open.on(session.framework()),
+            Message::Open(open, suspend_to) => {
+                self.window = open.on(session.framework());
+                self.suspend_to = suspend_to;
+                self.show(session);
+            }
             Message::End => {
                 self.ending = true;
                 self.command(Command::Stop, session);
@@ -135,7 +170,7 @@ impl Driver {
         }
     }
 
-    fn command<F: Framework + Devices + 'static>(&mut self, command: Command, session: &mut Session<F>) {
+    pub(super) fn command<F: Framework + Devices + 'static>(&mut self, command: Command, session: &mut Session<F>) {
         let notices = session.command(command);
         self.tell(notices, session);
     }
@@ -146,28 +181,35 @@ impl Driver {
             Wish::Resume => self.command(Command::Resume, session),
             Wish::RequestStop => self.command(Command::RequestStop, session),
             Wish::Stop => self.command(Command::Stop, session),
-            // `show` says that the machine cannot be saved from its window.
-            Wish::Suspend => {}
+            Wish::Suspend => {
+                // Without a place for it, `show` has said that it cannot be.
+                if let Some(path) = self.suspend_to.clone() {
+                    self.suspend(path, None, session);
+                }
+            }
             Wish::Detach => self.window = None,
         }
     }
 
     /// Passes on what came of something.
-    fn tell<F: Framework + Devices + 'static>(&mut self, notices: Vec<Notice>, session: &mut Session<F>) {
+    pub(super) fn tell<F: Framework + Devices + 'static>(&mut self, notices: Vec<Notice>, session: &mut Session<F>) {
         for notice in notices {
             match notice {
                 // `end` has entered what follows.
-                Notice::State(vz::State::Stopped) => self.show(vz::State::Stopped),
+                Notice::State(vz::State::Stopped) => self.show(session),
                 Notice::State(state) => {
                     self.life.enter(named(state));
-                    self.show(state);
+                    self.show(session);
                     if state == vz::State::Running {
                         vsock::listen(session, &self.ports);
                     }
                 }
                 Notice::Ended(end) => {
                     self.window = None;
-                    self.life.end(outcome(end));
+                    self.drives.clear();
+                    let failure = self.failure.take().map(Outcome::Failed);
+                    let suspended = self.end_suspension().then_some(Outcome::Suspended);
+                    self.life.end(failure.or(suspended).unwrap_or_else(|| outcome(end)));
                     if let Some(Waiting { reply, wish }) = self.waiting.take() {
                         let _ = reply.send(Err(Error::WrongState { wish, state: self.life.state() }));
                     }
@@ -181,9 +223,10 @@ impl Driver {
         }
     }
 
-    fn show(&self, state: vz::State) {
+    fn show<F: Framework>(&self, session: &mut Session<F>) {
         if let Some(window) = &self.window {
-            window.show(state, false);
+            let savable = self.suspend_to.is_some() && session.framework().check_save().is_ok();
+            window.show(session.state(), savable);
         }
     }
 
@@ -206,7 +249,7 @@ fn signals(messages: &Sender<Message>) -> Result<Sender<Signal>, vz::Error> {
     spawned.map(|_| signals).map_err(|error| vz::Error::new("a thread", error.to_string()))
 }
 
-fn named(state: vz::State) -> State {
+pub(super) fn named(state: vz::State) -> State {
     match state {
         vz::State::Stopped => State::Stopped,
         vz::State::Starting => State::Starting,

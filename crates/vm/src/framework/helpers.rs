@@ -7,8 +7,9 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use block::Disk;
 use block::nbd::{Address, Export, Listener, Server, ServerOptions};
-use config::{BootLoader, MacAddress, SerialAttachment, VsockDirection};
+use config::{BootLoader, MacAddress, SerialAttachment, Storage, VsockDirection};
 use devices::virtio::console::pipe;
 use tempfile::TempDir;
 use vz::{Helper, NetworkSource, Object, Plan, Resource};
@@ -20,12 +21,15 @@ use super::vsock::{Door, Port};
 use crate::{Console, Error, NatCard, open};
 
 /// All of them, as long as the machine is there.
+#[derive(Default)]
 pub(super) struct Helpers {
     consoles: Vec<Console>,
     cards: Vec<NatCard>,
     ports: Vec<Port>,
     /// Sockets of the host that lead to ports of the guest.
     doors: Vec<(u32, PathBuf)>,
+    /// Disks that are served, by their place in the configuration.
+    served: Vec<(usize, Arc<dyn Disk>)>,
     running: Vec<Box<dyn Send + Sync>>,
 }
 
@@ -40,14 +44,13 @@ impl Helpers {
     /// Starts what the plan asks for, and gives what each has ready. A console on the terminal goes through us, too, so
     /// that it has its keys: the plan is changed for that, and for a kernel that is unpacked.
     pub(super) fn start(config: &config::Machine, plan: &mut Plan) -> Result<(Self, Vec<Resource>), Error> {
-        let mut helpers =
-            Self { consoles: Vec::new(), cards: Vec::new(), ports: Vec::new(), doors: Vec::new(), running: Vec::new() };
+        let mut helpers = Self::default();
         let mut folder = None;
         helpers.unpack_kernel(config, plan, &mut folder)?;
         let mut resources = Vec::new();
         for helper in &plan.helpers {
             resources.push(match helper {
-                Helper::NbdServer { storage } => helpers.serve(config, *storage, &mut folder)?,
+                Helper::NbdServer { storage } => helpers.serve_disk(config, *storage, &mut folder)?,
                 Helper::VsockPort { port, socket, direction } => {
                     match direction {
                         VsockDirection::Listen => helpers.ports.push(Port { number: *port, socket: socket.clone() }),
@@ -72,6 +75,10 @@ impl Helpers {
 
     pub(super) fn cards(&self) -> &[NatCard] {
         &self.cards
+    }
+
+    pub(super) fn served(&self) -> &[(usize, Arc<dyn Disk>)] {
+        &self.served
     }
 
     /// vsock ports on which the host is to listen.
@@ -118,34 +125,19 @@ impl Helpers {
     }
 
     /// A disk over NBD, on a socket that is ours alone.
-    fn serve(
+    fn serve_disk(
         &mut self,
         config: &config::Machine,
         index: usize,
         folder: &mut Option<TempDir>,
     ) -> Result<Resource, Error> {
         let field = format!("storage[{index}]");
-        let nbd = |error: block::nbd::Error| Error::unsupported(field.clone(), error.to_string());
-        let host = |what| move |source| Error::Host { field: format!("storage[{index}]"), what, source };
-        let storage = &config.storage[index];
-        let disk = open::disk_image(&field, storage)?;
-        let folder = private(folder).map_err(host("making a folder"))?;
-        let address = Address::Unix(folder.join(format!("{index}.sock")));
-        let listener = Listener::bind(&address).map_err(nbd)?;
-        let uri = address.uri("", false);
-        let (name, description, read_only) = (String::new(), String::new(), storage.read_only);
-        let export = Export { name, description, read_only, disk };
-        let server = Server::new(vec![export], ServerOptions::default()).map_err(host("offering the disk"))?;
-        let server = Arc::new(server);
-        let serving = server.clone();
-        let serve = move || {
-            if let Err(error) = serving.run(&[listener]) {
-                tracing::error!(%error, "a disk is not served any more");
-            }
-        };
-        let thread = std::thread::Builder::new().name("disk".into()).spawn(serve).map_err(host("starting a thread"))?;
-        self.running.push(Box::new(Serving { server, thread: Some(thread) }));
-        Ok(Resource::Export(uri))
+        let host = |source| Error::Host { field: field.clone(), what: "making a folder", source };
+        let socket = private(folder).map_err(host)?.join(format!("{index}.sock"));
+        let (resource, serving) = serve(&field, &config.storage[index], socket)?;
+        self.served.push((index, serving.disk.clone()));
+        self.running.push(Box::new(serving));
+        Ok(resource)
     }
 
     fn networks(&mut self, config: &config::Machine, plan: &Plan, resources: &mut [Resource]) -> Result<(), Error> {
@@ -205,8 +197,30 @@ impl Helpers {
     }
 }
 
+/// Serves a disk over NBD on a socket at this path.
+pub(super) fn serve(field: &str, storage: &Storage, socket: PathBuf) -> Result<(Resource, Serving), Error> {
+    let nbd = |error: block::nbd::Error| Error::unsupported(field, error.to_string());
+    let host = |what| move |source| Error::Host { field: field.to_owned(), what, source };
+    let disk = open::disk_image(field, storage)?;
+    let address = Address::Unix(socket);
+    let listener = Listener::bind(&address).map_err(nbd)?;
+    let uri = address.uri("", false);
+    let (name, description, read_only) = (String::new(), String::new(), storage.read_only);
+    let export = Export { name, description, read_only, disk: disk.clone() };
+    let server = Server::new(vec![export], ServerOptions::default()).map_err(host("offering the disk"))?;
+    let server = Arc::new(server);
+    let serving = server.clone();
+    let serve = move || {
+        if let Err(error) = serving.run(&[listener]) {
+            tracing::error!(%error, "a disk is not served any more");
+        }
+    };
+    let thread = std::thread::Builder::new().name("disk".into()).spawn(serve).map_err(host("starting a thread"))?;
+    Ok((Resource::Export(uri), Serving { server, thread: Some(thread), disk }))
+}
+
 /// A folder of this machine for this user alone.
-fn private(folder: &mut Option<TempDir>) -> io::Result<&Path> {
+pub(super) fn private(folder: &mut Option<TempDir>) -> io::Result<&Path> {
     if folder.is_none() {
         *folder = Some(tempfile::Builder::new().prefix("russet-").tempdir()?);
     }
@@ -214,9 +228,16 @@ fn private(folder: &mut Option<TempDir>) -> io::Result<&Path> {
 }
 
 /// A disk that is served until this is dropped, which flushes it.
-struct Serving {
+pub(super) struct Serving {
     server: Arc<Server>,
     thread: Option<JoinHandle<()>>,
+    disk: Arc<dyn Disk>,
+}
+
+impl Serving {
+    pub(super) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
 }
 
 impl Drop for Serving {

@@ -31,6 +31,7 @@ pub fn default_engine() -> Engine {
 #[cfg(target_os = "macos")]
 mod mac {
     use std::any::Any;
+    use std::path::PathBuf;
     use std::sync::mpsc::{Sender, channel};
 
     use vz::{Desktop, Virtualization, Window, WindowOptions};
@@ -105,11 +106,12 @@ mod mac {
         messages: &Sender<Message>,
         windows: Windows,
         options: WindowOptions,
+        suspend_to: Option<PathBuf>,
     ) -> Result<(), Error> {
         let (done, opened) = channel();
         let gone = || Error::Framework("the machine is gone".to_owned());
         let open = OpenWindow { windows, options, messages: messages.clone(), done };
-        messages.send(Message::Open(open)).map_err(|_| gone())?;
+        messages.send(Message::Open(open, suspend_to)).map_err(|_| gone())?;
         opened.recv().map_err(|_| gone())?
     }
 }
@@ -118,6 +120,7 @@ mod mac {
 mod other {
     use std::any::Any;
     use std::convert::Infallible;
+    use std::path::PathBuf;
     use std::sync::mpsc::Sender;
 
     use vz::{Window, WindowOptions};
@@ -165,7 +168,12 @@ mod other {
         }
     }
 
-    pub(in super::super) fn open(_: &Sender<Message>, windows: Windows, _: WindowOptions) -> Result<(), Error> {
+    pub(in super::super) fn open(
+        _: &Sender<Message>,
+        windows: Windows,
+        _: WindowOptions,
+        _: Option<PathBuf>,
+    ) -> Result<(), Error> {
         match windows.0 {}
     }
 }

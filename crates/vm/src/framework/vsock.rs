@@ -12,6 +12,7 @@ use rustix::event::PollFlags;
 use vz::{Devices, Framework, Session};
 
 use super::driver::Message;
+use crate::State;
 use crate::console::cancel::{Cancel, Wait, cancel};
 use crate::console::socket;
 
@@ -42,9 +43,7 @@ pub(super) fn listen<F: Framework + Devices>(session: &mut Session<F>, ports: &[
 }
 
 /// Leads a program of the host to a port of the guest.
-pub(super) fn connect<F: Framework + Devices>(session: &mut Session<F>, port: u32, host: UnixStream) {
-    // Dropped, it tells the program that nobody is there.
-    let Ok(devices) = session.devices() else { return };
+fn connect(devices: &mut dyn Devices, port: u32, host: UnixStream) {
     let told = move |stream: Result<OwnedFd, String>| match stream {
         Ok(stream) => join(stream.into(), host),
         Err(reason) => tracing::warn!(port, reason, "the guest does not take the connection"),
@@ -88,8 +87,16 @@ impl Door {
             while let Ok(Wait::Ready(_)) = cancelled.wait(&listener, PollFlags::IN, None) {
                 // One that has gone meanwhile is no reason to end.
                 let Ok((stream, _)) = listener.accept() else { continue };
-                let sent = stream.set_nonblocking(false).map(|()| messages.send(Message::Connect(port, stream)));
-                if matches!(sent, Ok(Err(_))) {
+                if stream.set_nonblocking(false).is_err() {
+                    continue;
+                }
+                let lead = move |devices: Result<&mut dyn Devices, State>| {
+                    // Dropped, it tells the program that nobody is there.
+                    if let Ok(devices) = devices {
+                        connect(devices, port, stream);
+                    }
+                };
+                if messages.send(Message::Devices(Box::new(lead))).is_err() {
                     return;
                 }
             }

@@ -36,6 +36,7 @@ pub(super) struct Devices {
     pub(super) terminal: Option<Arc<ConsoleDevice>>,
     pub(super) cards: Vec<NatCard>,
     pub(super) disks: Vec<Arc<dyn Disk>>,
+    pub(super) balloon: Option<Arc<Balloon>>,
     pub(super) reclaim: Option<Arc<Reclaim>>,
     /// The host's ends of the consoles that a kernel may have.
     pub(super) hvc0: Option<PipeEnd>,
@@ -60,7 +61,9 @@ pub(super) fn open(config: &config::Machine) -> Result<Devices, Error> {
     }
     if config.balloon.is_some() {
         let reclaim = Arc::new(Reclaim::new());
-        devices.pci.push(Arc::new(Balloon::new(reclaim.clone())));
+        let balloon = Arc::new(Balloon::new(reclaim.clone()));
+        devices.pci.push(balloon.clone());
+        devices.balloon = Some(balloon);
         devices.reclaim = Some(reclaim);
     }
     Ok(devices)

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use vz::{
     Accept, Answer, Call, Devices, Drive, DriveId, Entitlements, Error, Framework, Host, InstallSignal, Installer,
-    Plan, Resource, RestoreImage, Rosetta, Signal, StartOptions, Version, Virtualization,
+    Object, Plan, Resource, RestoreImage, Rosetta, Signal, StartOptions, Version, Virtualization,
 };
 
 /// Long enough for a busy host.
@@ -35,7 +35,18 @@ pub(crate) struct Mac {
     pub(crate) resources: Vec<Resource>,
     signals: Sender<Signal>,
     calls: Receiver<Call>,
-    accepts: Arc<Mutex<Vec<(u32, Accept)>>>,
+    pub(crate) devices: Arc<Mutex<OnDevices>>,
+}
+
+/// What was done to the devices.
+#[derive(Default)]
+pub(crate) struct OnDevices {
+    accepts: Vec<(u32, Accept)>,
+    /// The USB drives, with what serves each.
+    pub(crate) drives: Vec<(DriveId, Drive, Vec<Resource>)>,
+    /// The balloon's target and the display's size, each time that they were changed.
+    pub(crate) memory: Vec<u64>,
+    pub(crate) display: Vec<(u32, u32)>,
 }
 
 impl Mac {
@@ -62,8 +73,8 @@ impl Mac {
 
     /// A program in the guest connects to a port on which the host listens: its end of the stream.
     pub(crate) fn connect_to(&self, port: u32, stream: OwnedFd) -> bool {
-        let accepts = self.accepts.lock().unwrap();
-        let accept = accepts.iter().find(|(listened, _)| *listened == port);
+        let devices = self.devices.lock().unwrap();
+        let accept = devices.accepts.iter().find(|(listened, _)| *listened == port);
         accept.map(|(_, accept)| accept(stream)).is_some()
     }
 }
@@ -87,10 +98,18 @@ impl Virtualization for Double {
             return Err(Error::new("VZVirtualMachineConfiguration", "seven is unlucky"));
         }
         let (told, calls) = channel();
-        let accepts = Arc::new(Mutex::new(Vec::new()));
+        let devices: Arc<Mutex<OnDevices>> = Arc::default();
         let (plan, report) = (plan.clone(), signals.clone());
-        self.0.send(Mac { plan, resources, signals, calls, accepts: accepts.clone() }).unwrap();
-        Ok(Machine { calls: told, report, accepts })
+        let has = |wanted: fn(&Object) -> bool| plan.objects.iter().any(wanted);
+        let machine = Machine {
+            calls: told,
+            report,
+            devices: devices.clone(),
+            has_balloon: has(|object| matches!(object, Object::Balloon)),
+            has_share: has(|object| matches!(object, Object::Share { .. })),
+        };
+        self.0.send(Mac { plan, resources, signals, calls, devices }).unwrap();
+        Ok(machine)
     }
 
     fn installer(&self, _: &Plan, _: Vec<Resource>, _: &Path, _: Sender<InstallSignal>) -> Result<NoInstaller, Error> {
@@ -130,7 +149,9 @@ impl Installer for NoInstaller {
 pub(crate) struct Machine {
     calls: Sender<Call>,
     report: Sender<Signal>,
-    accepts: Arc<Mutex<Vec<(u32, Accept)>>>,
+    devices: Arc<Mutex<OnDevices>>,
+    has_balloon: bool,
+    has_share: bool,
 }
 
 impl Framework for Machine {
@@ -146,29 +167,42 @@ impl Framework for Machine {
     }
 
     fn check_save(&self) -> Result<(), String> {
-        Ok(())
+        if self.has_share { Err("a shared folder is not saved".to_owned()) } else { Ok(()) }
     }
 }
 
 impl Devices for Machine {
-    fn attach_drive(&mut self, _: Drive, _: Vec<Resource>, answer: Answer<DriveId>) {
-        answer(Err("there is no controller".to_owned()));
+    /// A controller with two sockets.
+    fn attach_drive(&mut self, drive: Drive, resources: Vec<Resource>, answer: Answer<DriveId>) {
+        let mut devices = self.devices.lock().unwrap();
+        if devices.drives.len() == 2 {
+            return answer(Err("no socket is free".to_owned()));
+        }
+        let id = DriveId(devices.drives.last().map_or(100, |(id, ..)| id.0 + 1));
+        devices.drives.push((id, drive, resources));
+        answer(Ok(id));
     }
 
     fn drives(&mut self, answer: Answer<Vec<DriveId>>) {
-        answer(Ok(Vec::new()));
+        answer(Ok(self.devices.lock().unwrap().drives.iter().map(|(id, ..)| *id).collect()));
     }
 
-    fn detach_drive(&mut self, _: DriveId, answer: Answer<()>) {
-        answer(Err("there is no controller".to_owned()));
+    fn detach_drive(&mut self, drive: DriveId, answer: Answer<()>) {
+        self.devices.lock().unwrap().drives.retain(|(id, ..)| *id != drive);
+        answer(Ok(()));
     }
 
-    fn set_memory_target(&mut self, _: u64, answer: Answer<()>) {
-        answer(Err("there is no balloon".to_owned()));
+    fn set_memory_target(&mut self, mib: u64, answer: Answer<()>) {
+        if !self.has_balloon {
+            return answer(Err("there is no balloon".to_owned()));
+        }
+        self.devices.lock().unwrap().memory.push(mib);
+        answer(Ok(()));
     }
 
-    fn resize_display(&mut self, _: u32, _: u32, answer: Answer<()>) {
-        answer(Err("there is no display".to_owned()));
+    fn resize_display(&mut self, width: u32, height: u32, answer: Answer<()>) {
+        self.devices.lock().unwrap().display.push((width, height));
+        answer(Ok(()));
     }
 
     /// A guest that serves port 7 with an echo.
@@ -182,7 +216,7 @@ impl Devices for Machine {
     }
 
     fn listen(&mut self, port: u32, accept: Accept, answer: Answer<()>) {
-        self.accepts.lock().unwrap().push((port, accept));
+        self.devices.lock().unwrap().accepts.push((port, accept));
         answer(Ok(()));
     }
 

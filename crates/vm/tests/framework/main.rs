@@ -1,26 +1,30 @@
 //! Machines on Apple's framework, over a double of it: their life through the same states and events as on our board,
 //! and what of ours runs beside them.
 
+mod devices;
 mod double;
 mod helpers;
+mod saved;
 
 use std::fs;
 use std::sync::mpsc::Receiver;
 
-use config::{BootLoader, LinuxBoot, Machine};
+use config::{BootLoader, GenericPlatform, LinuxBoot, Machine, Platform};
 use vm::{Event, Outcome, State, VirtualMachine};
 use vz::{Call, Signal, StartOptions};
 
 use crate::double::{Double, Mac, PATIENCE, host};
 
-/// A machine that boots a file that looks like a kernel.
+/// A machine that boots a file that looks like a kernel, and is the same one each time.
 fn machine() -> (tempfile::TempDir, Machine) {
     let folder = tempfile::tempdir().unwrap();
     let kernel = folder.path().join("Image");
     let mut image = vec![0; 4096];
     image[56..60].copy_from_slice(b"ARM\x64");
     fs::write(&kernel, image).unwrap();
-    (folder, Machine::new(BootLoader::Linux(LinuxBoot { kernel, initrd: None, cmdline: String::new() })))
+    let mut machine = Machine::new(BootLoader::Linux(LinuxBoot { kernel, initrd: None, cmdline: String::new() }));
+    machine.platform = Platform::Generic(GenericPlatform { machine_identifier: Some(folder.path().join("id")) });
+    (folder, machine)
 }
 
 fn made(machine: &Machine) -> (VirtualMachine, Mac) {
@@ -42,7 +46,13 @@ fn states(events: &Receiver<Event>, last: State) -> Vec<State> {
 
 /// A machine that runs.
 fn running() -> (tempfile::TempDir, VirtualMachine, Mac, Receiver<Event>) {
-    let (folder, machine) = machine();
+    running_with(|_| ())
+}
+
+/// A machine that was changed and runs.
+fn running_with(change: impl FnOnce(&mut Machine)) -> (tempfile::TempDir, VirtualMachine, Mac, Receiver<Event>) {
+    let (folder, mut machine) = machine();
+    change(&mut machine);
     let (vm, mac) = made(&machine);
     let events = vm.subscribe();
     vm.start().unwrap();
@@ -114,34 +124,6 @@ fn what_the_framework_refuses_is_said() {
 }
 
 #[test]
-fn a_save_that_fails_half_way_leaves_the_old_state_and_a_guest_that_can_run_on() {
-    let (folder, vm, mac, _events) = running();
-    let path = folder.path().join("state");
-    fs::write(&path, "old").unwrap();
-    let save = |contents: &str, result: Result<(), &str>| {
-        std::thread::scope(|scope| {
-            let saved = scope.spawn(|| vm.save(&path));
-            let Call::Save(part) = mac.called() else { panic!("another call") };
-            fs::write(&part, contents).unwrap();
-            mac.report(Signal::Done(Call::Save(part.clone()), result.map_err(str::to_owned)));
-            let saved = saved.join().unwrap();
-            assert!(!part.exists());
-            saved
-        })
-    };
-    assert!(vm.save(&path).is_err(), "it runs");
-    std::thread::scope(|scope| {
-        let paused = scope.spawn(|| vm.pause());
-        mac.answer(Ok(()));
-        paused.join().unwrap().unwrap();
-    });
-    assert!(save("ha", Err("disk full")).unwrap_err().to_string().contains("disk full"));
-    assert_eq!((fs::read_to_string(&path).unwrap().as_str(), vm.state()), ("old", State::Paused));
-    save("new", Ok(())).unwrap();
-    assert_eq!(fs::read_to_string(&path).unwrap(), "new");
-}
-
-#[test]
 fn a_pause_that_the_guest_overtakes_is_answered() {
     let (_folder, vm, mac, _events) = running();
     std::thread::scope(|scope| {
@@ -176,5 +158,6 @@ fn the_engine_is_refused_by_name_where_there_is_none() {
     }
     machine.engine = Some(config::Engine::Soft);
     let vm = VirtualMachine::new(&machine).unwrap();
-    assert!(vm.pause().unwrap_err().to_string().contains("the engine `soft` cannot pause a machine yet"));
+    let suspended = vm.suspend("state".as_ref()).unwrap_err().to_string();
+    assert!(suspended.contains("the engine `soft` cannot suspend a machine yet"), "{suspended}");
 }

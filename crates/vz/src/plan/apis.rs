@@ -17,7 +17,7 @@ impl Plan {
         if self.helpers.iter().any(listens) {
             apis.push(Api::SocketListener);
         }
-        apis.extend(self.saves.then_some(Api::SaveState));
+        apis.extend(self.saves.is_ok().then_some(Api::SaveState));
         apis.sort_unstable();
         apis.dedup();
         apis

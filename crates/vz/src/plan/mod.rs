@@ -9,7 +9,7 @@ mod object;
 mod ports;
 mod show;
 
-use config::{Machine, Problem};
+use config::{Machine, Platform as Configured, Problem};
 
 use crate::{Api, Host};
 
@@ -32,8 +32,8 @@ pub struct Plan {
     pub helpers: Vec<Helper>,
     /// The objects, in the order in which they are made and listed.
     pub objects: Vec<Object>,
-    /// This macOS has a check for what can be saved, and saves.
-    pub saves: bool,
+    /// Whether the framework is to be asked if it can save the machine's state; else why a saved state would be none.
+    pub saves: Result<(), String>,
     /// With what the machine can run and may disappoint.
     pub warnings: Vec<Problem>,
 }
@@ -51,7 +51,7 @@ pub fn plan(machine: &Machine, host: &Host) -> Result<Plan, Vec<Problem>> {
     planner.networks();
     planner.ports();
     planner.devices();
-    let saves = planner.has(Api::SaveState);
+    let saves = planner.saves();
     let Planner { helpers, objects, problems: warnings, .. } = planner.finish()?;
     Ok(Plan { cpus: machine.cpus, memory: machine.memory << 20, helpers, objects, saves, warnings })
 }
@@ -97,6 +97,22 @@ impl<'a> Planner<'a> {
     /// Whether this Mac's macOS has it.
     fn has(&self, api: Api) -> bool {
         self.host.macos >= api.since()
+    }
+
+    /// The framework restores a state into the same machine only, by its identifier.
+    fn saves(&self) -> Result<(), String> {
+        if !self.has(Api::SaveState) {
+            let (purpose, since) = (Api::SaveState.purpose(), Api::SaveState.since());
+            return Err(format!("{purpose}, came with {since}, and this Mac has {}", self.host.macos));
+        }
+        match &self.machine.platform {
+            Configured::Generic(generic) if generic.machine_identifier.is_none() => {
+                let what = "without a `machine-identifier` in its platform it is another machine each time it starts, and a \
+                            saved state fits the same one only";
+                Err(what.to_owned())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Adds a helper and says its place.

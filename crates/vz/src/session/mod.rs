@@ -42,7 +42,7 @@ pub enum Command {
     Start(StartOptions),
     /// From power-on, for the first time, with an account to be made.
     Provision(Provisioning),
-    /// From a saved state, and runs on.
+    /// From a saved state; it is paused then, so that the state can be taken away before the guest changes its disks.
     Restore(PathBuf),
     /// Makes the guest stand still.
     Pause,
@@ -206,8 +206,6 @@ impl<F: Framework> Session<F> {
             Call::Stop => self.enter(rest),
             // It was asked for meanwhile.
             _ if stop => self.go(State::Stopping, Call::Stop),
-            // What is restored is paused.
-            Call::Restore(_) => self.go(State::Resuming, Call::Resume),
             _ => self.enter(rest),
         }
     }

@@ -22,7 +22,7 @@ use super::files::file_url;
 use super::provisioning::provisioned;
 use super::queue::OnQueue;
 use super::vsock::Listener;
-use crate::{Api, Call, Error, Framework, Plan, Resource, Signal, StartOptions};
+use crate::{Call, Error, Framework, Plan, Resource, Signal, StartOptions};
 
 /// The object, and the delegate, to which the framework holds no reference.
 pub(super) struct Inner {
@@ -101,9 +101,7 @@ fn on_queue<T, K: Send>(
 }
 
 fn savable(plan: &Plan, configuration: &vz::VZVirtualMachineConfiguration) -> Result<(), String> {
-    if !plan.saves {
-        return Err(format!("{} came with {}", Api::SaveState.purpose(), Api::SaveState.since()));
-    }
+    plan.saves.clone()?;
     // SAFETY: a plain method, which this macOS has.
     unsafe { configuration.validateSaveRestoreSupportWithError() }.map_err(|error| reason(&error))
 }

@@ -85,3 +85,14 @@ fn nested_virtualization_needs_a_chip_that_can() {
     let said = said(&format!("nested = true\n{LINUX}"), |host| host.nested = false);
     insta::assert_snapshot!(said);
 }
+
+#[test]
+fn a_state_is_saved_of_a_machine_that_stays_the_same_on_a_mac_that_saves() {
+    let saves = |text: &str, macos| vz::plan(&machine(text), &mac(macos)).expect("a plan").saves;
+    let (named, sonoma) = ("platform = { kind = \"generic\", machine-identifier = \"id\" }", Version::new(14, 0));
+    assert_eq!(saves(&format!("{named}\n{LINUX}"), sonoma), Ok(()));
+    let old = saves(&format!("{named}\n{LINUX}"), Version::new(13, 0)).expect_err("a reason");
+    assert!(old.contains("came with macOS 14, and this Mac has macOS 13"), "{old}");
+    let nameless = saves(LINUX, sonoma).expect_err("a reason");
+    assert!(nameless.contains("without a `machine-identifier`"), "{nameless}");
+}

@@ -140,10 +140,18 @@ fn a_stop_that_fails_leaves_the_machine_as_it_was() {
 }
 
 #[test]
-fn what_is_restored_runs_on() {
-    let (told, calls) = run(vec![Ask(Command::Restore("s".into())), Answer(Ok(())), Answer(Ok(()))]);
-    assert_eq!(states(&told), [State::Starting, State::Resuming, State::Running]);
+fn what_is_restored_is_paused_and_can_run_on() {
+    let restore = Ask(Command::Restore("s".into()));
+    let (told, calls) = run(vec![restore, Answer(Ok(())), Ask(Command::Resume), Answer(Ok(()))]);
+    assert_eq!(states(&told), [State::Starting, State::Paused, State::Resuming, State::Running]);
     assert_eq!(calls, [Call::Restore("s".into()), Call::Resume]);
+}
+
+#[test]
+fn a_restore_that_fails_after_a_cancel_needs_no_stop() {
+    let (told, calls) = run(vec![Ask(Command::Restore("s".into())), Ask(Command::Stop), Answer(Err("no"))]);
+    assert!(told.contains(&Notice::Ended(End::Killed)));
+    assert_eq!(calls, [Call::Restore("s".into())]);
 }
 
 #[test]

@@ -1,0 +1,166 @@
+//! The disks of a machine of the framework: those of its configuration, which stay, and USB drives that come and go.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use block::Disk;
+use config::{DiskAttachment, Storage};
+use parking_lot::Mutex;
+use tempfile::TempDir;
+use vz::{Answer, Devices, DiskSource, DriveId, Helper, Object, Plan, Resource, plan_drive};
+
+use super::Machine;
+use super::helpers::{self, Serving, private};
+use crate::{DiskName, DiskStatus, Error};
+
+/// Where the blocks of a disk are, as far as we know it.
+pub(super) enum Blocks {
+    /// At our own server.
+    Served(Arc<dyn Disk>),
+    /// In a file that the framework opens.
+    Image(PathBuf),
+    /// In a block device or at another server.
+    Elsewhere,
+}
+
+impl Blocks {
+    fn of(storage: &Storage, source: &DiskSource, served: Option<&Arc<dyn Disk>>) -> Self {
+        match (served, source, &storage.attachment) {
+            (Some(disk), ..) => Self::Served(disk.clone()),
+            (None, DiskSource::Image { .. }, DiskAttachment::Image { path, .. }) => Self::Image(path.clone()),
+            _ => Self::Elsewhere,
+        }
+    }
+
+    fn size(&self) -> Option<u64> {
+        match self {
+            Self::Served(disk) => Some(disk.size()),
+            Self::Image(path) => fs::metadata(path).ok().map(|metadata| metadata.len()),
+            Self::Elsewhere => None,
+        }
+    }
+}
+
+/// A disk of the configuration.
+pub(super) struct Fixed {
+    blocks: Blocks,
+    read_only: bool,
+}
+
+/// The disks of the configuration, some of which are `served` by our helpers, by their place in it.
+pub(super) fn fixed(config: &config::Machine, plan: &Plan, served: &[(usize, Arc<dyn Disk>)]) -> Vec<Fixed> {
+    let mut disks: Vec<&vz::Disk> = Vec::new();
+    let mut drives: Vec<&vz::Disk> = Vec::new();
+    for object in &plan.objects {
+        match object {
+            Object::Disk(disk) => disks.push(disk),
+            Object::XhciController(list) => drives.extend(list),
+            _ => {}
+        }
+    }
+    let (mut disks, mut drives) = (disks.into_iter(), drives.into_iter());
+    let usb = config::StorageDevice::UsbMassStorage;
+    let on_controller = !drives.as_slice().is_empty();
+    let fixed = config.storage.iter().enumerate().filter_map(|(index, storage)| {
+        let disk = if storage.device == usb && on_controller { drives.next() } else { disks.next() }?;
+        let served = served.iter().find(|(place, _)| *place == index).map(|(_, disk)| disk);
+        Some(Fixed { blocks: Blocks::of(storage, &disk.source, served), read_only: storage.read_only })
+    });
+    fixed.collect()
+}
+
+/// A drive that was attached.
+struct Drive {
+    number: usize,
+    id: DriveId,
+    blocks: Blocks,
+    read_only: bool,
+    /// What serves it, and the folder of its socket.
+    _serving: Option<(Serving, TempDir)>,
+}
+
+/// The drives that were attached since the machine started.
+#[derive(Default)]
+pub(super) struct Drives(Mutex<Vec<Drive>>);
+
+impl Drives {
+    /// One of them, if there is any.
+    pub(super) fn any(&self) -> Option<DiskName> {
+        self.0.lock().first().map(|drive| DiskName::Slot(drive.number))
+    }
+
+    /// The machine has ended, and its drives with it.
+    pub(super) fn clear(&self) {
+        // Outside the lock: what serves them is waited for.
+        let gone = std::mem::take(&mut *self.0.lock());
+        drop(gone);
+    }
+
+    fn add(&self, id: DriveId, blocks: Blocks, read_only: bool, serving: Option<(Serving, TempDir)>) -> DiskName {
+        let mut drives = self.0.lock();
+        let taken = |number: &usize| drives.iter().any(|drive| drive.number == *number);
+        let number = (1..).find(|number| !taken(number)).unwrap_or_default();
+        drives.push(Drive { number, id, blocks, read_only, _serving: serving });
+        drives.sort_by_key(|drive| drive.number);
+        DiskName::Slot(number)
+    }
+
+    fn retain(&self, keep: impl Fn(DriveId) -> bool) {
+        let gone: Vec<_> = self.0.lock().extract_if(.., |drive| !keep(drive.id)).collect();
+        drop(gone);
+    }
+}
+
+impl Machine {
+    pub(crate) fn disks(&self) -> Vec<DiskStatus> {
+        let status = |name, blocks: &Blocks, read_only| DiskStatus { name, size: blocks.size(), read_only };
+        // In other states there is nothing to ask, and nobody to change it.
+        if let Ok(there) = self.with_devices("asked for its drives", |devices, answer| devices.drives(answer)) {
+            self.drives.retain(|id| there.contains(&id));
+        }
+        let fixed = self.disks.iter().enumerate();
+        let fixed = fixed.map(|(index, disk)| status(DiskName::Storage(index), &disk.blocks, disk.read_only));
+        let drives = self.drives.0.lock();
+        let attached = drives.iter().map(|drive| status(DiskName::Slot(drive.number), &drive.blocks, drive.read_only));
+        fixed.chain(attached).collect()
+    }
+
+    pub(crate) fn attach_disk(&self, storage: &Storage) -> Result<DiskName, Error> {
+        let drive = plan_drive(&self.config, storage, &self.host).map_err(|problems| Error::Plan { problems })?;
+        drive.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        let (mut serving, mut resources) = (None, Vec::new());
+        for helper in &drive.helpers {
+            resources.push(match helper {
+                Helper::NbdServer { .. } => {
+                    let mut folder = None;
+                    let host = |source| Error::Host { field: "disk".into(), what: "making a folder", source };
+                    let socket = private(&mut folder).map_err(host)?.join("disk.sock");
+                    let (export, served) = helpers::serve("disk", storage, socket)?;
+                    serving = folder.map(|folder| (served, folder));
+                    export
+                }
+                // A drive has no other.
+                _ => Resource::Later,
+            });
+        }
+        let served = serving.as_ref().map(|(serving, _)| serving.disk());
+        let blocks = Blocks::of(storage, &drive.disk.source, served);
+        let read_only = storage.read_only;
+        let attach = move |devices: &mut dyn Devices, answer: Answer<DriveId>| {
+            devices.attach_drive(drive, resources, answer);
+        };
+        let id = self.with_devices("given a drive", attach)?;
+        Ok(self.drives.add(id, blocks, read_only, serving))
+    }
+
+    /// The framework does not ask the guest.
+    pub(crate) fn detach_disk(&self, name: DiskName) -> Result<(), Error> {
+        let DiskName::Slot(number) = name else { return Err(Error::StaysIn(name)) };
+        let found = self.drives.0.lock().iter().find(|drive| drive.number == number).map(|drive| drive.id);
+        let id = found.ok_or(Error::NoSuchDisk(name))?;
+        self.with_devices("deprived of a drive", move |devices, answer| devices.detach_drive(id, answer))?;
+        self.drives.retain(|other| other != id);
+        Ok(())
+    }
+}
