@@ -10,6 +10,7 @@ mod transport;
 
 use std::sync::Arc;
 
+use block::Disk;
 use block::contract::MemoryDisk;
 use devices::usb::Speed;
 use devices::usb::storage::{MassStorage, Medium};
@@ -39,7 +40,12 @@ impl Bench {
 
     fn with(disk: MemoryDisk, speed: Speed) -> Self {
         let disk = Arc::new(disk);
-        let medium = Medium::new(disk.clone(), Some("S1"));
+        Self::of(disk.clone(), disk, speed)
+    }
+
+    /// With a disk over the one in memory.
+    fn of(top: Arc<dyn Disk>, disk: Arc<MemoryDisk>, speed: Speed) -> Self {
+        let medium = Medium::new(top, Some("S1"));
         let xhci = Arc::new(Xhci::new());
         xhci.attach(Box::new(MassStorage::new(medium.clone(), speed))).unwrap();
         let driver = Driver::plug(&Guest::new(), xhci.clone());

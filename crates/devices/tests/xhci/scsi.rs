@@ -1,7 +1,9 @@
 //! The drive's commands, and that it keeps what is written.
 
+use std::sync::Arc;
+
 use block::Disk;
-use block::contract::MemoryDisk;
+use block::contract::{FaultyDisk, MemoryDisk};
 use devices::usb::Speed;
 use testkit::xhci::{Drive, Driver};
 
@@ -124,6 +126,23 @@ fn a_write_that_has_completed_survives_the_loss_of_power() {
     ok(&mut drive, driver, &command(0x35, 0, 0), &[]);
     ok(&mut drive, driver, &command(0x91, 0, 0), &[]);
     assert_eq!(bench.disk.flushes(), flushes + 2);
+}
+
+#[test]
+fn a_full_host_is_no_fault_of_the_medium() {
+    let memory = Arc::new(MemoryDisk::new(SIZE));
+    let disk = Arc::new(FaultyDisk::new(memory.clone(), 1));
+    let mut bench = Bench::of(disk.clone(), memory, Speed::Super);
+    let mut drive = bench.drive();
+    let driver = &mut bench.driver;
+    let (write, data) = (command(0x2a, 0, 8), pattern(1, 4096));
+    disk.leave_space(Some(0));
+    assert_eq!(fails(&mut drive, driver, &write, &data), (7, 0x27, 7));
+    disk.leave_space(None);
+    ok(&mut drive, driver, &write, &data);
+    disk.fail_flushes(true);
+    assert_eq!(fails(&mut drive, driver, &command(0x35, 0, 0), &[]), (3, 0x0c, 0));
+    assert_eq!(fails(&mut drive, driver, &write, &data), (3, 0x0c, 0), "it would not be durable");
 }
 
 #[test]

@@ -10,6 +10,8 @@ pub struct Medium {
     disk: Arc<dyn Disk>,
     serial: String,
     loaded: AtomicBool,
+    /// Requests that failed on the host, for a log that the guest cannot fill.
+    failures: AtomicU64,
     /// How often the medium was put in.
     insertions: AtomicU64,
 }
@@ -20,7 +22,8 @@ impl Medium {
     #[must_use]
     pub fn new(disk: Arc<dyn Disk>, serial: Option<&str>) -> Arc<Self> {
         let serial = serial.unwrap_or(disk.id()).chars().filter(char::is_ascii_graphic).take(20).collect();
-        Arc::new(Self { disk, serial, loaded: AtomicBool::new(true), insertions: AtomicU64::new(0) })
+        let (loaded, failures, insertions) = (AtomicBool::new(true), AtomicU64::new(0), AtomicU64::new(0));
+        Arc::new(Self { disk, serial, loaded, failures, insertions })
     }
 
     /// Takes the disk out. The guest finds an empty drive.
@@ -44,6 +47,14 @@ impl Medium {
     /// The disk, if it is in the drive.
     pub(super) fn disk(&self) -> Option<&Arc<dyn Disk>> {
         self.is_loaded().then_some(&self.disk)
+    }
+
+    /// Logs the first, second, fourth... failure of the disk: the guest can make many.
+    pub(super) fn failed(&self, error: &block::Error) {
+        let count = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
+        if count.is_power_of_two() {
+            tracing::warn!(disk = self.disk.id(), %error, count, "a command of the guest failed");
+        }
     }
 
     pub(super) fn insertions(&self) -> u64 {

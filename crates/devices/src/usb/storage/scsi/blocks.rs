@@ -116,7 +116,10 @@ impl Target {
             return Err(Sense::INVALID_PARAMETER);
         }
         // All were looked at before the first is done.
-        places.iter().try_for_each(|&(offset, len)| disk.discard(offset, len)).map_err(|_| Sense::WRITE_ERROR)
+        places
+            .iter()
+            .try_for_each(|&(offset, len)| disk.discard(offset, len))
+            .map_err(|e| self.failed(&e, Sense::WRITE_ERROR))
     }
 
     fn begin_write_same(&self, cdb: &[u8; 16]) -> Result<Transfer, Sense> {
@@ -129,7 +132,8 @@ impl Target {
             return Err(Sense::INVALID_FIELD);
         }
         if no_data {
-            disk.write_zeroes(offset, len, unmap).and_then(|()| disk.flush()).map_err(|_| Sense::WRITE_ERROR)?;
+            let zeroed = disk.write_zeroes(offset, len, unmap).and_then(|()| disk.flush());
+            zeroed.map_err(|e| self.failed(&e, Sense::WRITE_ERROR))?;
             return Ok(Transfer::None);
         }
         Ok(Transfer::Parameters { job: Job::WriteSame { offset, len, unmap }, len: block as u32 })
@@ -137,7 +141,7 @@ impl Target {
 
     pub(super) fn write_same(&self, offset: u64, len: u64, unmap: bool, block: &[u8]) -> Result<(), Sense> {
         let disk = self.writable()?;
-        let error = |_| Sense::WRITE_ERROR;
+        let error = |e| self.failed(&e, Sense::WRITE_ERROR);
         if block.iter().all(|byte| *byte == 0) {
             return disk.write_zeroes(offset, len, unmap).map_err(error);
         }

@@ -8,7 +8,7 @@ pub(super) mod spec;
 use std::io::{IoSlice, IoSliceMut};
 use std::sync::Arc;
 
-use block::Disk;
+use block::{Disk, Error};
 
 use self::spec::{Sense, opcode};
 use super::Medium;
@@ -151,14 +151,16 @@ impl Target {
     /// Reads for [`Transfer::FromDisk`]; `false` leaves a sense.
     pub(super) fn read(&mut self, offset: u64, buffer: &mut [u8]) -> bool {
         let mut buffer = [IoSliceMut::new(buffer)];
-        let result = self.disk().and_then(|disk| disk.read(offset, &mut buffer).map_err(|_| Sense::READ_ERROR));
+        let result =
+            self.disk().and_then(|disk| disk.read(offset, &mut buffer).map_err(|e| self.failed(&e, Sense::READ_ERROR)));
         self.keep(result)
     }
 
     /// Writes for [`Transfer::ToDisk`]; `false` leaves a sense.
     pub(super) fn write(&mut self, offset: u64, data: &[u8]) -> bool {
         let data = [IoSlice::new(data)];
-        let result = self.writable().and_then(|disk| disk.write(offset, &data).map_err(|_| Sense::WRITE_ERROR));
+        let result =
+            self.writable().and_then(|disk| disk.write(offset, &data).map_err(|e| self.failed(&e, Sense::WRITE_ERROR)));
         self.keep(result)
     }
 
@@ -179,7 +181,18 @@ impl Target {
     }
 
     fn flush_disk(&self) -> Result<(), Sense> {
-        self.disk()?.flush().map_err(|_| Sense::WRITE_ERROR)
+        self.disk()?.flush().map_err(|e| self.failed(&e, Sense::WRITE_ERROR))
+    }
+
+    /// What a disk's error is to the guest; `medium` is for those that the host's storage is to blame for.
+    fn failed(&self, error: &Error, medium: Sense) -> Sense {
+        self.medium.failed(error);
+        match error {
+            Error::ReadOnly => Sense::WRITE_PROTECTED,
+            Error::OutOfBounds { .. } => Sense::OUT_OF_RANGE,
+            Error::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => Sense::NO_SPACE,
+            _ => medium,
+        }
     }
 
     fn keep(&mut self, result: Result<(), Sense>) -> bool {

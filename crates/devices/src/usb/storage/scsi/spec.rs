@@ -109,4 +109,6 @@ impl Sense {
     pub const CAPACITY_CHANGED: Self = Self(6, 0x2a, 9);
     /// The medium is write-protected.
     pub const WRITE_PROTECTED: Self = Self(7, 0x27, 0);
+    /// It has no space left for blocks that have none yet (SBC-3, 4.7.3.6).
+    pub const NO_SPACE: Self = Self(7, 0x27, 7);
 }
