@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use block::contract::{FaultyDisk, MemoryDisk};
-use block::{Disk, Geometry};
+use block::{Disk, Error, Geometry};
 use devices::nvme::{Nvme, Status, spec};
 use testkit::nvme::{Command, Driver, NvmeDisk, QueuePair, command, with};
 use testkit::{Guest, PATIENCE};
@@ -164,7 +164,7 @@ fn features_are_kept_and_wrong_ones_refused() {
     }
     assert_eq!((set(&mut driver, 9, 2 | 1 << 16), get(&mut driver, 9, 2)), (Status::SUCCESS, 2 | 1 << 16));
     assert_eq!((set(&mut driver, 4, 300 | 1 << 20), get(&mut driver, 4, 1 << 20)), (Status::SUCCESS, 300));
-    assert_eq!(get(&mut driver, 4, 0), 0xffff);
+    assert_eq!(get(&mut driver, 4, 0), 343);
     // As many queues as there are, whatever is wanted.
     assert_eq!(driver.admin(with(command(SET, 0), &[7, 63 << 16 | 63])).result, 2 << 16 | 2);
     for (which, value, wanted) in [
@@ -486,6 +486,73 @@ fn requests_for_events_are_limited_and_can_be_aborted() {
 }
 
 #[test]
+fn the_guest_hears_of_warnings_that_it_asked_for() {
+    let (_, mut driver) = plug();
+    let smart = |driver: &mut Driver| driver.ask(with(command(LOG, u32::MAX), &[2 | 127 << 16]));
+    let id = ask_for_event(&mut driver);
+    // Warm from 290 K on: it is 295.
+    driver.admin(with(command(SET, 0), &[4, 290]));
+    assert_eq!((smart(&mut driver)[0], event(&mut driver, Duration::from_millis(50))), (2, None), "it did not ask");
+    driver.admin(with(command(SET, 0), &[11, 2]));
+    let warm = (Status::SUCCESS, 2 << 16 | 1 << 8 | 1);
+    assert_eq!(event(&mut driver, PATIENCE), Some((id, warm.0, warm.1)));
+    // Told once, until it was cool.
+    assert_eq!(smart(&mut driver)[0], 2);
+    let id = ask_for_event(&mut driver);
+    driver.admin(with(command(SET, 0), &[4, 291]));
+    assert_eq!(event(&mut driver, Duration::from_millis(50)), None);
+    driver.admin(with(command(SET, 0), &[4, 343]));
+    assert_eq!(smart(&mut driver)[0], 0);
+    // Too cold.
+    driver.admin(with(command(SET, 0), &[4, 1 << 20 | 300]));
+    assert_eq!(event(&mut driver, PATIENCE), Some((id, warm.0, warm.1)));
+}
+
+/// A file whose flush has failed is one that nobody can rely on.
+#[test]
+fn a_disk_that_cannot_flush_for_good_is_a_warning() {
+    struct Lost(MemoryDisk);
+    impl Disk for Lost {
+        fn size(&self) -> u64 {
+            self.0.size()
+        }
+        fn geometry(&self) -> Geometry {
+            self.0.geometry()
+        }
+        fn read_only(&self) -> bool {
+            false
+        }
+        fn id(&self) -> &'static str {
+            "lost"
+        }
+        fn read(&self, offset: u64, bufs: &mut [std::io::IoSliceMut<'_>]) -> Result<(), Error> {
+            self.0.read(offset, bufs)
+        }
+        fn write(&self, offset: u64, bufs: &[std::io::IoSlice<'_>]) -> Result<(), Error> {
+            self.0.write(offset, bufs)
+        }
+        fn flush(&self) -> Result<(), Error> {
+            Err(Error::FlushFailed)
+        }
+        fn discard(&self, _: u64, _: u64) -> Result<(), Error> {
+            Ok(())
+        }
+        fn write_zeroes(&self, offset: u64, len: u64, unmap: bool) -> Result<(), Error> {
+            self.0.write_zeroes(offset, len, unmap)
+        }
+    }
+    let mut driver = Driver::attach(&Guest::new(), &Nvme::new(Arc::new(Lost(MemoryDisk::new(SIZE))), 3, None));
+    driver.enable(16);
+    let mut queue = driver.create(1, 16);
+    driver.admin(with(command(SET, 0), &[11, 4]));
+    let id = ask_for_event(&mut driver);
+    assert_eq!(status(driver.request(&mut queue, &command(spec::nvm::FLUSH, 1))), Status::WRITE_FAULT);
+    assert_eq!(event(&mut driver, PATIENCE), Some((id, Status::SUCCESS, 2 << 16 | 1)));
+    let smart = driver.ask(with(command(LOG, u32::MAX), &[2 | 127 << 16]));
+    assert_eq!((smart[0], smart[160]), (4, 1));
+}
+
+#[test]
 fn a_full_host_is_no_fault_of_the_medium() {
     let disk = Arc::new(FaultyDisk::new(Arc::new(MemoryDisk::holding(numbered())), 1));
     let mut driver = Driver::attach(&Guest::new(), &Nvme::new(disk.clone(), 3, None));
@@ -505,13 +572,15 @@ fn the_logs_count_what_was_done() {
         driver.request(&mut queue, &io(2, 0, 8, page));
     }
     driver.request(&mut queue, &io(1, 0, 8, page));
+    // A Compare reads, too.
+    driver.request(&mut queue, &io(5, 0, 8, page));
     disk.set_failing(true);
     assert_eq!(status(driver.request(&mut queue, &io(2, 0, 1, page))), Status::READ_ERROR);
     assert_eq!(status(driver.request(&mut queue, &io(1, 0, 1, page))), Status::WRITE_FAULT);
     disk.set_failing(false);
     let smart = driver.ask(with(command(LOG, u32::MAX), &[2 | 127 << 16]));
     // Critical warning; data units read and written, commands, media errors, entries of the log.
-    assert_eq!([0, 32, 48, 64, 80, 160, 176].map(|at| smart[at]), [0, 1, 1, 3, 1, 2, 2]);
+    assert_eq!([0, 32, 48, 64, 80, 160, 176].map(|at| smart[at]), [0, 1, 1, 4, 1, 2, 2]);
     assert_eq!(smart[3], 100);
     let errors = driver.ask(with(command(LOG, 0), &[1 | 255 << 16]));
     assert_eq!((errors[0], errors[8], errors[24], errors[64]), (2, 1, 1, 1));

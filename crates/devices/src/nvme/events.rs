@@ -11,22 +11,24 @@ pub(super) const LIMIT: usize = 4;
 pub(super) enum Event {
     /// A doorbell was written that there is not, or to a value that is none: the information.
     Doorbell(u8),
+    /// A critical warning is new: the information.
+    Health(u8),
     /// A namespace has another size.
     NamespaceChanged,
 }
+
+/// The types of events by number, and the log page that a guest reads then.
+const PAGES: [u8; 3] = [log::ERRORS, log::SMART, log::CHANGED_NAMESPACES];
 
 /// State: requests and events, of which there is one of each type at most, and which types are masked since the guest
 /// has not read their log page.
 #[derive(Default)]
 pub(super) struct Events {
     waiting: Vec<u16>,
-    doorbell: Option<u8>,
-    namespace: bool,
-    masked: [bool; 2],
+    /// Of each type: the information.
+    pending: [Option<u8>; PAGES.len()],
+    masked: [bool; PAGES.len()],
 }
-
-const DOORBELL: usize = 0;
-const NAMESPACE: usize = 1;
 
 impl Events {
     /// The guest's request `command`, which waits from now on.
@@ -46,44 +48,37 @@ impl Events {
 
     /// Something has happened. Of events of one type the last one counts.
     pub(super) fn raise(&mut self, event: Event) {
-        match event {
-            Event::Doorbell(information) => self.doorbell = Some(information),
-            Event::NamespaceChanged => self.namespace = true,
-        }
+        let (kind, information) = match event {
+            Event::Doorbell(information) => (event::ERROR, information),
+            Event::Health(information) => (event::HEALTH, information),
+            Event::NamespaceChanged => (event::NOTICE, event::NAMESPACE_CHANGED),
+        };
+        self.pending[usize::from(kind)] = Some(information);
     }
 
     /// Whether [`take`](Self::take) would give something.
     pub(super) fn is_due(&self) -> bool {
-        let doorbell = self.doorbell.is_some() && !self.masked[DOORBELL];
-        let namespace = self.namespace && !self.masked[NAMESPACE];
-        !self.waiting.is_empty() && (doorbell || namespace)
+        !self.waiting.is_empty() && self.next().is_some()
+    }
+
+    /// The type of the event to tell next.
+    fn next(&self) -> Option<usize> {
+        (0..PAGES.len()).find(|&kind| self.pending[kind].is_some() && !self.masked[kind])
     }
 
     /// A request and what it is answered with. The event's type is masked until its log page is read.
     pub(super) fn take(&mut self) -> Option<(u16, u32)> {
-        if !self.is_due() {
-            return None;
-        }
-        let (kind, information, page) = match self.doorbell.filter(|_| !self.masked[DOORBELL]) {
-            Some(information) => {
-                (self.doorbell, self.masked[DOORBELL]) = (None, true);
-                (event::ERROR, information, log::ERRORS)
-            }
-            None => {
-                (self.namespace, self.masked[NAMESPACE]) = (false, true);
-                (event::NOTICE, event::NAMESPACE_CHANGED, log::CHANGED_NAMESPACES)
-            }
-        };
-        let result = u32::from(kind) | u32::from(information) << 8 | u32::from(page) << 16;
+        let next = self.next().filter(|_| !self.waiting.is_empty())?;
+        let information = self.pending[next].take()?;
+        self.masked[next] = true;
+        let result = next as u32 | u32::from(information) << 8 | u32::from(PAGES[next]) << 16;
         Some((self.waiting.remove(0), result))
     }
 
     /// The guest has read a log page.
     pub(super) fn read(&mut self, page: u8) {
-        match page {
-            log::ERRORS => self.masked[DOORBELL] = false,
-            log::CHANGED_NAMESPACES => self.masked[NAMESPACE] = false,
-            _ => {}
+        if let Some(kind) = PAGES.iter().position(|of| *of == page) {
+            self.masked[kind] = false;
         }
     }
 }

@@ -95,6 +95,7 @@ impl Io<'_> {
                 return Err(Status::COMPARE_FAILURE);
             }
         }
+        self.core.namespace.health.read(len as u64);
         Ok(())
     }
 
@@ -177,6 +178,7 @@ fn log(core: &Core, error: &Error, medium: Status) -> Status {
     let status = status::of(error, medium);
     if status.is_media_error() {
         core.namespace.failed(error);
+        core.warn();
     }
     status
 }

@@ -1,10 +1,12 @@
 //! The one namespace: a disk in blocks, and who it is.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use block::Disk;
+use block::{Disk, Error};
+
+use super::spec::{temperature, warning};
 
 /// Bytes of the serial number.
 pub(super) const SERIAL: usize = 20;
@@ -28,6 +30,8 @@ pub(super) struct Health {
     reads: AtomicU64,
     writes: AtomicU64,
     media_errors: AtomicU64,
+    /// The disk has refused to flush for good.
+    lost: AtomicBool,
 }
 
 impl Namespace {
@@ -49,7 +53,10 @@ impl Namespace {
     }
 
     /// Logs the first, second, fourth... failure of the disk: the guest can make many.
-    pub(super) fn failed(&self, error: &block::Error) {
+    pub(super) fn failed(&self, error: &Error) {
+        if matches!(error, Error::FlushFailed) {
+            self.health.lost.store(true, Ordering::Relaxed);
+        }
         let count = self.health.media_errors.fetch_add(1, Ordering::Relaxed) + 1;
         if count.is_power_of_two() {
             tracing::warn!(disk = self.disk.id(), %error, count, "a command of the guest failed");
@@ -67,6 +74,7 @@ impl Health {
             reads: zero(),
             writes: zero(),
             media_errors: zero(),
+            lost: AtomicBool::new(false),
         }
     }
 
@@ -80,13 +88,20 @@ impl Health {
         self.bytes_written.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Critical Warning, with thresholds over and under which a temperature is wrong.
+    pub(super) fn warnings(&self, [over, under]: [u16; 2]) -> u8 {
+        let warm = temperature::NOW >= over || temperature::NOW <= under;
+        let lost = self.lost.load(Ordering::Relaxed);
+        (u8::from(warm) * warning::TEMPERATURE) | (u8::from(lost) * warning::RELIABILITY)
+    }
+
     /// The SMART / Health Information page.
-    pub(super) fn page(&self, errors: u64) -> Vec<u8> {
+    pub(super) fn page(&self, warnings: u8, errors: u64) -> Vec<u8> {
         let mut page = vec![0; 512];
         let mut put = |at: usize, bytes: &[u8]| page[at..at + bytes.len()].copy_from_slice(bytes);
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        // Composite Temperature in kelvin: a room's, since there is nothing that could get warm.
-        put(1, &295u16.to_le_bytes());
+        put(0, &[warnings]);
+        put(1, &temperature::NOW.to_le_bytes());
         // Available Spare and its threshold, in percent.
         put(3, &[100, 10]);
         // Data units are thousands of 512 bytes, rounded up.

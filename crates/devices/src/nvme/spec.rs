@@ -180,10 +180,35 @@ pub mod log {
     pub const ERROR: usize = 64;
 }
 
+/// Temperatures in kelvin (5.15.2.1, 5.21.1.4): a room's, since there is nothing that could get warm; and from which on
+/// a guest is to worry, if it does not set another, and to stop.
+pub mod temperature {
+    /// Composite Temperature.
+    pub const NOW: u16 = 295;
+    /// Warning Composite Temperature Threshold.
+    pub const WARNING: u16 = 343;
+    /// Critical Composite Temperature Threshold.
+    pub const CRITICAL: u16 = 353;
+}
+
+/// Critical Warning in SMART / Health Information (5.14.1.2), and in Asynchronous Event Configuration.
+pub mod warning {
+    /// A temperature beyond a threshold.
+    pub const TEMPERATURE: u8 = 1 << 1;
+    /// The reliability is degraded.
+    pub const RELIABILITY: u8 = 1 << 2;
+}
+
 /// Types of asynchronous events (5.2.1), and what they inform of.
 pub mod event {
     /// Error status.
     pub const ERROR: u8 = 0;
+    /// SMART / Health status.
+    pub const HEALTH: u8 = 1;
+    /// Health: the reliability.
+    pub const RELIABILITY: u8 = 0;
+    /// Health: a temperature.
+    pub const TEMPERATURE: u8 = 1;
     /// Notice.
     pub const NOTICE: u8 = 2;
     /// Error status: Write to Invalid Doorbell Register.

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use crate::nvme::Status;
 use crate::nvme::command::Command;
 use crate::nvme::core::Core;
-use crate::nvme::spec::{BROADCAST, feature};
+use crate::nvme::events::Event;
+use crate::nvme::spec::{BROADCAST, event, feature, temperature, warning};
 
 /// What the guest has set and can read back; it makes no other difference unless it says so.
 pub(in crate::nvme) struct Settings {
@@ -18,6 +19,8 @@ pub(in crate::nvme) struct Settings {
     immediate: Vec<bool>,
     atomicity: u32,
     events: u32,
+    /// The critical warnings that the guest has been told of.
+    told: u8,
 }
 
 impl Settings {
@@ -25,12 +28,13 @@ impl Settings {
     pub(in crate::nvme) fn new(queues: u16) -> Self {
         Self {
             arbitration: 0,
-            temperature: [u16::MAX, 0],
+            temperature: [temperature::WARNING, 0],
             recovery: 0,
             coalescing: 0,
             immediate: vec![false; usize::from(queues) + 1],
             atomicity: 0,
             events: 0,
+            told: 0,
         }
     }
 
@@ -54,6 +58,10 @@ impl Core {
         if command.dword(10) & 1 << 31 != 0 {
             return Err(Status::NOT_SAVEABLE);
         }
+        self.set(command, which, value).inspect(|_| self.warn())
+    }
+
+    fn set(&self, command: &Command, which: u8, value: u32) -> Result<u32, Status> {
         let mut settings = self.settings.lock();
         match which {
             feature::ARBITRATION => settings.arbitration = value & 0xffff_ff07,
@@ -83,6 +91,28 @@ impl Core {
             _ => return Err(Status::INVALID_FIELD),
         }
         Ok(0)
+    }
+
+    /// Critical Warning as it is now.
+    pub(super) fn warnings(&self) -> u8 {
+        self.namespace.health.warnings(self.settings.lock().temperature)
+    }
+
+    /// Tells the guest of warnings that are new and of which it wants to hear.
+    pub(in crate::nvme) fn warn(&self) {
+        let warnings = self.warnings();
+        let mut settings = self.settings.lock();
+        let wanted = warnings & settings.events as u8;
+        let new = wanted & !settings.told;
+        settings.told = wanted;
+        drop(settings);
+        for (warning, information) in
+            [(warning::TEMPERATURE, event::TEMPERATURE), (warning::RELIABILITY, event::RELIABILITY)]
+        {
+            if new & warning != 0 {
+                self.raise(Event::Health(information));
+            }
+        }
     }
 
     pub(super) fn get_feature(&self, command: &Command) -> Result<u32, Status> {

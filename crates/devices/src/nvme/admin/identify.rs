@@ -7,7 +7,7 @@ use crate::nvme::command::Command;
 use crate::nvme::core::Core;
 use crate::nvme::io::MAX_TRANSFER_SHIFT;
 use crate::nvme::namespace::Namespace;
-use crate::nvme::spec::{self, BROADCAST, cns, feature};
+use crate::nvme::spec::{self, BROADCAST, cns, feature, temperature};
 
 use super::super::events;
 use super::log::ERRORS;
@@ -60,6 +60,8 @@ impl Core {
             (258, &[3, events::LIMIT as u8 - 1]),
             // One firmware slot, read-only; log pages can be read from any offset; entries of the error log less one.
             (260, &[0b11, 1 << 2, ERRORS as u8 - 1]),
+            (266, &temperature::WARNING.to_le_bytes()),
+            (268, &temperature::CRITICAL.to_le_bytes()),
             // Submission and completion queue entry sizes, both the least and the most.
             (512, &[0x66, 0x44]),
             // Number of Namespaces.

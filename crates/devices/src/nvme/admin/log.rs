@@ -52,7 +52,7 @@ impl Core {
         let (len, offset) = ((dwords + 1) * 4, command.qword(12));
         let content = match page {
             log::ERRORS => self.errors.lock().page(),
-            log::SMART => self.namespace.health.page(self.errors.lock().count),
+            log::SMART => self.namespace.health.page(self.warnings(), self.errors.lock().count),
             log::FIRMWARE => firmware(),
             log::CHANGED_NAMESPACES => self.changed_namespaces(),
             _ => return Err(Status::LOG_PAGE),
