@@ -1,9 +1,7 @@
-//! The whole process is killed while a guest writes and flushes, again and again: nothing that was flushed is lost, and
-//! images stay consistent.
-//!
 //! Writers in the guest write records that say who wrote them and when, each over some blocks of its own region, wait
 //! until the record is flushed and say so on the console. After the kill each block must hold the last record that was
-//! flushed there, or one that was on its way. Images are read by `qemu-img`, so that our own reader hides nothing.
+//! flushed there, or one that was on its way. Images are read by
+//! `qemu-img`.
 
 use std::collections::HashMap;
 use std::fs;
@@ -14,19 +12,9 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use super::{DISKS, check, kills, make};
 use crate::machine::{Machine, debian};
 
-/// How often the process is killed, where the environment does not say: `cargo xtask kill-test` does.
-const KILLS: &str = "RUSSET_TEST_KILLS";
-const DEFAULT_KILLS: u64 = 3;
-
-/// The disks: image and key behind it, device in the guest.
-const DISKS: [(&str, &str, &str); 3] = [
-    ("raw.img", "", "/dev/vda"),
-    // Above a raw image.
-    ("overlay.qcow2", "", "/dev/vdb"),
-    ("alone.qcow2", ",bus=nvme", "/dev/nvme0n1"),
-];
 const WRITERS: u64 = 3;
 const BLOCK: usize = 4096;
 /// Blocks of a writer's region, and of a record at most.
@@ -66,14 +54,10 @@ impl Record {
 
 /// The contents of a disk, as `qemu-img` reads the image, which it has to find consistent.
 fn contents(folder: &Path, image: &str) -> Vec<u8> {
-    let qemu_img = |args: &[&str]| Command::new("qemu-img").current_dir(folder).args(args).output().unwrap();
-    if image.ends_with(".qcow2") {
-        let check = qemu_img(&["check", image]);
-        // 3: clusters that nobody uses, which no crash can avoid and no guest notices.
-        assert!(matches!(check.status.code(), Some(0 | 3)), "{image}: {check:?}");
-    }
+    check(folder, image);
     let format = if image.ends_with(".qcow2") { "qcow2" } else { "raw" };
-    let read = qemu_img(&["convert", "-f", format, "-O", "raw", image, "read.img"]);
+    let convert = ["convert", "-f", format, "-O", "raw", image, "read.img"];
+    let read = Command::new("qemu-img").current_dir(folder).args(convert).output().unwrap();
     assert!(read.status.success(), "{image}: {read:?}");
     fs::read(folder.join("read.img")).unwrap()
 }
@@ -118,20 +102,11 @@ fn compare(disk: usize, round: u64, told: &str, before: &mut Vec<u8>, now: Vec<u
 
 #[test]
 fn no_flushed_write_is_lost_when_the_process_is_killed() {
-    let kills = std::env::var(KILLS).map_or(DEFAULT_KILLS, |kills| kills.parse().unwrap());
+    let kills = kills();
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let size = (WRITERS * REGION) as usize * BLOCK;
-    for name in ["raw.img", "base.img"] {
-        fs::write(folder.join(name), vec![0x55; size]).unwrap();
-    }
-    let megabytes = format!("{}M", size >> 20);
-    for args in [["create", "overlay.qcow2", "-b", "base.img"].as_slice(), &["create", "alone.qcow2", &megabytes]] {
-        let made = Command::new(env!("CARGO_BIN_EXE_russet")).current_dir(folder).arg("disk").args(args).output();
-        assert!(made.as_ref().unwrap().status.success(), "{made:?}");
-    }
+    let arguments = make(folder, (WRITERS * REGION) as usize * BLOCK, 0x55);
     let mut holds: Vec<_> = DISKS.iter().map(|(image, ..)| contents(folder, image)).collect();
-    let arguments = DISKS.map(|(image, keys, _)| ["-d".to_owned(), format!("{image}{keys}")]).concat();
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     let mut kept = [0; DISKS.len()];
     for round in 1..=kills {
