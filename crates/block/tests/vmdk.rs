@@ -191,6 +191,28 @@ fn headers_that_ask_for_too_much_are_refused_by_the_field() {
     }
 }
 
+/// Each extent may be large, and not all of them.
+#[test]
+fn many_extents_with_huge_tables_are_refused_before_they_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    make(folder.path(), "monolithicSparse");
+    let path = folder.path().join("monolithicSparse.vmdk");
+    // 3 million tables of one entry, in a file that is long and empty.
+    let mut header = fs::read(&path).unwrap()[..512].to_vec();
+    let tables = 3_000_000u64;
+    header[12..20].copy_from_slice(&(tables * 128).to_le_bytes());
+    header[28..44].fill(0);
+    header[44..48].copy_from_slice(&1u32.to_le_bytes());
+    header[56..64].copy_from_slice(&1u64.to_le_bytes());
+    fs::write(&path, header).unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_len(tables * 4 + 512).unwrap();
+    assert_eq!(open(&path).unwrap().disk.size(), tables * 128 * 512);
+    let line = format!("RW {} SPARSE \"monolithicSparse.vmdk\"\n", tables * 128);
+    fs::write(folder.path().join("many.vmdk"), format!("# Disk DescriptorFile\n{}", line.repeat(500))).unwrap();
+    let said = open(&folder.path().join("many.vmdk")).err().unwrap().to_string();
+    assert!(said.contains("6000000 tables"), "{said}");
+}
+
 #[test]
 fn extents_are_files_that_may_be_opened() {
     let folder = tempfile::tempdir().unwrap();

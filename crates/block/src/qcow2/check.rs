@@ -12,6 +12,8 @@ use crate::store::{read_vec, write_all};
 
 /// Clusters of a file that can be checked: a count for each is kept in memory.
 const MAX_CLUSTERS: u64 = 1 << 26;
+/// Entries of all L1 tables, those of snapshots too, that can be.
+const MAX_L1_ENTRIES: u64 = 1 << 25;
 /// Errors that are described; more are counted.
 const MAX_TOLD: usize = 50;
 
@@ -47,8 +49,19 @@ struct Walk<'a> {
     header: &'a Header,
     counts: Vec<u16>,
     report: Report,
-    /// L2 tables that may still be read: a table that is reached in many ways would take for ever.
+    /// Entries of L1 tables that may still be read.
     budget: u64,
+    /// By cluster: it is an L2 table, in the active L1 table too. A table that is reached in many ways is read once, since
+    /// it would take for ever otherwise.
+    tables: Vec<Table>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Table {
+    #[default]
+    No,
+    OfSnapshots,
+    Active,
 }
 
 /// Checks the image in `store`, which is not changed.
@@ -99,16 +112,22 @@ impl<'a> Walk<'a> {
             return Err(Error::image(format!("it has {clusters} clusters, more than can be checked")));
         }
         let counts = vec![0; clusters as usize];
-        let mut walk = Self { store, header, counts, report: Report::default(), budget: clusters * 2 + 64 };
+        let tables = vec![Table::No; clusters as usize];
+        let mut walk = Self { store, header, counts, report: Report::default(), budget: MAX_L1_ENTRIES, tables };
         walk.refer(0, header.cluster_size(), || "the header".into());
         walk.refcount_tables()?;
         walk.l1(header.l1_offset, header.l1_entries.into(), "the L1 table", true)?;
         walk.snapshots()?;
+        walk.l2_tables()?;
         Ok(walk)
     }
 
     /// Counts a reference to every cluster that `len` bytes at `host` touch.
     fn refer(&mut self, host: u64, len: u64, what: impl Fn() -> String) -> bool {
+        self.refer_often(1, host, len, what)
+    }
+
+    fn refer_often(&mut self, times: u16, host: u64, len: u64, what: impl Fn() -> String) -> bool {
         let bits = self.header.cluster_bits;
         let (first, last) = (host >> bits, host.saturating_add(len.max(1) - 1) >> bits);
         if last >= self.counts.len() as u64 {
@@ -116,7 +135,7 @@ impl<'a> Walk<'a> {
             return false;
         }
         for count in &mut self.counts[first as usize..=last as usize] {
-            *count = count.saturating_add(1);
+            *count = count.saturating_add(times);
         }
         true
     }
@@ -138,11 +157,13 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// An L1 table and all below it. In the `active` one the flags must fit the counts.
+    /// An L1 table, and which L2 tables there are below it.
     fn l1(&mut self, offset: u64, entries: u64, what: &str, active: bool) -> Result<(), Error> {
         if entries == 0 || !self.refer(offset, entries * 8, || what.into()) {
             return Ok(());
         }
+        let left = self.budget.checked_sub(entries);
+        self.budget = left.ok_or_else(|| Error::image("it has snapshots with more tables than can be checked"))?;
         let cluster = self.header.cluster_size();
         for l1_entry in table(&read_vec(self.store, offset, entries as usize * 8)?) {
             let host = match entry::l1(l1_entry, self.header) {
@@ -153,28 +174,39 @@ impl<'a> Walk<'a> {
                     continue;
                 }
             };
-            if !self.refer(host, cluster, || "an L2 table".into()) {
-                continue;
-            }
-            self.budget = match self.budget.checked_sub(1) {
-                Some(left) => left,
-                None => return Err(Error::image("its L1 tables refer to more L2 tables than the file has clusters")),
-            };
-            for l2_entry in table(&read_vec(self.store, host, cluster as usize)?) {
-                self.l2(l2_entry, active);
+            if self.refer(host, cluster, || "an L2 table".into()) {
+                let table = &mut self.tables[(host >> self.header.cluster_bits) as usize];
+                *table = (*table).max(if active { Table::Active } else { Table::OfSnapshots });
             }
         }
         Ok(())
     }
 
-    fn l2(&mut self, l2_entry: u64, active: bool) {
+    /// What the L2 tables refer to, each as often as it is referred to itself.
+    fn l2_tables(&mut self) -> Result<(), Error> {
+        let cluster = self.header.cluster_size();
+        for index in 0..self.tables.len() {
+            let kind = self.tables[index];
+            if kind == Table::No {
+                continue;
+            }
+            let times = self.counts[index];
+            for l2_entry in table(&read_vec(self.store, index as u64 * cluster, cluster as usize)?) {
+                self.l2(l2_entry, times, kind == Table::Active);
+            }
+        }
+        Ok(())
+    }
+
+    /// In the active tables the flags must fit.
+    fn l2(&mut self, l2_entry: u64, times: u16, active: bool) {
         match Mapping::decode(l2_entry, self.header) {
             Ok(mapping) => {
                 if let Some((host, len)) = mapping.owned(self.header) {
                     self.report.data += u64::from(active && !matches!(mapping, Mapping::Zero { .. }));
                     // The last sector of compressed data may lie behind the end.
                     let len = len.min(self.store.size().saturating_sub(host)).max(1);
-                    self.refer(host, len, || "a data cluster".into());
+                    self.refer_often(times, host, len, || "a data cluster".into());
                     if active && l2_entry & COPIED != 0 && matches!(mapping, Mapping::Compressed { .. }) {
                         self.report.error(format!("a compressed cluster at {:#x} is marked as ours", host & OFFSET));
                     }

@@ -21,11 +21,11 @@ const COMPRESSED: u32 = 1 << 16;
 const MARKERS: u32 = 1 << 17;
 /// Compression of grains: Deflate in zlib's wrapper.
 const DEFLATE: u16 = 1;
-/// Sectors of a grain, of a disk; entries of a table, of the directory: at most.
+/// Sectors of a grain, of a disk; entries of a table, of all directories: at most.
 const GRAIN: u64 = 4096;
 const CAPACITY: u64 = 1 << 51;
 const ENTRIES: u32 = 4096;
-const DIRECTORY: u64 = 4 << 20;
+pub(super) const DIRECTORY: u64 = 4 << 20;
 
 /// A header that was checked.
 #[derive(Debug, Clone)]

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use self::descriptor::{Descriptor, Kind};
 use self::header::Header;
-use self::sparse::Sparse;
+use self::sparse::{Kept, Sparse};
 use crate::pieces::{Target, total};
 use crate::store::read_vec;
 use crate::{Disk, Error, Extent, ExtentKind, Geometry, check_bounds};
@@ -65,7 +65,7 @@ impl Vmdk {
             // The only extent is this file, whatever its name was when the descriptor was written.
             Descriptor::parse(&read_vec(&*file, place.start, (place.end - place.start) as usize)?)?;
         }
-        let sparse = Sparse::open(file, header)?;
+        let sparse = Sparse::open(0, file, header, &Arc::default())?;
         let size = sparse.size();
         Ok(Self { parts: vec![Part { start: 0, end: size, content: Content::Sparse(sparse) }], size, id })
     }
@@ -78,7 +78,8 @@ impl Vmdk {
 
 fn parts(descriptor: &Descriptor, open: &mut Open<'_>) -> Result<Vec<Part>, Error> {
     let mut parts = Vec::new();
-    let mut start = 0;
+    let (mut start, mut tables) = (0, 0);
+    let kept = Arc::<Kept>::default();
     for extent in &descriptor.extents {
         let len = extent.sectors * SECTOR;
         let short = |name: &str| Error::image(format!("its extent {name} is shorter than it says"));
@@ -94,7 +95,11 @@ fn parts(descriptor: &Descriptor, open: &mut Open<'_>) -> Result<Vec<Part>, Erro
                 let file = open(name)?;
                 let missing = || Error::image(format!("its extent {name} has no header"));
                 let header = Header::read(&*file)?.ok_or_else(missing)?;
-                let sparse = Sparse::open(file, header)?;
+                tables += header.tables as u64;
+                if tables > header::DIRECTORY {
+                    return Err(Error::image(format!("its extents have {tables} tables, more than can be read")));
+                }
+                let sparse = Sparse::open(parts.len(), file, header, &kept)?;
                 if sparse.size() < len {
                     return Err(short(name));
                 }

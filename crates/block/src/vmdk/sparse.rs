@@ -16,14 +16,22 @@ const MARKER: u64 = 12;
 
 /// An extent.
 ///
-/// Fixed: the file, its header, the directory. State: the tables and compressed grains that were read last.
+/// Fixed: its number on the disk, the file, its header, the directory. State: what the disk's extents keep together.
 pub(super) struct Sparse {
+    number: usize,
     file: Arc<dyn Disk>,
     header: Header,
     /// The sector of each table; 0: there is none.
     directory: Vec<u32>,
-    tables: Recent<u32, Arc<[u32]>, 64>,
-    inflated: Recent<u64, Arc<[u8]>, 16>,
+    kept: Arc<Kept>,
+}
+
+/// The tables and compressed grains that were read last, by extent and place: of all extents of a disk together, since
+/// there can be many.
+#[derive(Default)]
+pub(super) struct Kept {
+    tables: Recent<(usize, u32), Arc<[u32]>, 64>,
+    inflated: Recent<(usize, u64), Arc<[u8]>, 16>,
 }
 
 /// What a grain is.
@@ -35,9 +43,10 @@ enum Grain {
 }
 
 impl Sparse {
-    pub(super) fn open(file: Arc<dyn Disk>, header: Header) -> Result<Self, Error> {
+    /// Extent `number` of a disk.
+    pub(super) fn open(number: usize, file: Arc<dyn Disk>, header: Header, kept: &Arc<Kept>) -> Result<Self, Error> {
         let directory = words(&*file, header.directory, header.tables)?;
-        Ok(Self { file, header, directory, tables: Recent::default(), inflated: Recent::default() })
+        Ok(Self { number, file, header, directory, kept: kept.clone() })
     }
 
     /// In bytes.
@@ -58,7 +67,7 @@ impl Sparse {
             return Ok(Grain::Hole);
         }
         let read = || words(&*self.file, sector.into(), self.header.entries as usize).map(Into::into);
-        Ok(match self.tables.get(sector, read)?[entry as usize] {
+        Ok(match self.kept.tables.get((self.number, sector), read)?[entry as usize] {
             0 => Grain::Hole,
             1 if self.header.zeroed_grains => Grain::Hole,
             sector => Grain::At(u64::from(sector) * SECTOR),
@@ -76,7 +85,7 @@ impl Sparse {
             match self.find(index)? {
                 Grain::Hole => bufs.iter_mut().for_each(|buf| buf.fill(0)),
                 Grain::At(at) if self.header.compressed => {
-                    let grain = self.inflated.get(at, || self.inflate(index, at))?;
+                    let grain = self.kept.inflated.get((self.number, at), || self.inflate(index, at))?;
                     let mut from = &grain[within as usize..];
                     for buf in &mut bufs {
                         let (part, rest) = from.split_at(buf.len());
