@@ -140,6 +140,13 @@ pub trait Disk: Send + Sync {
     fn watch_size(&self, watcher: Weak<dyn SizeWatcher>) {
         let _ = watcher;
     }
+
+    /// Whether requests may wait for something else than the medium: for their turn under a limit, for a server that is
+    /// gone. Where a machine is stopped at once they may not: those that wait, and later ones, go on or fail with
+    /// [`Error::Cancelled`] until it is said otherwise. A disk over others tells them.
+    fn set_patience(&self, patient: bool) {
+        let _ = patient;
+    }
 }
 
 /// Checks that `len` bytes at `offset` lie within `size` bytes, for implementers.

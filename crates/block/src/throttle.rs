@@ -2,10 +2,9 @@
 
 use std::io::{IoSlice, IoSliceMut};
 use std::sync::{Arc, Weak};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use vm_memory::VolatileSlice;
 
 use crate::{Disk, Error, Extent, Geometry, SizeWatcher};
@@ -27,6 +26,9 @@ pub struct Throttle {
     disk: Arc<dyn Disk>,
     bytes: Option<Bucket>,
     requests: Option<Bucket>,
+    /// See [`Disk::set_patience`].
+    patient: Mutex<bool>,
+    changed: Condvar,
 }
 
 /// The time at which all that was let through would be done at the rate of the limit.
@@ -53,7 +55,8 @@ impl Throttle {
     /// Limits `disk`.
     #[must_use]
     pub fn new(disk: Arc<dyn Disk>, limits: Limits) -> Self {
-        Self { disk, bytes: limits.bytes.map(Bucket::new), requests: limits.requests.map(Bucket::new) }
+        let (bytes, requests) = (limits.bytes.map(Bucket::new), limits.requests.map(Bucket::new));
+        Self { disk, bytes, requests, patient: Mutex::new(true), changed: Condvar::new() }
     }
 
     fn wait(&self, bytes: u64) {
@@ -62,7 +65,8 @@ impl Throttle {
         let all = self.bytes.as_ref().map_or(Duration::ZERO, |bucket| bucket.take(bytes, now));
         let wait = one.max(all);
         if !wait.is_zero() {
-            thread::sleep(wait);
+            let mut patient = self.patient.lock();
+            self.changed.wait_while_until(&mut patient, |patient| *patient, now + wait);
         }
     }
 }
@@ -134,6 +138,12 @@ impl Disk for Throttle {
 
     fn watch_size(&self, watcher: Weak<dyn SizeWatcher>) {
         self.disk.watch_size(watcher);
+    }
+
+    fn set_patience(&self, patient: bool) {
+        *self.patient.lock() = patient;
+        self.changed.notify_all();
+        self.disk.set_patience(patient);
     }
 }
 

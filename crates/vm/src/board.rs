@@ -77,7 +77,11 @@ impl Board {
 
     pub(crate) fn start(&self) -> Result<(), Error> {
         let wrong = |state| Error::WrongState { wish: "started", state };
-        self.shared.life.change(State::can_start, State::Starting, || self.control.rearm()).map_err(wrong)?;
+        let rearm = || {
+            self.control.rearm();
+            self.disks.set_patience(true);
+        };
+        self.shared.life.change(State::can_start, State::Starting, rearm).map_err(wrong)?;
         let shared = self.shared.clone();
         let spawned = thread::Builder::new().name("machine".into()).spawn(move || shared.run());
         spawned.map(drop).map_err(|source| {
@@ -121,8 +125,12 @@ impl Board {
 
     pub(crate) fn stop(&self) {
         let runs = |state| !matches!(state, State::Stopped | State::Stopping | State::Error);
+        let stop = || {
+            self.control.stop();
+            self.disks.set_patience(false);
+        };
         // There is nothing to stop in the other states.
-        let _ = self.shared.life.change(runs, State::Stopping, || self.control.stop());
+        let _ = self.shared.life.change(runs, State::Stopping, stop);
     }
 
     /// The machine for a debugger.

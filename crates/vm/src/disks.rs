@@ -76,6 +76,11 @@ impl Disks {
         storage.chain(attached).collect()
     }
 
+    /// See [`Disk::set_patience`].
+    pub(crate) fn set_patience(&self, patient: bool) {
+        self.all().iter().for_each(|(_, disk)| disk.set_patience(patient));
+    }
+
     pub(crate) fn list(&self) -> Vec<DiskStatus> {
         let status = |(name, disk): (DiskName, Arc<dyn Disk>)| DiskStatus {
             name,
@@ -103,7 +108,10 @@ impl Disks {
         };
         let left = match patience {
             Some(patience) => self.control.remove(slot, patience),
-            None => self.control.pull(slot),
+            None => {
+                self.all().iter().filter(|(other, _)| *other == name).for_each(|(_, disk)| disk.set_patience(false));
+                self.control.pull(slot)
+            }
         };
         left.map_err(|error| match error {
             HotPlugError::Empty(_) => Error::NoSuchDisk(name),

@@ -281,6 +281,11 @@ impl Disk for Qcow2 {
     fn watch_size(&self, watcher: Weak<dyn SizeWatcher>) {
         self.watchers.add(watcher);
     }
+
+    fn set_patience(&self, patient: bool) {
+        self.store.set_patience(patient);
+        self.backing.iter().for_each(|below| below.set_patience(patient));
+    }
 }
 
 impl Drop for Qcow2 {

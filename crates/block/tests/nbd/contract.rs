@@ -110,6 +110,19 @@ fn our_client_and_nbdkit() {
 }
 
 #[test]
+fn its_server_says_how_large_it_is() {
+    let folder = tempdir().unwrap();
+    let disk = Arc::new(MemoryDisk::new(1 << 20));
+    let server = Ours::of(&folder.path().join("s"), disk.clone());
+    let client = connect(&server.uri());
+    let said = client.resize(2 << 20).unwrap_err().to_string();
+    assert!(said.contains("Resize it there"), "{said}");
+    // A client that comes later sees what it has become, the other one what it was.
+    disk.resize(2 << 20).unwrap();
+    assert_eq!((client.size(), connect(&server.uri()).size()), (1 << 20, 2 << 20));
+}
+
+#[test]
 fn read_only_at_either_end() {
     let folder = tempdir().unwrap();
     let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new(1 << 16));

@@ -116,6 +116,31 @@ fn requests_wait_for_a_server_and_then_fail_and_later_work_again() {
 }
 
 #[test]
+fn who_is_not_to_wait_for_a_server_does_not() {
+    let folder = tempdir().unwrap();
+    let socket = folder.path().join("s");
+    let disk = Arc::new(MemoryDisk::new(1 << 20));
+    let server = Ours::of(&socket, disk.clone());
+    let options = ClientOptions { reconnect_for: Duration::from_secs(1_000_000), ..ClientOptions::default() };
+    let client = connect_with(&server.uri(), &options);
+    server.stop().unwrap();
+    let read = || client.read(0, &mut [IoSliceMut::new(&mut [0; 512])]);
+    thread::scope(|scope| {
+        let waits = scope.spawn(read);
+        thread::sleep(Duration::from_millis(50));
+        assert!(!waits.is_finished());
+        client.set_patience(false);
+        assert!(matches!(waits.join().unwrap(), Err(Error::Cancelled)));
+    });
+    assert!(matches!(read(), Err(Error::Cancelled)));
+    // Until it may again.
+    let server = Ours::of(&socket, disk);
+    client.set_patience(true);
+    read().unwrap();
+    drop((client, server));
+}
+
+#[test]
 fn a_silent_server_is_a_lost_one() {
     let folder = tempdir().unwrap();
     let server = Theirs::nbdkit(&folder.path().join("s"), &["--filter=delay", "memory", "1M", "delay-read=60"]);

@@ -313,6 +313,16 @@ impl Disk for Client {
         })
     }
 
+    /// The protocol has no command for it but an experimental one (`NBD_CMD_RESIZE`), which no server offers.
+    fn resize(&self, _: u64) -> Result<(), DiskError> {
+        let told = "be resized: its NBD server says how large it is. Resize it there and attach it anew";
+        Err(if self.read_only { DiskError::ReadOnly } else { DiskError::Unsupported(told) })
+    }
+
+    fn set_patience(&self, patient: bool) {
+        self.session.set_patience(patient);
+    }
+
     fn extent(&self, offset: u64, len: u64) -> Result<Extent, DiskError> {
         check_bounds(offset, len, self.size)?;
         let data = Extent { len, kind: ExtentKind::Data };

@@ -42,6 +42,8 @@ struct State {
     generation: u64,
     phase: Phase,
     journal: Journal,
+    /// See [`Disk::set_patience`](crate::Disk::set_patience).
+    patient: bool,
 }
 
 enum Phase {
@@ -71,7 +73,7 @@ impl Session {
     pub(super) fn start(uri: &Uri, options: &ClientOptions) -> Result<(Self, Offer), Error> {
         let tls = Credentials::client(uri)?;
         let (offer, links) = connect(uri, tls.as_ref(), options)?;
-        let state = State { generation: 0, phase: Phase::Up(links), journal: Journal::default() };
+        let state = State { generation: 0, phase: Phase::Up(links), journal: Journal::default(), patient: true };
         let (uri, options) = (uri.clone(), options.clone());
         Ok((Self { uri, tls, options, offer, state: Mutex::new(state), changed: Condvar::new() }, offer))
     }
@@ -79,6 +81,11 @@ impl Session {
     /// Whether block status can be asked for.
     pub(super) fn knows_extents(&self) -> bool {
         self.offer.context.is_some()
+    }
+
+    pub(super) fn set_patience(&self, patient: bool) {
+        self.state.lock().patient = patient;
+        self.changed.notify_all();
     }
 
     /// Does a request, however often the connection is lost. The inner error is the server's.
@@ -138,6 +145,7 @@ impl Session {
                     return Ok(Live { generation, links, end });
                 }
                 Phase::Failed(why) => return Err(gone(why.clone())),
+                _ if !state.patient => return Err(DiskError::Cancelled),
                 Phase::Connecting => {
                     self.changed.wait(&mut state);
                     continue;
