@@ -5,6 +5,7 @@
 //! at the start, and should be small (some MiB): the model holds it all.
 
 mod faulty;
+mod logged;
 mod memory;
 mod random;
 
@@ -12,6 +13,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::sync::Arc;
 
 pub use faulty::FaultyDisk;
+pub use logged::LoggedDisk;
 pub use memory::MemoryDisk;
 pub use random::Random;
 

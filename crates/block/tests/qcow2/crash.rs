@@ -3,72 +3,15 @@
 //! consistent and hold what the guest had flushed.
 
 use std::io::{IoSlice, IoSliceMut};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use block::contract::{MemoryDisk, Random};
+use block::Disk;
+use block::contract::{LoggedDisk, MemoryDisk, Random};
 use block::qcow2::{self, BackingName, CreateOptions, Qcow2};
-use block::{Disk, Error, Geometry};
 
 use crate::images::MIB;
 
 const SECTOR: usize = 512;
-
-#[derive(Clone)]
-enum Op {
-    Write(u64, Vec<u8>),
-    Discard(u64, u64),
-    Resize(u64),
-    Flush,
-}
-
-/// A disk in memory that logs what it is told.
-struct Logged {
-    disk: MemoryDisk,
-    log: Mutex<Vec<Op>>,
-}
-
-impl Logged {
-    fn note(&self, op: Op) {
-        self.log.lock().unwrap().push(op);
-    }
-}
-
-impl Disk for Logged {
-    fn size(&self) -> u64 {
-        self.disk.size()
-    }
-    fn geometry(&self) -> Geometry {
-        self.disk.geometry()
-    }
-    fn read_only(&self) -> bool {
-        false
-    }
-    fn id(&self) -> &str {
-        "logged"
-    }
-    fn read(&self, offset: u64, bufs: &mut [IoSliceMut<'_>]) -> Result<(), Error> {
-        self.disk.read(offset, bufs)
-    }
-    fn write(&self, offset: u64, bufs: &[IoSlice<'_>]) -> Result<(), Error> {
-        self.note(Op::Write(offset, bufs.iter().flat_map(|b| b.iter().copied()).collect()));
-        self.disk.write(offset, bufs)
-    }
-    fn flush(&self) -> Result<(), Error> {
-        self.note(Op::Flush);
-        self.disk.flush()
-    }
-    fn discard(&self, offset: u64, len: u64) -> Result<(), Error> {
-        self.note(Op::Discard(offset, len));
-        self.disk.discard(offset, len)
-    }
-    fn write_zeroes(&self, offset: u64, len: u64, _: bool) -> Result<(), Error> {
-        self.write(offset, &[IoSlice::new(&vec![0; len as usize])])
-    }
-    fn resize(&self, size: u64) -> Result<(), Error> {
-        self.note(Op::Resize(size));
-        self.disk.resize(size)
-    }
-}
 
 /// What the guest knows to be durable.
 struct Promise {
@@ -85,19 +28,19 @@ struct Change {
 }
 
 struct History {
-    log: Vec<Op>,
+    store: Arc<LoggedDisk>,
     promises: Vec<Promise>,
     changes: Vec<Change>,
 }
 
 /// A workload by seed on a fresh image over `below`.
 fn history(seed: u64, cluster_bits: u32, below: &Arc<MemoryDisk>) -> History {
-    let store = Arc::new(Logged { disk: MemoryDisk::new(0), log: Mutex::default() });
+    let store = Arc::new(LoggedDisk::default());
     let backing = Some(BackingName { name: "below.img".into(), format: Some("raw".into()) });
     qcow2::create(&*store, &CreateOptions { cluster_bits, backing, ..CreateOptions::new(4 * MIB) }).unwrap();
     // A small cache, so that tables are written between the flushes, too.
     let disk = Qcow2::open_with_cache(store.clone(), Some(below.clone()), 1 << 12).unwrap();
-    let now = || store.log.lock().unwrap().len();
+    let now = || store.operations();
     let mut random = Random::new(seed);
     let mut model = vec![0; 4 * MIB as usize];
     disk.read(0, &mut [IoSliceMut::new(&mut model)]).unwrap();
@@ -135,40 +78,7 @@ fn history(seed: u64, cluster_bits: u32, below: &Arc<MemoryDisk>) -> History {
         changes.push(Change { from, offset, len });
     }
     drop(disk);
-    let log = store.log.lock().unwrap().clone();
-    History { log, promises, changes }
-}
-
-/// The file as a crash after `upto` operations may leave it.
-fn crashed(log: &[Op], upto: usize, random: &mut Random) -> Vec<u8> {
-    let durable = log[..upto].iter().rposition(|op| matches!(op, Op::Flush)).unwrap_or(0);
-    let mut file: Vec<u8> = Vec::new();
-    for (i, op) in log[..upto].iter().enumerate() {
-        // None, all, or each sector by chance of what is not durable.
-        let luck = if i <= durable { 1 } else { random.below(4) };
-        match op {
-            Op::Write(offset, bytes) => {
-                let piece = if luck == 1 { bytes.len().max(1) } else { SECTOR };
-                for (n, part) in bytes.chunks(piece).enumerate() {
-                    if luck == 0 || luck > 1 && random.below(2) == 0 {
-                        continue;
-                    }
-                    let at = *offset as usize + n * piece;
-                    if file.len() < at + part.len() {
-                        file.resize(at + part.len(), 0);
-                    }
-                    file[at..at + part.len()].copy_from_slice(part);
-                }
-            }
-            Op::Discard(offset, len) if luck > 0 => {
-                let end = file.len().min((offset + len) as usize);
-                file[(*offset as usize).min(end)..end].fill(0xdb);
-            }
-            Op::Resize(size) => file.resize(*size as usize, 0),
-            Op::Discard(..) | Op::Flush => {}
-        }
-    }
-    file
+    History { store, promises, changes }
 }
 
 fn survives(seed: u64, cluster_bits: u32, points: usize) {
@@ -183,10 +93,10 @@ fn survives(seed: u64, cluster_bits: u32, points: usize) {
         // Often right after a promise, where it is easiest to break.
         let upto = match random.below(2) {
             0 => history.promises[random.below(history.promises.len() as u64) as usize].at,
-            _ => first + random.below((history.log.len() - first + 1) as u64) as usize,
+            _ => first + random.below((history.store.operations() - first + 1) as u64) as usize,
         };
         let at = format!("seed {seed}, clusters of 2^{cluster_bits}, point {point}, after {upto} operations");
-        let file = crashed(&history.log, upto, &mut random);
+        let file = history.store.crashed(upto, SECTOR, &mut random);
         std::fs::write(&path, &file).unwrap();
         consistent(&path, &at);
         let store = Arc::new(MemoryDisk::holding(file));

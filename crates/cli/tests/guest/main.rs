@@ -3,6 +3,7 @@
 
 mod boot;
 mod console;
+mod crash;
 mod debugger;
 mod disks;
 mod ends;
