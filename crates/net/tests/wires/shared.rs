@@ -77,6 +77,29 @@ fn frames_to_be_cut_pass_whole_to_who_takes_them_and_in_pieces_to_others() {
 }
 
 #[test]
+fn a_machine_that_does_not_read_and_one_that_floods_it_harm_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |last| Guest::at(enter(folder.path()), Offloads::empty(), last);
+    let (mut a, mut b) = (at(1), at(2));
+    let [deaf, flood] = [(); 2].map(|()| Card::plug(enter(folder.path()), Offloads::empty()));
+    let frame = |to: [u8; 6], from: [u8; 6]| [&to[..], &from, &[0x88, 0xb5], &[7; 1400]].concat();
+    let address = [2, 0, 0, 0, 0, 9];
+    deaf.wait_carrier(true);
+    flood.wait_carrier(true);
+    deaf.send(&frame([0xff; 6], address), Meta::default());
+    flood.receive();
+    // 30 MB, much more than the switch and the sockets hold, from ever new addresses, those of the others among them.
+    for n in 0..20_000u32 {
+        let [_, x, y, z] = n.to_be_bytes();
+        flood.send(&frame(address, [2, 0, 0, x, y, z]), Meta::default());
+    }
+    let server = b.listen(80);
+    let client = a.connect((Ipv4Addr::new(10, 0, 0, 2), 80));
+    talk(&mut a, client, &mut b, server, 500_000);
+    assert!(deaf.receive_within(std::time::Duration::ZERO).is_some(), "nothing has come where nobody read");
+}
+
+#[test]
 fn a_router_at_the_uplink_serves_all_machines_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let make = || {
