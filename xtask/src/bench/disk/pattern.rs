@@ -51,6 +51,12 @@ impl Pattern {
         Self { way, block, depth }
     }
 
+    /// Where in a request the driver looks whether the right bytes came, or puts them: at its first and last piece. All
+    /// of them would take as long as the request itself.
+    pub(super) fn checked(self) -> [u64; 2] {
+        [0, self.block - STAMPED]
+    }
+
     /// As in `randread 4k depth 32`.
     pub(super) fn name(self) -> String {
         let Self { way, block, depth } = self;
@@ -60,7 +66,7 @@ impl Pattern {
 }
 
 /// The pieces of a disk that say where they are.
-pub(super) const STAMPED: u64 = 4096;
+const STAMPED: u64 = 4096;
 
 /// Makes `path` a disk of `size` bytes without a hole, each piece of which begins with its offset.
 pub(super) fn make_disk(path: &Path, size: u64) -> Result<()> {

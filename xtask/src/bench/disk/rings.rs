@@ -11,7 +11,7 @@ use devices::virtio::spec::{descriptor, feature};
 use testkit::{Driver, Guest, PATIENCE};
 use vm_memory::{Bytes, GuestAddress};
 
-use super::pattern::{Pattern, Places, STAMPED};
+use super::pattern::{Pattern, Places};
 
 /// Descriptors of the queue.
 const SIZE: u16 = 256;
@@ -89,7 +89,7 @@ impl Rings {
         let memory = self.driver.guest().memory();
         let words = u128::from(kind) | u128::from(*offset / SECTOR) << 64;
         memory.write_slice(&words.to_le_bytes(), GuestAddress(*header))?;
-        for at in (0..self.pattern.block).step_by(STAMPED as usize) {
+        for at in self.pattern.checked() {
             let stamp = if self.pattern.way.is_write() { *offset + at } else { u64::MAX };
             memory.write_slice(&stamp.to_le_bytes(), GuestAddress(*data + at))?;
         }
@@ -106,7 +106,7 @@ impl Rings {
         if byte != [0] {
             bail!("the device answered a request at {offset} with status {}", byte[0]);
         }
-        for at in (0..self.pattern.block).step_by(STAMPED as usize) {
+        for at in self.pattern.checked() {
             let mut stamp = [0; 8];
             memory.read_slice(&mut stamp, GuestAddress(data + at))?;
             if u64::from_le_bytes(stamp) != offset + at {

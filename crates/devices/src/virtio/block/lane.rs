@@ -1,6 +1,8 @@
 //! A queue and the threads that serve it: one while requests are quick, more while they wait for the medium.
 
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -11,6 +13,9 @@ use crate::virtio::{Chain, Interrupt, Malformed, Virtqueue, Waker};
 
 /// Requests that are completed before the driver hears of it, while there are more and they are quick.
 const BATCH: u32 = 16;
+/// How long a thread stays that has done a batch, for more which then come without a kick: about as long as it takes to
+/// put it to sleep and to wake it.
+const STAY: Duration = Duration::from_micros(30);
 
 /// A queue, and what its threads need to serve it.
 ///
@@ -53,8 +58,9 @@ impl Lane {
 
     /// Serves what is in the queue.
     pub(super) fn turn(&self, waker: &Waker) {
-        let mut done = None;
-        while let Some(chain) = self.exchange(done, waker) {
+        let (mut done, mut count) = (None, 0);
+        while let Some(chain) = self.exchange(done, waker).or_else(|| self.stay(count, waker)) {
+            count = BATCH.min(count + 1);
             let written = Request::new(&chain, &self.memory).map(|request| {
                 let (kind, bytes) = request.pace();
                 if self.shared.pace.is_long(kind, bytes) {
@@ -66,14 +72,14 @@ impl Lane {
         }
     }
 
-    /// Gives a request back that was done, and takes the next.
+    /// Gives a request back that was done, and takes the next, if there is one.
     fn exchange(&self, done: Option<Done>, waker: &Waker) -> Option<Chain> {
         let (next, tell) = {
             let mut state = self.state.lock();
             if let Some(done) = done {
                 state.complete(done);
             }
-            let next = if waker.is_stopping() { None } else { state.next() };
+            let next = if waker.is_stopping() { None } else { state.take() };
             let tell = (next.is_none() || state.untold >= BATCH) && state.tell();
             (next, tell)
         };
@@ -81,6 +87,15 @@ impl Lane {
             self.interrupt.queue(self.index);
         }
         next
+    }
+
+    /// The next request, when there was none. Waits for it if the queue is busy: it has given `count` to this turn.
+    fn stay(&self, count: u32, waker: &Waker) -> Option<Chain> {
+        let start = Instant::now();
+        while count >= BATCH && start.elapsed() < STAY && self.state.lock().queue.is_empty() {
+            thread::yield_now();
+        }
+        if waker.is_stopping() { None } else { self.state.lock().next() }
     }
 
     /// Lets nobody wait for a long request: the driver hears of those that are done, and others have the queue if
@@ -110,11 +125,16 @@ impl State {
         }
     }
 
+    /// The next request.
+    fn take(&mut self) -> Option<Chain> {
+        self.queue.disable_notification();
+        self.queue.pop()
+    }
+
     /// The next request. When there is none, the driver has been asked to kick.
     fn next(&mut self) -> Option<Chain> {
         loop {
-            self.queue.disable_notification();
-            match self.queue.pop() {
+            match self.take() {
                 None if self.queue.enable_notification() => {}
                 next => return next,
             }
