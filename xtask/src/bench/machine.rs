@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::shell;
 
 /// Where and what.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Machine {
     pub(crate) cpu: String,
     pub(crate) cores: usize,

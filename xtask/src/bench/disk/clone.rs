@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::super::run::Spread;
 use super::{Place, Setting};
@@ -17,9 +17,9 @@ const SIZE: u64 = 20 << 30;
 const TARGET_MS: f64 = 50.0;
 
 /// How long clones took.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub(super) struct Clone {
-    place: &'static str,
+    pub(super) place: String,
     ms: Spread,
     target_ms: f64,
     /// By reflink or as an overlay.
@@ -53,7 +53,7 @@ pub(super) fn measure(setting: &Setting, place: &Place) -> Result<Clone> {
     }
     fs::remove_file(raw)?;
     fs::remove_file(disk)?;
-    Ok(Clone { place: place.name, ms: Spread::of(times.into_iter()), target_ms: TARGET_MS, how })
+    Ok(Clone { place: place.name.to_owned(), ms: Spread::of(times.into_iter()), target_ms: TARGET_MS, how })
 }
 
 impl Clone {

@@ -53,7 +53,7 @@ pub(super) fn group(setting: &Setting, place: &Place) -> Result<Group> {
     fs::remove_file(scratch)?;
     let lines = PATTERNS.iter().zip(&samples);
     let lines = lines.map(|(pattern, (ours, theirs))| Line::of(&pattern.name(), TARGET, ours, theirs)).collect();
-    Ok(Group { name: format!("fio in a guest, raw, {}", place.name), peer: "QEMU TCG", lines })
+    Ok(Group { name: format!("fio in a guest, raw, {}", place.name), peer: "QEMU TCG".to_owned(), lines })
 }
 
 /// What the guest's script takes for a pattern.

@@ -45,7 +45,7 @@ pub(crate) struct Options {
     /// The folder on a disk
     #[arg(long, value_name = "FOLDER", default_value = "/var/tmp")]
     folder: PathBuf,
-    /// Write the report to this file, too
+    /// Write the report to this file, too, beside what it has of other parts from the same machine and programs
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// The russet to measure, instead of one built now
@@ -114,10 +114,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             report.groups.push(guest::group(&setting, &place)?);
         }
     }
+    let table = report.table();
     if let Some(file) = &options.json {
-        fs::write(file, serde_json::to_string_pretty(&report)? + "\n")?;
+        let earlier = fs::read(file).ok().and_then(|json| serde_json::from_slice(&json).ok());
+        let all = match earlier {
+            Some(earlier) => report.beside(earlier),
+            None => report,
+        };
+        fs::write(file, serde_json::to_string_pretty(&all)? + "\n")?;
     }
-    shell::print(&report.table())
+    shell::print(&table)
 }
 
 fn check(option: &str, given: &[String], known: &[&str]) -> Result<()> {

@@ -50,7 +50,7 @@ pub(super) fn group(setting: &Setting, place: &Place) -> Result<Group> {
     };
     let lines = WORKS.iter().map(measure).collect::<Result<_>>()?;
     fs::remove_file(image)?;
-    Ok(Group { name: format!("NBD, qcow2 under an overlay, {}", place.name), peer: "qemu-nbd", lines })
+    Ok(Group { name: format!("NBD, qcow2 under an overlay, {}", place.name), peer: "qemu-nbd".to_owned(), lines })
 }
 
 /// An image full of data: nothing of it is a hole.

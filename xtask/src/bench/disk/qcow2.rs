@@ -57,7 +57,7 @@ pub(super) fn direct(setting: &Setting, place: &Place) -> Result<Group> {
         })
     };
     let lines = DIRECT.iter().map(measure).collect::<Result<_>>()?;
-    Ok(Group { name: format!("qcow2, allocating, {}", place.name), peer: "qemu-img bench", lines })
+    Ok(Group { name: format!("qcow2, allocating, {}", place.name), peer: "qemu-img bench".to_owned(), lines })
 }
 
 /// Our NBD server and qemu-nbd, in `place`.
@@ -79,7 +79,7 @@ pub(super) fn served(setting: &Setting, place: &Place) -> Result<Group> {
         })
     };
     let lines = SERVED.iter().map(measure).collect::<Result<_>>()?;
-    Ok(Group { name: format!("NBD, allocating in qcow2, {}", place.name), peer: "qemu-nbd", lines })
+    Ok(Group { name: format!("NBD, allocating in qcow2, {}", place.name), peer: "qemu-nbd".to_owned(), lines })
 }
 
 /// An image without data, as long as this lives.

@@ -1,7 +1,7 @@
 //! What was measured of disks: ours and a peer in turn, and what the ratio has to be.
 
 use anyhow::Result;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::super::machine::Machine;
 use super::super::run::Spread;
@@ -9,7 +9,7 @@ use super::clone::Clone;
 use crate::shell;
 
 /// Everything that was measured in one go.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub(super) struct Report {
     pub(super) machine: Machine,
     /// The peers' and clients' versions.
@@ -20,16 +20,16 @@ pub(super) struct Report {
 }
 
 /// Works of one kind on one medium.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub(super) struct Group {
     pub(super) name: String,
     /// What ours is compared with.
-    pub(super) peer: &'static str,
+    pub(super) peer: String,
     pub(super) lines: Vec<Line>,
 }
 
 /// One work.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub(super) struct Line {
     pub(super) name: String,
     pub(super) russet: Figures,
@@ -43,7 +43,7 @@ pub(super) struct Line {
 }
 
 /// The runs of one work on one side.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub(super) struct Figures {
     mib_per_s: Spread,
     /// CPU time that it took for a GiB, of servers.
@@ -110,6 +110,18 @@ impl Line {
 }
 
 impl Report {
+    /// This, and what an earlier report has of other works, if it is of the same machine, programs and number of runs.
+    pub(super) fn beside(mut self, mut earlier: Self) -> Self {
+        if (&earlier.machine, &earlier.versions, earlier.runs) != (&self.machine, &self.versions, self.runs) {
+            return self;
+        }
+        earlier.groups.retain(|old| self.groups.iter().all(|new| new.name != old.name));
+        earlier.clones.retain(|old| self.clones.iter().all(|new| new.place != old.place));
+        self.groups.splice(0..0, earlier.groups);
+        self.clones.splice(0..0, earlier.clones);
+        self
+    }
+
     /// As text.
     pub(super) fn table(&self) -> String {
         let mut text = format!("{}\n{}, {} runs each\n", self.machine.describe(), self.versions.join(", "), self.runs);
@@ -160,12 +172,28 @@ mod tests {
         let sample = |mib_per_s, cpu| [Sample { mib_per_s, cpu_s_per_gib: Some(cpu) }];
         let line = |name, ours| Line::of(name, 1.5, &sample(ours, 1.0), &sample(100.0, 2.0));
         let lines = vec![line("fast", 150.0), line("slow", 149.0)];
-        let groups = vec![Group { name: "a group".to_owned(), peer: "peer", lines }];
+        let groups = vec![Group { name: "a group".to_owned(), peer: "peer".to_owned(), lines }];
         let (machine, versions) = (Machine::this(None), vec!["fio-3".to_owned()]);
         let report = Report { machine, versions, runs: 1, groups, clones: Vec::new() };
         let table = report.table();
         let end = |name: &str| table.lines().find(|l| l.trim_start().starts_with(name)).unwrap().to_owned();
         assert!(end("fast").ends_with("1.50    1.50 met, 0.50 of its CPU time"), "{table}");
         assert!(end("slow").ends_with("1.49    1.50 missed, 0.50 of its CPU time"), "{table}");
+    }
+
+    #[test]
+    fn parts_come_together_that_are_of_one_kind() {
+        let report = |runs, names: &[&str]| {
+            let group = |name: &&str| Group { name: (*name).to_owned(), peer: "peer".to_owned(), lines: Vec::new() };
+            let groups = names.iter().map(group).collect();
+            Report { machine: Machine::this(None), versions: Vec::new(), runs, groups, clones: Vec::new() }
+        };
+        let names = |report: &Report| report.groups.iter().map(|g| g.name.clone()).collect::<Vec<_>>();
+        let earlier = || {
+            let json = serde_json::to_string(&report(3, &["a", "b"])).unwrap();
+            serde_json::from_str::<Report>(&json).unwrap()
+        };
+        assert_eq!(names(&report(3, &["b", "c"]).beside(earlier())), ["a", "b", "c"]);
+        assert_eq!(names(&report(2, &["c"]).beside(earlier())), ["c"]);
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn group(setting: &Setting, place: &Place) -> Result<Group> {
     let lines = WORKS.iter().map(measure).collect::<Result<_>>()?;
     fs::remove_file(ours)?;
     fs::remove_file(theirs)?;
-    Ok(Group { name: format!("virtio-blk by its rings, raw, {}", place.name), peer: "fio io_uring", lines })
+    Ok(Group { name: format!("virtio-blk by its rings, raw, {}", place.name), peer: "fio io_uring".to_owned(), lines })
 }
 
 fn rings(file: &Path, pattern: Pattern, setting: &Setting) -> Result<(f64, f64)> {
