@@ -342,7 +342,24 @@ impl VirtualMachine {
     pub fn open_window(&self, windows: Windows, title: &str, suspend_to: Option<&Path>) -> Result<(), Error> {
         match &self.0 {
             Body::Board(_) => Err(self.cannot("open a window")),
-            Body::Framework(machine) => machine.open_window(windows, title, suspend_to),
+            Body::Framework(machine) => framework::open_window(machine, windows, title, suspend_to),
+        }
+    }
+
+    /// As [`open_window`](Self::open_window), on another window system: one for the machines `M` of a double of the
+    /// framework.
+    ///
+    /// # Errors
+    /// As [`open_window`](Self::open_window).
+    pub fn open_window_on<M, D>(&self, desktop: D, title: &str, suspend_to: Option<&Path>) -> Result<(), Error>
+    where
+        M: 'static,
+        D: vz::Desktop<M> + 'static,
+        D::Window: 'static,
+    {
+        match &self.0 {
+            Body::Board(_) => Err(self.cannot("open a window")),
+            Body::Framework(machine) => machine.open_window::<M, D>(desktop, title, suspend_to),
         }
     }
 

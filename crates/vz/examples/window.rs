@@ -1,6 +1,6 @@
 //! Boots a machine with a display in a window: `window MACHINE.toml`, on a Mac.
 //!
-//! As `boot`, the smallest program around the executor, here with AppKit on the main thread: the menu pauses, resumes,
+//! As `headless`, the smallest program around the executor, here with AppKit on the main thread: the menu pauses, resumes,
 //! suspends into `MACHINE.toml.state` and stops the machine. When its window is closed and it is kept running, only Ctrl-C
 //! or its guest ends it. Elsewhere it shows what the menu offers of a machine that runs.
 
@@ -22,8 +22,8 @@ mod mac {
 
     use config::{Machine, Problem};
     use vz::{
-        Command, Desktop, Entitlements, Host, Notice, Session, Signal, StartOptions, State, Virtualization, Window,
-        WindowOptions, Wish, sys,
+        Command, Desktop, Entitlements, Host, Notice, Session, Signal, StartOptions, State, Status, Virtualization,
+        Window, WindowOptions, Wish, sys,
     };
 
     /// What can happen to the machine.
@@ -46,7 +46,7 @@ mod mac {
         let signals = forwarded(events.clone(), Event::Report);
         let mut session = Session::new(sys::Mac.machine(&plan, Vec::new(), signals)?);
         let window = windows.open(session.framework(), options, forwarded(events, Event::Wish))?;
-        let state = PathBuf::from(format!("{path}.state"));
+        let saved = PathBuf::from(format!("{path}.state"));
         let savable = vz::Framework::check_save(session.framework()).is_ok();
         let mut suspending = false;
         let mut notices = session.command(Command::Start(StartOptions::default()));
@@ -54,7 +54,8 @@ mod mac {
             for notice in &notices {
                 writeln!(std::io::stderr(), "{notice:?}")?;
             }
-            window.show(session.state(), savable);
+            let state = session.state();
+            window.show(Status { state, savable, takes_drives: false, drives: Vec::new() });
             if session.state() == State::Stopped {
                 return Ok(());
             }
@@ -64,14 +65,15 @@ mod mac {
             notices = match (suspending, session.state()) {
                 (true, State::Running) => session.command(Command::Pause),
                 (true, State::Paused) if notices.contains(&Notice::Saved) => session.command(Command::Stop),
-                (true, State::Paused) => session.command(Command::Save(state.clone())),
+                (true, State::Paused) => session.command(Command::Save(saved.clone())),
                 _ => match happened.recv()? {
                     Event::Report(signal) => session.signal(signal),
                     Event::Wish(Wish::Pause) => session.command(Command::Pause),
                     Event::Wish(Wish::Resume) => session.command(Command::Resume),
                     Event::Wish(Wish::RequestStop) => session.command(Command::RequestStop),
                     Event::Wish(Wish::Stop) => session.command(Command::Stop),
-                    Event::Wish(Wish::Detach) => Vec::new(),
+                    // Its menu offers no drives.
+                    Event::Wish(Wish::Detach | Wish::AttachDrive(_) | Wish::DetachDrive(_)) => Vec::new(),
                     Event::Wish(Wish::Suspend) => {
                         suspending = true;
                         Vec::new()
@@ -98,7 +100,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     use std::io::Write;
 
     let mut model = vz::Model::new("machine", false);
-    model.show(vz::State::Running, true);
+    let (state, drives) = (vz::State::Running, Vec::new());
+    model.show(vz::Status { state, savable: true, takes_drives: true, drives });
     for action in vz::Action::ALL {
         writeln!(std::io::stdout(), "{:?}", model.item(action))?;
     }

@@ -38,4 +38,6 @@ pub use session::{
     StartOptions, State,
 };
 pub use virtualization::Virtualization;
-pub use window::{Action, Choice, Desktop, Item, Model, Question, Step, Window, WindowOptions, Wish};
+pub use window::{
+    Action, Choice, Desktop, Item, Model, PluggedDrive, Question, Status, Step, Window, WindowOptions, Wish,
+};

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
-use vz::{Call, Command, Devices, End, Framework, Notice, Session, Signal, Window, Wish};
+use vz::{Call, Command, Devices, End, Framework, Notice, Session, Signal, Status, Window, Wish};
 
 use super::drives::Drives;
 use super::saved::Suspension;
 use super::vsock::{self, Port};
+use super::window::OpenWork;
 use crate::state::Life;
 use crate::{Error, Event, Outcome, State};
 
@@ -31,11 +32,13 @@ pub(super) enum Message {
     /// What the framework reports.
     Signal(Signal),
     /// What the user of the window wants.
-    #[cfg_attr(not(target_os = "macos"), expect(dead_code, reason = "windows are made on Macs"))]
     Wish(Wish),
     /// A window is to be opened, whose user may suspend the machine into this file.
-    #[cfg_attr(not(target_os = "macos"), expect(dead_code, reason = "windows are made on Macs"))]
-    Open(super::sys::OpenWindow, Option<PathBuf>),
+    Open(Box<OpenWork>, Option<PathBuf>),
+    /// What a window shows has changed.
+    Show,
+    /// To say in the window why something was not done.
+    Report(String),
     /// To stop the machine and to end.
     End,
 }
@@ -136,10 +139,12 @@ impl Driver {
             }
             Message::Wish(wish) => self.wish(wish, session),
             Message::Open(open, suspend_to) => {
-                self.window = open.on(session.framework());
+                self.window = open(session.framework());
                 self.suspend_to = suspend_to;
                 self.show(session);
             }
+            Message::Show => self.show(session),
+            Message::Report(problem) => self.report(problem),
             Message::End => {
                 self.ending = true;
                 self.command(Command::Stop, session);
@@ -179,7 +184,13 @@ impl Driver {
         match wish {
             Wish::Pause => self.command(Command::Pause, session),
             Wish::Resume => self.command(Command::Resume, session),
-            Wish::RequestStop => self.command(Command::RequestStop, session),
+            Wish::RequestStop => {
+                let notices = session.command(Command::RequestStop);
+                if let [Notice::NotAsked(reason)] = &notices[..] {
+                    self.report(reason.clone());
+                }
+                self.tell(notices, session);
+            }
             Wish::Stop => self.command(Command::Stop, session),
             Wish::Suspend => {
                 // Without a place for it, `show` has said that it cannot be.
@@ -187,6 +198,8 @@ impl Driver {
                     self.suspend(path, None, session);
                 }
             }
+            // Those are done on the window's thread, which may wait.
+            Wish::AttachDrive(_) | Wish::DetachDrive(_) => {}
             Wish::Detach => self.window = None,
         }
     }
@@ -224,9 +237,18 @@ impl Driver {
     }
 
     fn show<F: Framework>(&self, session: &mut Session<F>) {
-        if let Some(window) = &self.window {
-            let savable = self.suspend_to.is_some() && session.framework().check_save().is_ok();
-            window.show(session.state(), savable);
+        let Some(window) = &self.window else { return };
+        let can_be = self.suspend_to.is_some() && session.framework().check_save().is_ok();
+        let drives = self.drives.plugged();
+        let savable = can_be && drives.is_empty();
+        window.show(Status { state: session.state(), savable, takes_drives: self.drives.can_change(), drives });
+    }
+
+    /// Tells a window's user why something was not done.
+    pub(super) fn report(&self, problem: String) {
+        match &self.window {
+            Some(window) => window.report(problem),
+            None => tracing::error!("{problem}"),
         }
     }
 

@@ -8,10 +8,12 @@ use block::Disk;
 use config::{DiskAttachment, Storage};
 use parking_lot::Mutex;
 use tempfile::TempDir;
-use vz::{Answer, Devices, DiskSource, DriveId, Helper, Object, Plan, Resource, plan_drive};
+use vz::{Answer, Api, Devices, DiskSource, DriveId, Helper, Object, Plan, PluggedDrive, Resource, plan_drive};
 
-use super::Machine;
+use super::driver::Message;
+use super::handle::Handle;
 use super::helpers::{self, Serving, private};
+use super::window;
 use crate::{DiskName, DiskStatus, Error};
 
 /// Where the blocks of a disk are, as far as we know it.
@@ -76,57 +78,64 @@ struct Drive {
     id: DriveId,
     blocks: Blocks,
     read_only: bool,
+    label: String,
     /// What serves it, and the folder of its socket.
     _serving: Option<(Serving, TempDir)>,
 }
 
-/// The drives that were attached since the machine started.
-#[derive(Default)]
-pub(super) struct Drives(Mutex<Vec<Drive>>);
+/// The disks of a machine.
+pub(super) struct Drives {
+    config: config::Machine,
+    host: vz::Host,
+    driver: Handle,
+    fixed: Vec<Fixed>,
+    /// Those that were attached since the machine started.
+    attached: Mutex<Vec<Drive>>,
+}
 
 impl Drives {
-    /// One of them, if there is any.
+    pub(super) fn new(config: &config::Machine, host: &vz::Host, driver: Handle, fixed: Vec<Fixed>) -> Self {
+        Self { config: config.clone(), host: host.clone(), driver, fixed, attached: Mutex::default() }
+    }
+
+    /// Whether drives can come and go.
+    pub(super) fn can_change(&self) -> bool {
+        self.host.macos >= Api::UsbHotPlug.since()
+    }
+
+    /// One that was attached, if there is any.
     pub(super) fn any(&self) -> Option<DiskName> {
-        self.0.lock().first().map(|drive| DiskName::Slot(drive.number))
+        self.attached.lock().first().map(|drive| DiskName::Slot(drive.number))
+    }
+
+    /// Those that were attached, for a window's user.
+    pub(super) fn plugged(&self) -> Vec<PluggedDrive> {
+        let drive =
+            |drive: &Drive| PluggedDrive { name: DiskName::Slot(drive.number).to_string(), label: drive.label.clone() };
+        self.attached.lock().iter().map(drive).collect()
     }
 
     /// The machine has ended, and its drives with it.
     pub(super) fn clear(&self) {
         // Outside the lock: what serves them is waited for.
-        let gone = std::mem::take(&mut *self.0.lock());
+        let gone = std::mem::take(&mut *self.attached.lock());
         drop(gone);
     }
 
-    fn add(&self, id: DriveId, blocks: Blocks, read_only: bool, serving: Option<(Serving, TempDir)>) -> DiskName {
-        let mut drives = self.0.lock();
-        let taken = |number: &usize| drives.iter().any(|drive| drive.number == *number);
-        let number = (1..).find(|number| !taken(number)).unwrap_or_default();
-        drives.push(Drive { number, id, blocks, read_only, _serving: serving });
-        drives.sort_by_key(|drive| drive.number);
-        DiskName::Slot(number)
-    }
-
-    fn retain(&self, keep: impl Fn(DriveId) -> bool) {
-        let gone: Vec<_> = self.0.lock().extract_if(.., |drive| !keep(drive.id)).collect();
-        drop(gone);
-    }
-}
-
-impl Machine {
-    pub(crate) fn disks(&self) -> Vec<DiskStatus> {
+    pub(super) fn list(&self) -> Vec<DiskStatus> {
         let status = |name, blocks: &Blocks, read_only| DiskStatus { name, size: blocks.size(), read_only };
         // In other states there is nothing to ask, and nobody to change it.
-        if let Ok(there) = self.with_devices("asked for its drives", |devices, answer| devices.drives(answer)) {
-            self.drives.retain(|id| there.contains(&id));
+        if let Ok(there) = self.driver.with_devices("asked for its drives", |devices, answer| devices.drives(answer)) {
+            self.retain(|id| there.contains(&id));
         }
-        let fixed = self.disks.iter().enumerate();
+        let fixed = self.fixed.iter().enumerate();
         let fixed = fixed.map(|(index, disk)| status(DiskName::Storage(index), &disk.blocks, disk.read_only));
-        let drives = self.drives.0.lock();
+        let drives = self.attached.lock();
         let attached = drives.iter().map(|drive| status(DiskName::Slot(drive.number), &drive.blocks, drive.read_only));
         fixed.chain(attached).collect()
     }
 
-    pub(crate) fn attach_disk(&self, storage: &Storage) -> Result<DiskName, Error> {
+    pub(super) fn attach(&self, storage: &Storage) -> Result<DiskName, Error> {
         let drive = plan_drive(&self.config, storage, &self.host).map_err(|problems| Error::Plan { problems })?;
         drive.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let (mut serving, mut resources) = (None, Vec::new());
@@ -146,21 +155,36 @@ impl Machine {
         }
         let served = serving.as_ref().map(|(serving, _)| serving.disk());
         let blocks = Blocks::of(storage, &drive.disk.source, served);
-        let read_only = storage.read_only;
         let attach = move |devices: &mut dyn Devices, answer: Answer<DriveId>| {
             devices.attach_drive(drive, resources, answer);
         };
-        let id = self.with_devices("given a drive", attach)?;
-        Ok(self.drives.add(id, blocks, read_only, serving))
+        let id = self.driver.with_devices("given a drive", attach)?;
+        let mut drives = self.attached.lock();
+        let taken = |number: &usize| drives.iter().any(|drive| drive.number == *number);
+        let number = (1..).find(|number| !taken(number)).unwrap_or_default();
+        let (read_only, label) = (storage.read_only, window::label(storage));
+        drives.push(Drive { number, id, blocks, read_only, label, _serving: serving });
+        drives.sort_by_key(|drive| drive.number);
+        drop(drives);
+        self.driver.tell(Message::Show);
+        Ok(DiskName::Slot(number))
     }
 
     /// The framework does not ask the guest.
-    pub(crate) fn detach_disk(&self, name: DiskName) -> Result<(), Error> {
+    pub(super) fn detach(&self, name: DiskName) -> Result<(), Error> {
         let DiskName::Slot(number) = name else { return Err(Error::StaysIn(name)) };
-        let found = self.drives.0.lock().iter().find(|drive| drive.number == number).map(|drive| drive.id);
+        let found = self.attached.lock().iter().find(|drive| drive.number == number).map(|drive| drive.id);
         let id = found.ok_or(Error::NoSuchDisk(name))?;
-        self.with_devices("deprived of a drive", move |devices, answer| devices.detach_drive(id, answer))?;
-        self.drives.retain(|other| other != id);
+        let detach = move |devices: &mut dyn Devices, answer: Answer<()>| devices.detach_drive(id, answer);
+        self.driver.with_devices("deprived of a drive", detach)?;
+        self.retain(|other| other != id);
+        self.driver.tell(Message::Show);
         Ok(())
+    }
+
+    fn retain(&self, keep: impl Fn(DriveId) -> bool) {
+        // Outside the lock: what serves them is waited for.
+        let gone: Vec<_> = self.attached.lock().extract_if(.., |drive| !keep(drive.id)).collect();
+        drop(gone);
     }
 }

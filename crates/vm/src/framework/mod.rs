@@ -8,39 +8,38 @@
 mod driver;
 mod drives;
 mod frames;
+mod handle;
 mod helpers;
 mod saved;
 mod stream;
 mod sys;
 mod vsock;
+mod window;
 
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 
-use vz::{Answer, Command, Devices, StartOptions, Virtualization, WindowOptions};
+use vz::{Command, StartOptions, Virtualization, WindowOptions};
 
 pub use sys::{Windows, default_engine, new_generic_identifier, new_mac_identifier, with_windows};
 
-pub(crate) use sys::on_this_host;
+pub(crate) use sys::{on_this_host, open_window};
 
 use self::driver::{Driver, Message};
-use self::drives::{Drives, Fixed};
+use self::drives::Drives;
+use self::handle::Handle;
 use self::helpers::Helpers;
 use crate::state::Life;
-use crate::{Console, Error, NatCard, State};
+use crate::{Console, DiskName, DiskStatus, Error, NatCard};
 
 /// A machine of the framework, by the thread that drives it.
 pub(crate) struct Machine {
     life: Arc<Life>,
-    messages: Sender<Message>,
-    config: config::Machine,
-    host: vz::Host,
-    /// The disks of the configuration.
-    disks: Vec<Fixed>,
+    driver: Handle,
     drives: Arc<Drives>,
     thread: Option<JoinHandle<()>>,
     /// What a window on its display is like; `None` when it has none.
@@ -66,7 +65,8 @@ impl Machine {
         let life = Arc::new(Life::new());
         let (messages, inbox) = channel();
         let (told, made) = channel();
-        let (disks, drives) = (drives::fixed(&config, &plan, helpers.served()), Arc::new(Drives::default()));
+        let (handle, fixed) = (Handle::new(messages.clone()), drives::fixed(&config, &plan, helpers.served()));
+        let drives = Arc::new(Drives::new(&config, host, handle.clone(), fixed));
         let driver = Driver::new(life.clone(), messages.clone(), helpers.ports(), drives.clone());
         let make = move |signals| virtualization.machine(&plan, resources, signals);
         let thread = std::thread::Builder::new()
@@ -77,8 +77,7 @@ impl Machine {
         made.recv().map_err(|_| gone())?.map_err(|error| Error::Framework(error.to_string()))?;
         helpers.open_doors(&messages)?;
         let no_recovery = StartOptions { recovery: true }.check(&config, host).err();
-        let (host, thread) = (host.clone(), Some(thread));
-        Ok(Self { life, messages, config, host, disks, drives, thread, window, saves, no_recovery, helpers })
+        Ok(Self { life, driver: handle, drives, thread: Some(thread), window, saves, no_recovery, helpers })
     }
 
     pub(crate) fn life(&self) -> &Life {
@@ -96,27 +95,27 @@ impl Machine {
     pub(crate) fn start(&self, options: StartOptions) -> Result<(), Error> {
         match &self.no_recovery {
             Some(problem) if options.recovery => Err(Error::Plan { problems: vec![problem.clone()] }),
-            _ => self.ask(Command::Start(options), "started"),
+            _ => self.driver.ask(Command::Start(options), "started"),
         }
     }
 
     pub(crate) fn restore(&self, path: &Path) -> Result<(), Error> {
         self.check_saves()?;
-        self.ask(Command::Restore(path.to_owned()), "restored")
+        self.driver.ask(Command::Restore(path.to_owned()), "restored")
     }
 
     pub(crate) fn pause(&self) -> Result<(), Error> {
-        self.ask(Command::Pause, "paused")
+        self.driver.ask(Command::Pause, "paused")
     }
 
     pub(crate) fn resume(&self) -> Result<(), Error> {
-        self.ask(Command::Resume, "resumed")
+        self.driver.ask(Command::Resume, "resumed")
     }
 
     pub(crate) fn save(&self, path: &Path) -> Result<(), Error> {
         self.check_saves()?;
         let part = saved::prepare(path)?;
-        let saved = self.ask(Command::Save(part.clone()), "saved").and_then(|()| saved::keep(path));
+        let saved = self.driver.ask(Command::Save(part.clone()), "saved").and_then(|()| saved::keep(path));
         if saved.is_err() {
             // The framework may have removed it.
             let _ = std::fs::remove_file(&part);
@@ -126,7 +125,7 @@ impl Machine {
 
     pub(crate) fn suspend(&self, path: &Path) -> Result<(), Error> {
         self.check_saves()?;
-        self.wait_for("suspended", |reply| Message::Suspend { path: path.to_owned(), reply })
+        self.driver.wait_for("suspended", |reply| Message::Suspend { path: path.to_owned(), reply })
     }
 
     fn check_saves(&self) -> Result<(), Error> {
@@ -134,82 +133,50 @@ impl Machine {
     }
 
     pub(crate) fn request_stop(&self) -> Result<(), Error> {
-        self.ask(Command::RequestStop, "asked to stop")
+        self.driver.ask(Command::RequestStop, "asked to stop")
     }
 
     pub(crate) fn stop(&self) {
-        // A driver that is gone has no machine any more.
-        let _ = self.messages.send(Message::Stop);
+        self.driver.tell(Message::Stop);
     }
 
-    pub(crate) fn open_window(&self, windows: Windows, title: &str, suspend_to: Option<&Path>) -> Result<(), Error> {
-        let Some(options) = self.window.clone() else {
-            return Err(Error::unsupported("graphics", "the machine has no display: add one"));
-        };
-        let options = WindowOptions { title: title.to_owned(), ..options };
-        let suspend_to = suspend_to.filter(|_| self.saves.is_ok()).map(Path::to_owned);
-        sys::open(&self.messages, windows, options, suspend_to)
+    pub(crate) fn disks(&self) -> Vec<DiskStatus> {
+        self.drives.list()
+    }
+
+    pub(crate) fn attach_disk(&self, storage: &config::Storage) -> Result<DiskName, Error> {
+        self.drives.attach(storage)
+    }
+
+    pub(crate) fn detach_disk(&self, name: DiskName) -> Result<(), Error> {
+        self.drives.detach(name)
     }
 
     pub(crate) fn set_memory(&self, mib: u64) -> Result<(), Error> {
-        self.with_devices("given another memory", move |devices, answer| devices.set_memory_target(mib, answer))
+        self.driver.with_devices("given another memory", move |devices, answer| devices.set_memory_target(mib, answer))
     }
 
     pub(crate) fn resize_display(&self, width: u32, height: u32) -> Result<(), Error> {
-        self.with_devices("given another display", move |devices, answer| {
+        self.driver.with_devices("given another display", move |devices, answer| {
             devices.resize_display(width, height, answer);
         })
     }
 
     pub(crate) fn connect(&self, port: u32) -> Result<UnixStream, Error> {
-        let stream = self.with_devices("connected to", move |devices, answer| devices.connect(port, answer));
+        let stream = self.driver.with_devices("connected to", move |devices, answer| devices.connect(port, answer));
         stream.map(UnixStream::from)
     }
 
     pub(crate) fn listen(&self, port: u32, accept: impl Fn(UnixStream) + Send + 'static) -> Result<(), Error> {
         let accept = Box::new(move |stream: OwnedFd| accept(stream.into()));
-        self.with_devices("listened to", move |devices, answer| devices.listen(port, accept, answer))
-    }
-
-    /// Has the driver do something and waits for what comes of it.
-    fn ask(&self, command: Command, wish: &'static str) -> Result<(), Error> {
-        self.wait_for(wish, |reply| Message::Ask { command, wish, reply })
-    }
-
-    /// Has something done to the devices, and waits for the framework's answer.
-    fn with_devices<T: Send + 'static>(
-        &self,
-        wish: &'static str,
-        work: impl FnOnce(&mut dyn Devices, Answer<T>) + Send + 'static,
-    ) -> Result<T, Error> {
-        self.wait_for(wish, |reply| {
-            Message::Devices(Box::new(move |devices| match devices {
-                Ok(devices) => {
-                    let told = move |result: Result<T, String>| drop(reply.send(result.map_err(Error::Framework)));
-                    work(devices, Box::new(told));
-                }
-                // The one who asks waits below.
-                Err(state) => drop(reply.send(Err(Error::WrongState { wish, state }))),
-            }))
-        })
-    }
-
-    fn wait_for<T>(
-        &self,
-        wish: &'static str,
-        message: impl FnOnce(Sender<Result<T, Error>>) -> Message,
-    ) -> Result<T, Error> {
-        let (reply, answer) = channel();
-        let gone = |_| Error::WrongState { wish, state: State::Error };
-        self.messages.send(message(reply)).map_err(|_| gone(()))?;
-        answer.recv().map_err(|_| gone(()))?
+        self.driver.with_devices("listened to", move |devices, answer| devices.listen(port, accept, answer))
     }
 }
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        // It stops the machine first. A driver that is gone already is fine, too.
-        let _ = self.messages.send(Message::End);
+        // It stops the machine first.
+        self.driver.tell(Message::End);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

@@ -61,19 +61,21 @@ pub(super) struct Suspension {
     /// The guest ran before, and runs on when it cannot be suspended.
     ran: bool,
     /// The state is in its place: the guest must not run on without taking it away.
-    pub(super) saved: bool,
+    saved: bool,
     /// Who waits for it; nobody where a window's user wants it.
     reply: Option<Sender<Result<(), Error>>>,
 }
 
 impl Suspension {
-    pub(super) fn answer(self, result: Result<(), Error>) {
+    /// Answers who waits, else gives what there is to say to the window's user.
+    fn answer(self, result: Result<(), Error>) -> Option<String> {
         match (self.reply, result) {
             // Nobody waits for the answer any more who has gone.
             (Some(reply), result) => drop(reply.send(result)),
-            (None, Err(error)) => tracing::error!("the machine is not suspended: {error}"),
+            (None, Err(error)) => return Some(error.to_string()),
             (None, Ok(())) => {}
         }
+        None
     }
 }
 
@@ -96,7 +98,13 @@ impl Driver {
         });
         match first {
             Ok(command) => self.go_on(command, suspension, session),
-            Err(error) => suspension.answer(Err(error)),
+            Err(error) => self.answer_suspension(suspension, Err(error)),
+        }
+    }
+
+    fn answer_suspension(&self, suspension: Suspension, result: Result<(), Error>) {
+        if let Some(problem) = suspension.answer(result) {
+            self.report(problem);
         }
     }
 
@@ -163,12 +171,12 @@ impl Driver {
         let stale = if suspension.saved { remove(&suspension.path) } else { Ok(()) };
         match stale {
             // It must not run on beside its state.
-            Err(worse) => suspension.answer(Err(worse)),
+            Err(worse) => self.answer_suspension(suspension, Err(worse)),
             Ok(()) => {
                 if suspension.ran && session.state() == vz::State::Paused {
                     self.command(Command::Resume, session);
                 }
-                suspension.answer(Err(error));
+                self.answer_suspension(suspension, Err(error));
             }
         }
     }
@@ -182,7 +190,7 @@ impl Driver {
             let _ = fs::remove_file(part(&suspension.path));
         }
         let ended = Error::WrongState { wish: "suspended", state: State::Stopped };
-        suspension.answer(if saved { Ok(()) } else { Err(ended) });
+        self.answer_suspension(suspension, if saved { Ok(()) } else { Err(ended) });
         saved
     }
 

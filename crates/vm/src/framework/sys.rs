@@ -8,14 +8,9 @@ pub use mac::{Windows, new_generic_identifier, new_mac_identifier, with_windows}
 pub use other::{Windows, new_generic_identifier, new_mac_identifier, with_windows};
 
 #[cfg(target_os = "macos")]
-pub(crate) use mac::on_this_host;
+pub(crate) use mac::{on_this_host, open_window};
 #[cfg(not(target_os = "macos"))]
-pub(crate) use other::on_this_host;
-
-#[cfg(target_os = "macos")]
-pub(super) use mac::{OpenWindow, open};
-#[cfg(not(target_os = "macos"))]
-pub(super) use other::{OpenWindow, open};
+pub(crate) use other::{on_this_host, open_window};
 
 /// The engine of a machine that names none: Apple's framework on a Mac where this program has the right to it, else our
 /// software CPU.
@@ -30,14 +25,11 @@ pub fn default_engine() -> Engine {
 
 #[cfg(target_os = "macos")]
 mod mac {
-    use std::any::Any;
-    use std::path::PathBuf;
-    use std::sync::mpsc::{Sender, channel};
+    use std::path::Path;
 
-    use vz::{Desktop, Virtualization, Window, WindowOptions};
+    use vz::Virtualization;
 
     use super::super::Machine;
-    use super::super::driver::Message;
     use crate::Error;
 
     pub use vz::sys::Windows;
@@ -70,63 +62,22 @@ mod mac {
         Machine::new(config, &host, vz::sys::Mac)
     }
 
-    /// A window that is to be opened on the machine, on the thread that owns it.
-    pub(in super::super) struct OpenWindow {
+    pub(crate) fn open_window(
+        machine: &Machine,
         windows: Windows,
-        options: WindowOptions,
-        messages: Sender<Message>,
-        done: Sender<Result<(), Error>>,
-    }
-
-    impl OpenWindow {
-        pub(in super::super) fn on(self, machine: &mut dyn Any) -> Option<Box<dyn Window>> {
-            let failed = |what: String| Error::Framework(what);
-            let opened = machine.downcast_ref::<vz::sys::Machine>().ok_or_else(|| failed("no display".into()));
-            let opened = opened.and_then(|machine| {
-                let (wishes, wished) = channel();
-                let messages = self.messages;
-                let forward = move || {
-                    let _ = wished.iter().try_for_each(|wish| messages.send(Message::Wish(wish)));
-                };
-                let thread = std::thread::Builder::new().name("window".into());
-                thread.spawn(forward).map_err(|error| failed(error.to_string()))?;
-                self.windows.open(machine, self.options, wishes).map_err(|error| failed(error.to_string()))
-            });
-            let (window, told) = match opened {
-                Ok(window) => (Some(Box::new(window) as _), Ok(())),
-                Err(error) => (None, Err(error)),
-            };
-            // The one who asked waits.
-            let _ = self.done.send(told);
-            window
-        }
-    }
-
-    pub(in super::super) fn open(
-        messages: &Sender<Message>,
-        windows: Windows,
-        options: WindowOptions,
-        suspend_to: Option<PathBuf>,
+        title: &str,
+        suspend_to: Option<&Path>,
     ) -> Result<(), Error> {
-        let (done, opened) = channel();
-        let gone = || Error::Framework("the machine is gone".to_owned());
-        let open = OpenWindow { windows, options, messages: messages.clone(), done };
-        messages.send(Message::Open(open, suspend_to)).map_err(|_| gone())?;
-        opened.recv().map_err(|_| gone())?
+        machine.open_window::<vz::sys::Machine, _>(windows, title, suspend_to)
     }
 }
 
 #[cfg(not(target_os = "macos"))]
 mod other {
-    use std::any::Any;
     use std::convert::Infallible;
-    use std::path::PathBuf;
-    use std::sync::mpsc::Sender;
-
-    use vz::{Window, WindowOptions};
+    use std::path::Path;
 
     use super::super::Machine;
-    use super::super::driver::Message;
     use crate::Error;
 
     /// The windows of this program: there are none on this host.
@@ -160,20 +111,7 @@ mod other {
         Err(Error::unsupported("engine", what))
     }
 
-    pub(in super::super) struct OpenWindow(Infallible);
-
-    impl OpenWindow {
-        pub(in super::super) fn on(self, _: &mut dyn Any) -> Option<Box<dyn Window>> {
-            match self.0 {}
-        }
-    }
-
-    pub(in super::super) fn open(
-        _: &Sender<Message>,
-        windows: Windows,
-        _: WindowOptions,
-        _: Option<PathBuf>,
-    ) -> Result<(), Error> {
+    pub(crate) fn open_window(_: &Machine, windows: Windows, _: &str, _: Option<&Path>) -> Result<(), Error> {
         match windows.0 {}
     }
 }

@@ -5,6 +5,7 @@ mod devices;
 mod double;
 mod helpers;
 mod saved;
+mod window;
 
 use std::fs;
 use std::sync::mpsc::Receiver;

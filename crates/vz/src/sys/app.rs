@@ -20,7 +20,7 @@ use objc2_foundation::{NSObject, NSPoint};
 
 use super::window::Controller;
 use super::{Machine, menu};
-use crate::{Desktop, Error, State, WindowOptions, Wish};
+use crate::{Desktop, Error, Status, WindowOptions, Wish};
 
 /// Runs `work` on a thread of its own, with this thread, which has to be the main one, given to windows meanwhile. What
 /// it panics with goes on here. Until a window is opened the program has no icon in the Dock.
@@ -136,8 +136,12 @@ pub struct Window {
 }
 
 impl crate::Window for Window {
-    fn show(&self, state: State, savable: bool) {
-        self.controller.get_on_main(|controller| controller.show(state, savable));
+    fn show(&self, status: Status) {
+        self.controller.get_on_main(|controller| controller.show(status));
+    }
+
+    fn report(&self, problem: String) {
+        self.controller.get_on_main(|controller| controller.report(problem));
     }
 }
 

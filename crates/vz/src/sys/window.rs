@@ -9,14 +9,15 @@ use objc2::runtime::{NSObjectProtocol, ProtocolObject};
 use objc2::{DefinedClass, MainThreadMarker, MainThreadOnly, Message, define_class, msg_send};
 use objc2_app_kit::{
     NSAlert, NSAlertFirstButtonReturn, NSBackingStoreType, NSControlStateValueOff, NSControlStateValueOn, NSMenuItem,
-    NSMenuItemValidation, NSModalResponse, NSScreen, NSWindow, NSWindowDelegate, NSWindowStyleMask,
+    NSMenuItemValidation, NSModalResponse, NSModalResponseOK, NSOpenPanel, NSScreen, NSWindow, NSWindowDelegate,
+    NSWindowStyleMask,
 };
 use objc2_foundation::{NSObject, NSPoint, NSRect, NSSize, NSString};
 use objc2_virtualization as vz;
 
 use super::machine::ForView;
 use super::menu;
-use crate::{Action, Model, Question, State, Step, WindowOptions, Wish};
+use crate::{Action, Model, Question, Status, Step, WindowOptions, Wish};
 
 /// What a window is made of.
 pub(super) struct Parts {
@@ -102,11 +103,17 @@ impl Controller {
         this
     }
 
-    /// The machine is in another state.
-    pub(super) fn show(&self, state: State, savable: bool) {
+    /// Something of the machine is another.
+    pub(super) fn show(&self, status: Status) {
         let Parts { window, model, .. } = self.ivars();
-        model.borrow_mut().show(state, savable);
+        model.borrow_mut().show(status);
         window.setTitle(&NSString::from_str(&model.borrow().title()));
+    }
+
+    /// Says why something was not done.
+    pub(super) fn report(&self, problem: String) {
+        let question = self.ivars().model.borrow().problem(problem);
+        self.ask(&question);
     }
 
     /// Closes the window without a question.
@@ -134,8 +141,9 @@ impl Controller {
     fn take(&self, step: &Step) {
         match step {
             Step::Nothing => {}
-            Step::Tell(wish) => self.tell(*wish),
+            Step::Tell(wish) => self.tell(wish.clone()),
             Step::Ask(question) => self.ask(question),
+            Step::ChooseImage => self.choose_image(),
             // SAFETY: a setter, on the main thread.
             Step::Capture(captures) => unsafe { self.ivars().view.setCapturesSystemKeys(*captures) },
             Step::Close => {
@@ -154,9 +162,9 @@ impl Controller {
     fn ask(&self, question: &Question) {
         let alert = NSAlert::new(self.mtm());
         alert.setMessageText(&NSString::from_str(&question.text));
-        alert.setInformativeText(&NSString::from_str(question.detail));
+        alert.setInformativeText(&NSString::from_str(&question.detail));
         for choice in &question.choices {
-            alert.addButtonWithTitle(&NSString::from_str(choice.title));
+            alert.addButtonWithTitle(&NSString::from_str(&choice.title));
         }
         let steps: Vec<_> = question.choices.iter().map(|choice| choice.step.clone()).collect();
         let this = self.retain();
@@ -167,6 +175,20 @@ impl Controller {
             }
         });
         alert.beginSheetModalForWindow_completionHandler(&self.ivars().window, Some(&answered));
+    }
+
+    /// Lets the user choose the image of a USB drive.
+    fn choose_image(&self) {
+        let panel = NSOpenPanel::openPanel(self.mtm());
+        panel.setAllowsMultipleSelection(false);
+        let (this, chosen) = (self.retain(), panel.clone());
+        let answered = RcBlock::new(move |button: NSModalResponse| {
+            let path = chosen.URL().filter(|_| button == NSModalResponseOK).and_then(|url| url.path());
+            if let Some(path) = path {
+                this.tell(Wish::AttachDrive(path.to_string().into()));
+            }
+        });
+        panel.beginSheetModalForWindow_completionHandler(&self.ivars().window, &answered);
     }
 }
 

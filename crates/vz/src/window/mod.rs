@@ -5,6 +5,7 @@
 
 mod model;
 
+use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 
 pub use model::{Action, Choice, Item, Model, Question, Step};
@@ -12,7 +13,7 @@ pub use model::{Action, Choice, Item, Model, Question, Step};
 use crate::{Error, Object, Plan, State};
 
 /// What the user of a window wants of the machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wish {
     /// Make the guest stand still.
     Pause,
@@ -24,8 +25,42 @@ pub enum Wish {
     Stop,
     /// Save its state, and then end it.
     Suspend,
+    /// Plug in a USB drive with the image in this file.
+    AttachDrive(PathBuf),
+    /// Pull out the USB drive of this name.
+    DetachDrive(String),
     /// Nothing: the window is closed, and the machine runs on without it.
     Detach,
+}
+
+/// What a window shows of the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Its state.
+    pub state: State,
+    /// It can be suspended.
+    pub savable: bool,
+    /// USB drives come and go while it runs.
+    pub takes_drives: bool,
+    /// Those that can be pulled out.
+    pub drives: Vec<PluggedDrive>,
+}
+
+impl Status {
+    /// Of a machine that is being started.
+    #[must_use]
+    pub fn starting() -> Self {
+        Self { state: State::Starting, savable: false, takes_drives: false, drives: Vec::new() }
+    }
+}
+
+/// A USB drive that can be pulled out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluggedDrive {
+    /// Its name, for [`Wish::DetachDrive`].
+    pub name: String,
+    /// What its user knows it by.
+    pub label: String,
 }
 
 /// How a window is opened.
@@ -85,6 +120,9 @@ pub trait Desktop<M>: Send {
 
 /// An open window. Dropping it closes it, without a question and without [`Wish::Detach`].
 pub trait Window: Send {
-    /// The state of the machine is another, or whether it can be saved.
-    fn show(&self, state: State, savable: bool);
+    /// Something of the machine is another.
+    fn show(&self, status: Status);
+
+    /// Says why something that the user wanted was not done.
+    fn report(&self, problem: String);
 }

@@ -1,6 +1,6 @@
 //! What a window offers in which state, and what it asks before it does it.
 
-use super::Wish;
+use super::{Status, Wish};
 use crate::State;
 
 /// What can be chosen in the menu of a window.
@@ -14,6 +14,10 @@ pub enum Action {
     Suspend,
     /// The plug is pulled.
     Stop,
+    /// A USB drive is plugged in.
+    AttachDrive,
+    /// A USB drive is pulled out.
+    DetachDrive,
     /// System keys go to the guest, or to the system.
     CaptureKeys,
     /// The window closes.
@@ -22,8 +26,16 @@ pub enum Action {
 
 impl Action {
     /// All, in the order of the menu.
-    pub const ALL: [Action; 6] =
-        [Action::Pause, Action::Suspend, Action::ShutDown, Action::Stop, Action::CaptureKeys, Action::Close];
+    pub const ALL: [Action; 8] = [
+        Action::Pause,
+        Action::Suspend,
+        Action::ShutDown,
+        Action::Stop,
+        Action::AttachDrive,
+        Action::DetachDrive,
+        Action::CaptureKeys,
+        Action::Close,
+    ];
 
     /// The key that chooses it, with Command; empty when there is none.
     #[must_use]
@@ -31,7 +43,7 @@ impl Action {
         match self {
             Action::Pause => "p",
             Action::Suspend => "s",
-            Action::ShutDown | Action::Stop => "",
+            Action::ShutDown | Action::Stop | Action::AttachDrive | Action::DetachDrive => "",
             Action::CaptureKeys => "k",
             Action::Close => "w",
         }
@@ -58,6 +70,8 @@ pub enum Step {
     Tell(Wish),
     /// It asks first.
     Ask(Question),
+    /// It lets its user choose a file, and passes on [`Wish::AttachDrive`].
+    ChooseImage,
     /// It passes on [`Wish::Detach`] and closes.
     Close,
     /// It sends system keys to the guest, or to the system.
@@ -70,7 +84,7 @@ pub struct Question {
     /// The question.
     pub text: String,
     /// What there is to know before answering.
-    pub detail: &'static str,
+    pub detail: String,
     /// The choices. The first is what the return key means.
     pub choices: Vec<Choice>,
 }
@@ -79,14 +93,14 @@ pub struct Question {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
     /// The button.
-    pub title: &'static str,
+    pub title: String,
     /// What comes of it.
     pub step: Step,
 }
 
 impl Choice {
-    fn new(title: &'static str, step: Step) -> Self {
-        Self { title, step }
+    fn new(title: &str, step: Step) -> Self {
+        Self { title: title.to_owned(), step }
     }
 
     fn cancel() -> Self {
@@ -98,8 +112,7 @@ impl Choice {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Model {
     name: String,
-    state: State,
-    savable: bool,
+    status: Status,
     captures: bool,
 }
 
@@ -107,19 +120,25 @@ impl Model {
     /// Of a machine with a name, which is being started.
     #[must_use]
     pub fn new(name: &str, captures: bool) -> Self {
-        Self { name: name.to_owned(), state: State::Starting, savable: false, captures }
+        Self { name: name.to_owned(), status: Status::starting(), captures }
     }
 
-    /// The state of the machine is another, or whether it can be saved.
-    pub fn show(&mut self, state: State, savable: bool) {
-        self.state = state;
-        self.savable = savable;
+    /// Something of the machine is another.
+    pub fn show(&mut self, status: Status) {
+        self.status = status;
+    }
+
+    /// What is said when something that the user wanted was not done.
+    #[must_use]
+    pub fn problem(&self, reason: String) -> Question {
+        let text = format!("“{}” did not do that.", self.name);
+        Question { text, detail: reason, choices: vec![Choice::new("OK", Step::Nothing)] }
     }
 
     /// The window's title.
     #[must_use]
     pub fn title(&self) -> String {
-        let state = match self.state {
+        let state = match self.status.state {
             State::Running => return self.name.clone(),
             State::Stopped => "stopped",
             State::Starting => "starting",
@@ -135,20 +154,25 @@ impl Model {
     /// A line of the menu as it is now.
     #[must_use]
     pub fn item(&self, action: Action) -> Item {
+        let state = self.status.state;
         let title = match action {
-            Action::Pause if matches!(self.state, State::Paused | State::Resuming) => "Resume",
+            Action::Pause if matches!(state, State::Paused | State::Resuming) => "Resume",
             Action::Pause => "Pause",
             Action::Suspend => "Suspend",
             Action::ShutDown => "Shut Down",
             Action::Stop => "Stop…",
+            Action::AttachDrive => "Attach USB Drive…",
+            Action::DetachDrive => "Detach USB Drive…",
             Action::CaptureKeys => "Send System Keys to Guest",
             Action::Close => "Close",
         };
         let enabled = match action {
-            Action::Pause => matches!(self.state, State::Running | State::Paused),
+            Action::Pause => matches!(state, State::Running | State::Paused),
             Action::Suspend => self.can_suspend(),
-            Action::ShutDown => self.state == State::Running,
-            Action::Stop => !matches!(self.state, State::Stopped | State::Stopping),
+            Action::ShutDown => state == State::Running,
+            Action::Stop => !matches!(state, State::Stopped | State::Stopping),
+            Action::AttachDrive => self.takes_drives(),
+            Action::DetachDrive => self.takes_drives() && !self.status.drives.is_empty(),
             Action::CaptureKeys | Action::Close => true,
         };
         Item { title, enabled, checked: action == Action::CaptureKeys && self.captures }
@@ -160,28 +184,44 @@ impl Model {
             return Step::Nothing;
         }
         match action {
-            Action::Pause if self.state == State::Paused => Step::Tell(Wish::Resume),
+            Action::Pause if self.status.state == State::Paused => Step::Tell(Wish::Resume),
             Action::Pause => Step::Tell(Wish::Pause),
             Action::Suspend => Step::Tell(Wish::Suspend),
             Action::ShutDown => Step::Tell(Wish::RequestStop),
             Action::Stop => Step::Ask(self.before_stop()),
+            Action::AttachDrive => Step::ChooseImage,
+            Action::DetachDrive => Step::Ask(self.which_drive()),
             Action::CaptureKeys => {
                 self.captures = !self.captures;
                 Step::Capture(self.captures)
             }
-            Action::Close if self.state == State::Stopped => Step::Close,
+            Action::Close if self.status.state == State::Stopped => Step::Close,
             Action::Close => Step::Ask(self.before_close()),
         }
     }
 
     fn can_suspend(&self) -> bool {
-        self.savable && matches!(self.state, State::Running | State::Paused)
+        self.status.savable && matches!(self.status.state, State::Running | State::Paused)
+    }
+
+    fn takes_drives(&self) -> bool {
+        self.status.takes_drives && matches!(self.status.state, State::Running | State::Paused)
+    }
+
+    fn which_drive(&self) -> Question {
+        let drives = self.status.drives.iter();
+        let detach = drives.map(|drive| Choice::new(&drive.label, Step::Tell(Wish::DetachDrive(drive.name.clone()))));
+        Question {
+            text: format!("Which USB drive of “{}” is pulled out?", self.name),
+            detail: "Eject it in the guest before: what the guest has not written to it is lost.".to_owned(),
+            choices: [Choice::cancel()].into_iter().chain(detach).collect(),
+        }
     }
 
     fn before_stop(&self) -> Question {
         Question {
             text: format!("Stop “{}” now?", self.name),
-            detail: "It is as if its plug were pulled: what the guest has not written to its disks is lost.",
+            detail: "It is as if its plug were pulled: what the guest has not written to its disks is lost.".to_owned(),
             choices: vec![Choice::cancel(), Choice::new("Stop", Step::Tell(Wish::Stop))],
         }
     }
@@ -191,13 +231,13 @@ impl Model {
         if self.can_suspend() {
             choices.push(Choice::new("Suspend", Step::Tell(Wish::Suspend)));
         }
-        if self.state == State::Running {
+        if self.status.state == State::Running {
             choices.push(Choice::new("Shut Down", Step::Tell(Wish::RequestStop)));
         }
         choices.push(Choice::cancel());
         Question {
             text: format!("“{}” has not ended.", self.name),
-            detail: "It can go on without its window, which can be opened again.",
+            detail: "It can go on without its window, which can be opened again.".to_owned(),
             choices,
         }
     }

@@ -2,7 +2,7 @@
 
 use config::Machine;
 use proptest::prelude::*;
-use vz::{Action, Entitlements, Host, Model, Rosetta, State, Step, Version, WindowOptions, Wish};
+use vz::{Action, Entitlements, Host, Model, PluggedDrive, Rosetta, State, Status, Step, Version, WindowOptions, Wish};
 
 const STATES: [State; 8] = [
     State::Stopped,
@@ -17,7 +17,19 @@ const STATES: [State; 8] = [
 
 fn model(state: State, savable: bool) -> Model {
     let mut model = Model::new("sonoma", false);
-    model.show(state, savable);
+    model.show(Status { state, savable, takes_drives: false, drives: Vec::new() });
+    model
+}
+
+/// A model of a machine to which drives can be attached, and of which these are.
+fn with_drives(state: State, labels: &[&str]) -> Model {
+    let drive = |(number, label): (usize, &&str)| PluggedDrive {
+        name: format!("slot{}", number + 1),
+        label: (*label).to_owned(),
+    };
+    let mut model = Model::new("sonoma", false);
+    let drives = labels.iter().enumerate().map(drive).collect();
+    model.show(Status { state, savable: true, takes_drives: true, drives });
     model
 }
 
@@ -27,6 +39,7 @@ fn wishes(step: Step) -> Vec<Wish> {
         Step::Tell(wish) => vec![wish],
         Step::Close => vec![Wish::Detach],
         Step::Ask(question) => question.choices.into_iter().flat_map(|choice| wishes(choice.step)).collect(),
+        Step::ChooseImage => vec![Wish::AttachDrive("a.img".into())],
         Step::Nothing | Step::Capture(_) => Vec::new(),
     }
 }
@@ -48,12 +61,17 @@ fn the_menu_in_each_state() {
 #[test]
 fn no_choice_makes_a_wish_that_the_state_refuses() {
     for (state, savable) in STATES.into_iter().flat_map(|state| [(state, false), (state, true)]) {
-        for action in Action::ALL {
-            for wish in wishes(model(state, savable).choose(action)) {
+        let choices = Action::ALL.map(|action| {
+            [(action, model(state, savable).choose(action)), (action, with_drives(state, &["a"]).choose(action))]
+        });
+        for (action, step) in choices.into_iter().flatten() {
+            for wish in wishes(step) {
                 let allowed = match wish {
                     Wish::Pause | Wish::RequestStop => state == State::Running,
                     Wish::Resume => state == State::Paused,
-                    Wish::Suspend => savable && matches!(state, State::Running | State::Paused),
+                    Wish::Suspend | Wish::AttachDrive(_) | Wish::DetachDrive(_) => {
+                        matches!(state, State::Running | State::Paused)
+                    }
                     Wish::Stop => state != State::Stopped,
                     Wish::Detach => true,
                 };
@@ -79,6 +97,34 @@ fn closing_asks_unless_the_machine_has_ended_and_the_return_key_keeps_it_running
         assert_eq!(question.choices.last().map(|choice| &choice.step), Some(&Step::Nothing), "{state:?}");
         assert!(!wishes(Step::Ask(question)).contains(&Wish::Stop), "closing never pulls the plug");
     }
+}
+
+#[test]
+fn what_cannot_be_suspended_has_no_choice_that_does() {
+    for state in STATES {
+        let all = Action::ALL.into_iter().flat_map(|action| wishes(model(state, false).choose(action)));
+        assert!(!all.into_iter().any(|wish| wish == Wish::Suspend), "{state:?}");
+    }
+}
+
+#[test]
+fn drives_come_by_a_file_and_go_by_a_choice() {
+    assert_eq!(with_drives(State::Running, &[]).choose(Action::AttachDrive), Step::ChooseImage);
+    assert_eq!(with_drives(State::Running, &[]).choose(Action::DetachDrive), Step::Nothing, "there is none");
+    assert_eq!(model(State::Running, true).choose(Action::AttachDrive), Step::Nothing, "it takes none");
+    let Step::Ask(which) = with_drives(State::Paused, &["a.img", "b.iso"]).choose(Action::DetachDrive) else {
+        panic!("it does not ask")
+    };
+    let choices: Vec<_> = which.choices.iter().map(|choice| (choice.title.as_str(), choice.step.clone())).collect();
+    let detach = |name: &str| Step::Tell(Wish::DetachDrive(name.to_owned()));
+    assert_eq!(choices, [("Cancel", Step::Nothing), ("a.img", detach("slot1")), ("b.iso", detach("slot2"))]);
+}
+
+#[test]
+fn a_problem_is_said_and_changes_nothing() {
+    let said = model(State::Running, true).problem("disk full".to_owned());
+    assert_eq!((said.text.as_str(), said.detail.as_str()), ("“sonoma” did not do that.", "disk full"));
+    assert!(said.choices.iter().all(|choice| choice.step == Step::Nothing));
 }
 
 #[test]
