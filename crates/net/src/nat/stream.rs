@@ -98,3 +98,21 @@ impl Source for Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_is_gone_is_noticed() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let stream = TcpStream::from_std(stream);
+        assert!(!rustix::net::sockopt::socket_keepalive(&stream).unwrap());
+        let stream = Stream::Tcp(stream);
+        stream.tune();
+        let Stream::Tcp(stream) = stream else { unreachable!("it is one of TCP") };
+        assert!(rustix::net::sockopt::socket_keepalive(&stream).unwrap());
+        assert!(stream.nodelay().unwrap());
+    }
+}
