@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::Finding;
 
 /// The picture: a crate, and those right below it. It may use all that lie below those, too.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("russet", &["vm", "vz", "config"]),
-    ("vm", &["machine", "vz", "config"]),
+    ("vm", &["machine", "vz", "fetch", "config"]),
     ("machine", &["devices", "soft", "hv", "arm64", "config"]),
     ("devices", &["block", "net", "fs", "display"]),
     ("soft", &["hv"]),
@@ -19,6 +19,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("block", &[]),
     ("config", &[]),
     ("display", &[]),
+    ("fetch", &[]),
     ("fs", &[]),
     ("net", &[]),
 ];
