@@ -58,6 +58,14 @@ pub(crate) fn home() -> Option<PathBuf> {
     std::env::home_dir().filter(|home| home.is_absolute())
 }
 
+/// Where large files are kept that can be had again: `russet` in `$XDG_CACHE_HOME`, else in `~/Library/Caches` on a Mac and in
+/// `~/.cache` elsewhere.
+pub(crate) fn cache() -> Option<PathBuf> {
+    let own = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let folder = if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" };
+    own.or_else(|| home().map(|home| home.join(folder))).map(|caches| caches.join("russet"))
+}
+
 /// Allows this process as many files as it may have. Every connection of a guest is one, and the usual limit is made for
 /// programs with a few.
 pub(crate) fn allow_files() {

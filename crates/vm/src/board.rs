@@ -42,8 +42,8 @@ struct Shared {
 }
 
 impl Board {
-    pub(crate) fn new(config: &config::Machine, options: Options) -> Result<Self, Error> {
-        let Options { jit, slots } = options;
+    pub(crate) fn new(config: &config::Machine, options: &Options) -> Result<Self, Error> {
+        let Options { jit, slots, .. } = *options;
         let Opened { parts, consoles, cards, disks, disk_queues, terminal, balloon, kernel_console } =
             open::machine(config, slots)?;
         let make_vm = move |memory: hv::GuestMemory, cpus: u32| {

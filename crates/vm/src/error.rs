@@ -90,6 +90,10 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn plan(problem: config::Problem) -> Self {
+        Self::Plan { problems: vec![problem] }
+    }
+
     pub(crate) fn unsupported(field: impl Into<String>, what: impl Into<String>) -> Self {
         Self::Unsupported { field: field.into(), what: what.into() }
     }

@@ -17,6 +17,7 @@ mod disks;
 mod error;
 mod framework;
 mod gdb;
+mod macos;
 mod open;
 mod state;
 mod sysrq;
@@ -27,8 +28,12 @@ pub use card::NatCard;
 pub use console::{Console, ConsoleStream};
 pub use disks::{DiskName, DiskStatus};
 pub use error::Error;
-pub use framework::{Windows, default_engine, new_generic_identifier, new_mac_identifier, with_windows};
+pub use fetch::{Cancel, Check, Fetched, Options as FetchOptions, Progress as FetchProgress, Sha256};
+pub use framework::{
+    Windows, default_engine, install_macos, mac_host, new_generic_identifier, new_mac_identifier, with_windows,
+};
 pub use gdb::GdbServer;
+pub use macos::{InstallError, InstallStep, MacosGuest, MacosGuests, NewMac, RestoreSource, Seat, mac_files};
 pub use soft::JitMode;
 pub use state::{Event, Outcome, State};
 pub use virtual_machine::{Options, VirtualMachine};

@@ -11,14 +11,16 @@ use soft::JitMode;
 use crate::board::Board;
 use crate::framework::{self, Windows};
 use crate::state::Life;
-use crate::{Console, DiskName, DiskStatus, Error, Event, NatCard, Outcome, State};
+use crate::{Console, DiskName, DiskStatus, Error, Event, MacosGuests, NatCard, Outcome, State};
 
 /// Counters of the CPUs, as (name, value), one list for each CPU.
 pub(crate) type Counters = Vec<Vec<(&'static str, u64)>>;
 
 /// What the configuration leaves open.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
+    /// What the machine is called, where it has a name: among the macOS guests that run.
+    pub name: String,
     /// What the software CPU does with hot code; all but [`JitMode::On`] is for tests and bug reports.
     pub jit: JitMode,
     /// Slots for disks that come and go while the machine runs. Each takes the guest some milliseconds to start.
@@ -27,7 +29,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { jit: JitMode::On, slots: 4 }
+        Self { name: "a machine".to_owned(), jit: JitMode::On, slots: 4 }
     }
 }
 
@@ -62,21 +64,27 @@ impl VirtualMachine {
     /// As [`VirtualMachine::new`].
     pub fn with_options(config: &config::Machine, options: Options) -> Result<Self, Error> {
         match config.engine.unwrap_or_else(framework::default_engine) {
-            Engine::Soft => Ok(Self(Body::Board(Box::new(Board::new(config, options)?)))),
+            Engine::Soft => Ok(Self(Body::Board(Box::new(Board::new(config, &options)?)))),
             Engine::Kvm => Err(Error::unsupported("engine", "the engine `kvm` is not in this version: choose `soft`")),
-            Engine::Vz => framework::on_this_host(config).map(Self::of),
+            Engine::Vz => framework::on_this_host(config, &options.name).map(Self::of),
         }
     }
 
-    /// A machine on Apple's framework, or on a double of it, of a Mac that is `host`.
+    /// A machine on Apple's framework, or on a double of it, of a Mac that is `host` and on which `guests` run.
     ///
     /// # Errors
     /// As [`VirtualMachine::new`], what that Mac cannot do, and what the framework finds wrong.
-    pub fn on_framework<V>(config: &config::Machine, host: &vz::Host, virtualization: V) -> Result<Self, Error>
+    pub fn on_framework<V>(
+        config: &config::Machine,
+        options: &Options,
+        guests: &MacosGuests,
+        host: &vz::Host,
+        virtualization: V,
+    ) -> Result<Self, Error>
     where
         V: vz::Virtualization + Send + 'static,
     {
-        framework::Machine::new(config, host, virtualization).map(Self::of)
+        framework::Machine::new(config, &options.name, guests, host, virtualization).map(Self::of)
     }
 
     fn of(machine: framework::Machine) -> Self {
@@ -270,6 +278,18 @@ impl VirtualMachine {
         match &self.0 {
             Body::Board(_) => Err(self.cannot("start a recovery system")),
             Body::Framework(machine) => machine.start(vz::StartOptions { recovery: true }),
+        }
+    }
+
+    /// Starts a new macOS guest for the first time, which makes an account by itself; else as [`start`](Self::start).
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), and when the guest is not macOS, the Mac's macOS is too old, or the account has no name
+    /// or no password.
+    pub fn start_with_account(&self, account: vz::Provisioning) -> Result<(), Error> {
+        match &self.0 {
+            Body::Board(_) => Err(self.cannot("make an account in a guest")),
+            Body::Framework(machine) => machine.provision(account),
         }
     }
 

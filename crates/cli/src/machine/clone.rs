@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ::config::Platform;
+use ::config::{Machine, Platform};
 use clap::Args;
 use serde_json::json;
 use vm::{Draft, MachineName};
@@ -15,13 +15,17 @@ use crate::failure::{Failure, Status};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 All files in the machine's folder are copied: with shared blocks, in no time, where the file system can (APFS, XFS,
-btrfs), else without their zeroes. Files elsewhere are used by both: give a disk that both write to one of them a copy.")]
+btrfs), else without their zeroes. The copy gets network addresses and a machine identifier of its own; what its guest
+has written down of itself, such as host keys of SSH, is the same in both. Files elsewhere are used by both: give a disk that both write to one of them a copy.")]
 pub(crate) struct CloneArgs {
     /// The machine, which must not run.
     name: MachineName,
     /// The name of the copy.
     new: MachineName,
-    /// Keep the network addresses and the machine identifier: the two must never run at the same time.
+    /// Keep the network addresses and the machine identifier.
+    ///
+    /// The two are one machine to networks and to Apple then, and must never run at the same time: switches and DHCP
+    /// servers confuse them, and iCloud signs one of them out.
     #[arg(long)]
     keep_identity: bool,
 }
@@ -41,16 +45,7 @@ pub(crate) fn execute(args: &CloneArgs, json: bool) -> Result<(), Failure> {
         Err(_) => path.to_owned(),
     });
     if !args.keep_identity {
-        machine.network.iter_mut().for_each(|network| network.mac = None);
-        name_cards(&mut machine)?;
-        match &machine.platform {
-            Platform::Mac(mac) => put_identity(&draft, &mac.machine_identifier, vm::new_mac_identifier())?,
-            Platform::Generic(generic) => {
-                if let Some(path) = &generic.machine_identifier {
-                    put_identity(&draft, path, vm::new_generic_identifier())?;
-                }
-            }
-        }
+        renew(&mut machine, &draft, new_identity)?;
     }
     let made = draft.finish(&machine).map_err(failed)?;
     match json {
@@ -58,6 +53,25 @@ pub(crate) fn execute(args: &CloneArgs, json: bool) -> Result<(), Failure> {
         false => print(&format!("made {}: russet run {0}", made.name())),
     }
     Ok(())
+}
+
+/// A new machine identifier for a platform, on a host that makes one.
+fn new_identity(platform: &Platform) -> Option<Vec<u8>> {
+    match platform {
+        Platform::Mac(_) => vm::new_mac_identifier(),
+        Platform::Generic(_) => vm::new_generic_identifier(),
+    }
+}
+
+/// Makes the copy another machine: to networks by its addresses, to its guest by its machine identifier.
+fn renew(machine: &mut Machine, draft: &Draft, new: impl Fn(&Platform) -> Option<Vec<u8>>) -> Result<(), Failure> {
+    machine.network.iter_mut().for_each(|network| network.mac = None);
+    name_cards(machine)?;
+    let identifier = match &machine.platform {
+        Platform::Mac(mac) => Some(&mac.machine_identifier),
+        Platform::Generic(generic) => generic.machine_identifier.as_ref(),
+    };
+    identifier.map_or(Ok(()), |path| put_identity(draft, path, new(&machine.platform)))
 }
 
 /// Gives the copy a machine identifier of its own.
@@ -72,5 +86,41 @@ fn put_identity(draft: &Draft, path: &Path, identity: Option<Vec<u8>>) -> Result
             draft.put(name, &identity).map_err(failed)
         }
         false => Err(wrong("the machine identifier is not in the machine's folder: add --keep-identity")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use vm::Store;
+
+    use super::*;
+
+    const MAC: &str = "bootloader = { kind = \"macos\" }\nnetwork = [{ nat = true, mac = \"52:54:00:12:34:56\" }]\n\
+                       platform = { kind = \"mac\", machine-identifier = \"MachineIdentifier\", hardware-model = \
+                       \"HardwareModel\", auxiliary-storage = \"AuxiliaryStorage\" }";
+
+    #[test]
+    fn a_copy_of_a_mac_is_another_mac_of_the_same_model() {
+        let root = tempfile::tempdir().unwrap();
+        let draft = Store::in_folder(root.path()).draft(&"copy".parse().unwrap()).unwrap();
+        let mut machine = Machine::from_toml(MAC).unwrap();
+        let old = machine.network[0].mac;
+        machine.map_paths(|path| draft.folder().join(path));
+        for name in ["MachineIdentifier", "HardwareModel", "AuxiliaryStorage"] {
+            draft.put(name, b"old").unwrap();
+        }
+        // As on a host that makes none.
+        let error = renew(&mut machine, &draft, |_| None).unwrap_err();
+        assert!(error.status == Status::Host && error.to_string().contains("add --keep-identity"), "{error}");
+        renew(&mut machine, &draft, |platform| matches!(platform, Platform::Mac(_)).then(|| b"new".to_vec())).unwrap();
+        let read = |name: &str| fs::read(draft.folder().join(name)).unwrap();
+        assert_eq!((read("MachineIdentifier"), read("HardwareModel")), (b"new".to_vec(), b"old".to_vec()));
+        assert!(machine.network[0].mac.is_some() && machine.network[0].mac != old);
+
+        // One that is elsewhere is the other machine's.
+        machine.map_paths(|path| root.path().join(path.file_name().unwrap()));
+        assert!(renew(&mut machine, &draft, |_| Some(Vec::new())).is_err());
     }
 }

@@ -3,18 +3,18 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use ::config::{Engine, Machine, Platform, Severity, Storage};
-use clap::Args;
+use ::config::{Engine, HostFacts, Machine, Platform, Severity, Storage};
+use clap::{Args, ValueHint};
 use serde_json::json;
-use vm::{Draft, MachineName};
+use vm::{Bundle, Draft, MachineName, RestoreSource, Sha256};
 
-use super::{failed, name_cards, store};
+use super::{failed, macos, name_cards, store};
 use crate::config::print;
 use crate::debian::{self, Guest};
 use crate::disk::size;
 use crate::failure::{Failure, Status};
 use crate::host::ThisHost;
-use crate::run::{MachineArgs, fetch_guest};
+use crate::run::{Description, MachineArgs, Own, fetch_guest};
 use crate::say;
 
 /// Longest path of a unix socket on every system.
@@ -24,61 +24,99 @@ const AFTER_HELP: &str = "\
 Examples:
   russet create web debian --disk-size 20G         Debian's kernel and a root prompt, with an empty disk /dev/vda
   russet create box --disk-size 20G -c debian.iso  boots by UEFI from the first disk that can
+  russet create sonoma --macos latest              macOS, fetched from Apple and installed: on a Mac with Apple silicon
   russet create dev -k Image -i initrd.gz -d root.img -a 'console=hvc0 root=/dev/vda1'
 
 The machine is a folder: `russet list` says where. What is named here stays where it is; the disk of --disk-size and the
-variables of UEFI are in the folder. Each network card keeps its address.";
+variables of UEFI are in the folder. Each network card keeps its address.
+
+With --macos the machine gets a disk of 64G, 4 CPUs, 8 GiB, NAT, a display, keyboard, trackpad and sound where nothing else
+is said. A restore image has some 15 GB; it is kept where the system keeps caches, in russet/macos, until you remove it.
+Its length is checked, and its SHA-256 where Apple's server or --sha256 says one. Ctrl-C at any point leaves no machine, and
+what was downloaded is gone on with the next time.";
 
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct CreateArgs {
     /// What the machine is called.
-    name: MachineName,
+    pub(super) name: MachineName,
 
     #[command(flatten)]
-    machine: MachineArgs,
+    pub(super) machine: MachineArgs,
 
     /// Make an empty disk of this size, such as 20G, that takes space as the guest writes. It is the first one.
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
-    disk_size: Option<u64>,
+    pub(super) disk_size: Option<u64>,
+
+    /// Install macOS, on a Mac with Apple silicon: the latest that it can, from a restore image, or from a URL of one.
+    #[arg(long, value_name = "latest|IPSW|URL", value_hint = ValueHint::FilePath,
+          conflicts_with_all = ["target", "kernel", "cmdline", "bootloader", "platform", "rosetta"])]
+    macos: Option<RestoreSource>,
+
+    /// With --macos: the SHA-256 of what is at the URL.
+    #[arg(long, value_name = "HEX", requires = "macos")]
+    pub(super) sha256: Option<Sha256>,
 }
 
 pub(crate) fn execute(args: &CreateArgs, json: bool) -> Result<(), Failure> {
-    let draft = store()?.draft(&args.name).map_err(failed)?;
-    let place = draft.folder().with_file_name(args.name.as_str());
-    if place.join("control.sock").as_os_str().len() > MAX_SOCKET_PATH {
-        let what = format!("{}: the path is too long for a socket: choose a shorter name", place.display());
-        return Err(Failure::new(Status::Usage, what));
+    if let Some(source) = &args.macos {
+        return macos::create(args, source, json);
     }
+    let draft = begin(&args.name)?;
     let guest = match args.machine.names_debian() {
         true => Some(keep(&fetch_guest(&debian::Request::default())?, &draft, json)?),
         false => None,
     };
     let file = args.machine.target.as_deref().filter(|_| guest.is_none());
     let variables = draft.folder().join("EfiVariables");
-    let mut description = args.machine.describe_from(file, guest.as_ref(), Some(&variables))?;
+    let mut description = args.machine.describe_from(file, guest.as_ref(), Some(Own::Firmware(&variables)))?;
+    let disk = args.disk_size.map(|size| make_disk(draft.folder(), size)).transpose()?;
+    let machine = complete(&mut description, &draft, disk, &ThisHost)?;
+    tell(&draft.finish(machine).map_err(failed)?, json);
+    Ok(())
+}
+
+/// Begins a machine whose control socket will have a path that is short enough.
+pub(super) fn begin(name: &MachineName) -> Result<Draft, Failure> {
+    let draft = store()?.draft(name).map_err(failed)?;
+    let place = draft.folder().with_file_name(name.as_str());
+    match place.join("control.sock").as_os_str().len() > MAX_SOCKET_PATH {
+        true => {
+            let what = format!("{}: the path is too long for a socket: choose a shorter name", place.display());
+            Err(Failure::new(Status::Usage, what))
+        }
+        false => Ok(draft),
+    }
+}
+
+/// Completes a description by an empty disk and by addresses and an identity for good, and checks it.
+pub(super) fn complete<'a>(
+    description: &'a mut Description,
+    draft: &Draft,
+    disk: Option<PathBuf>,
+    host: &dyn HostFacts,
+) -> Result<&'a Machine, Failure> {
     if let Some(machine) = &mut description.parsed.machine {
         machine.map_paths(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
-        if let Some(size) = args.disk_size {
-            machine.storage.insert(0, Storage::image(make_disk(draft.folder(), size)?));
-        }
+        disk.into_iter().for_each(|disk| machine.storage.insert(0, Storage::image(disk)));
         name_cards(machine)?;
-        identify(machine, &draft)?;
+        identify(machine, draft)?;
     }
-    let problems = description.parsed.check(description.engine(), &ThisHost);
+    let problems = description.parsed.check(description.engine(), host);
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(Failure::configuration(problems));
     }
     problems.iter().for_each(|warning| say::line(&warning.to_string()));
-    let Some(machine) = &description.parsed.machine else {
-        return Err(Failure::new(Status::Usage, "there is no machine in the configuration"));
-    };
-    let bundle = draft.finish(machine).map_err(failed)?;
+    let machine = description.parsed.machine.as_ref();
+    machine.ok_or_else(|| Failure::new(Status::Usage, "there is no machine in the configuration"))
+}
+
+/// Says that there is a machine.
+pub(super) fn tell(bundle: &Bundle, json: bool) {
     match json {
         true => print(&json!({ "name": bundle.name().as_str(), "path": bundle.folder() }).to_string()),
         false => print(&format!("made {}: russet run {0}", bundle.name())),
     }
-    Ok(())
 }
 
 /// Takes a guest from the cache, where it may be replaced, into the machine's folder.
@@ -105,7 +143,7 @@ fn identify(machine: &mut Machine, draft: &Draft) -> Result<(), Failure> {
     Ok(())
 }
 
-fn make_disk(folder: &Path, size: u64) -> Result<PathBuf, Failure> {
+pub(super) fn make_disk(folder: &Path, size: u64) -> Result<PathBuf, Failure> {
     let path = folder.join("Disk.img");
     if size == 0 || !size.is_multiple_of(512) {
         return Err(Failure::new(Status::Usage, "--disk-size: a disk has a multiple of 512 bytes, and some"));

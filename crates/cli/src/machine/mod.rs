@@ -3,7 +3,9 @@
 mod change;
 mod clone;
 mod create;
+mod install;
 mod list;
+mod macos;
 mod show;
 mod stop;
 

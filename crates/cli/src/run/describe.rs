@@ -6,10 +6,10 @@ use std::path::Path;
 
 use vm::Bundle;
 
-use ::config::{Builder, Engine, NetworkAttachment, Parsed};
+use ::config::{Builder, Engine, MacPlatform, NetworkAttachment, Parsed};
 
-use super::MachineArgs;
 use super::attachments::Attachment;
+use super::{MachineArgs, macos};
 use crate::debian::Guest;
 use crate::failure::{Failure, Status};
 use crate::host;
@@ -29,6 +29,15 @@ pub(crate) struct Description {
     pub(crate) wait_for_client: bool,
     /// The terminal keeps Ctrl-C for us.
     pub(crate) keep_ctrl_c: bool,
+}
+
+/// What a machine that is made boots, where nothing else says it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Own<'a> {
+    /// Firmware, with this file for its variables.
+    Firmware(&'a Path),
+    /// macOS, with these files, on this Mac.
+    Macos(&'a MacPlatform, &'a vz::Host),
 }
 
 impl Description {
@@ -75,21 +84,24 @@ impl MachineArgs {
         self.describe_from(file.as_deref(), guest, None)
     }
 
-    /// The machine that these arguments make of a file or a guest; where nothing says what boots, firmware with this
-    /// file for its variables.
+    /// The machine that these arguments make of a file or a guest, and of `own` what nothing else says.
     pub(crate) fn describe_from(
         &self,
         file: Option<&Path>,
         guest: Option<&Guest>,
-        variables: Option<&Path>,
+        own: Option<Own<'_>>,
     ) -> Result<Description, Failure> {
         let mut builder = Builder::new();
         if let Some(file) = file {
             builder.toml(&read(file)?);
         }
         self.put_boot(&mut builder, guest)?;
-        if let Some(variables) = variables.and_then(Path::to_str).filter(|_| !builder.has("bootloader")) {
-            put_firmware(&mut builder, variables);
+        match own {
+            Some(Own::Firmware(variables)) if !builder.has("bootloader") => {
+                put_firmware(&mut builder, utf8(variables)?);
+            }
+            Some(Own::Macos(files, _)) => macos::put_boot(&mut builder, files)?,
+            Some(Own::Firmware(_)) | None => {}
         }
         if self.rosetta {
             builder.device_with("rosetta", &[("mount-tag", "rosetta")], "--rosetta");
@@ -112,6 +124,9 @@ impl MachineArgs {
         let wait_for_client = self.tty == Some(1) || (self.kernel.is_some() && !builder.has("serial"));
         if complete {
             self.put_defaults(&mut builder, guest.is_some());
+        }
+        if let Some(Own::Macos(_, host)) = own {
+            macos::put_defaults(&mut builder, host);
         }
         let plain = [("engine", &self.engine), ("cpus", &self.cpus), ("memory", &self.memory)];
         for (key, value) in plain {
@@ -149,12 +164,8 @@ impl MachineArgs {
     fn put_boot(&self, builder: &mut Builder, guest: Option<&Guest>) -> Result<(), Failure> {
         let cmdline = |default: &'static str| self.cmdline.as_deref().unwrap_or(default);
         if let Some(guest) = guest {
-            let path = |path: &Path| match path.to_str() {
-                Some(path) => Ok(path.to_owned()),
-                None => Err(Failure::new(Status::Host, format!("the cache's path {path:?} is not UTF-8: change it"))),
-            };
-            let (kernel, initrd) = (path(&guest.kernel)?, path(&guest.initrd)?);
-            let keys = [("kernel", kernel.as_str()), ("initrd", &initrd), ("cmdline", cmdline(DEBIAN_CMDLINE))];
+            let (kernel, initrd) = (utf8(&guest.kernel)?, utf8(&guest.initrd)?);
+            let keys = [("kernel", kernel), ("initrd", initrd), ("cmdline", cmdline(DEBIAN_CMDLINE))];
             builder.bootloader_with("linux", &keys, "run debian");
         } else if let Some(kernel) = &self.kernel {
             let mut keys = vec![("kernel", kernel.as_str()), ("cmdline", cmdline("console=hvc0"))];
@@ -194,6 +205,12 @@ impl MachineArgs {
         add("network", "virtio-net", &[("nat", "true")]);
         add("serial", "virtio-serial", &[(console, "true")]);
     }
+}
+
+/// A path of ours, which the configuration takes as text.
+pub(super) fn utf8(path: &Path) -> Result<&str, Failure> {
+    let what = || format!("the path {path:?} is not UTF-8: set HOME, RUSSET_HOME or XDG_CACHE_HOME to one that is");
+    path.to_str().ok_or_else(|| Failure::new(Status::Host, what()))
 }
 
 fn read(path: &Path) -> Result<String, Failure> {

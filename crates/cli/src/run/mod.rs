@@ -1,8 +1,10 @@
 //! `russet run`: a machine in this terminal.
 
+mod account;
 mod attachments;
 mod describe;
 mod gdb;
+mod macos;
 mod session;
 mod signals;
 mod stats;
@@ -14,6 +16,10 @@ use clap::{Args, ValueEnum, ValueHint};
 use serde_json::json;
 use vm::{Bundle, Windows};
 
+pub(crate) use self::describe::{Description, Own};
+pub(crate) use self::signals::{Listener, Signal};
+
+use self::account::AccountArgs;
 use self::attachments::Attachments;
 use self::gdb::GdbAddress;
 use crate::debian::{self, Guest};
@@ -82,12 +88,15 @@ pub(crate) struct RunArgs {
     headless: bool,
 
     /// Start a macOS guest into its recovery system.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "account")]
     recovery: bool,
 
     /// Start a suspended machine anew, as after a loss of power: what it has not written to its disks is lost.
     #[arg(long)]
     discard_state: bool,
+
+    #[command(flatten)]
+    account: AccountArgs,
 
     /// At the end, write what the engine counted on each CPU to standard error.
     #[arg(long)]
@@ -226,6 +235,7 @@ pub(crate) fn execute(args: &RunArgs, windows: Option<Windows>, json: bool) -> R
     };
     let restore = args.saved_state(bundle.as_ref())?;
     let suspend_to = bundle.as_ref().map(Bundle::saved_state);
+    let account = args.account.read()?;
     let control: Vec<PathBuf> = args.control.iter().cloned().chain(bundle.as_ref().map(Bundle::control)).collect();
     let title = bundle.as_ref().map_or("russet", |bundle| bundle.name().as_str());
     let options = session::Options {
@@ -233,6 +243,7 @@ pub(crate) fn execute(args: &RunArgs, windows: Option<Windows>, json: bool) -> R
         recovery: args.recovery,
         restore: restore.as_deref(),
         suspend_to: suspend_to.as_deref(),
+        account: account.as_ref(),
         wait_for_client: description.wait_for_client,
         keep_ctrl_c: description.keep_ctrl_c,
         jit: args.jit.into(),
@@ -258,8 +269,8 @@ impl RunArgs {
                 Ok(()) => Ok(None),
                 Err(error) => Err(Failure::new(Status::Host, format!("{}: {error}", state.display()))),
             },
-            Some(_) if self.recovery => {
-                let what = "a suspended machine goes on and does not start: add --discard-state to --recovery";
+            Some(_) if self.recovery || self.account.is_given() => {
+                let what = "a suspended machine goes on and does not start: add --discard-state";
                 Err(Failure::new(Status::Usage, what))
             }
             saved => Ok(saved),

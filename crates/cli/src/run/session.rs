@@ -31,6 +31,8 @@ pub(super) struct Options<'a> {
     pub(super) restore: Option<&'a Path>,
     /// Where its state is saved when it is suspended.
     pub(super) suspend_to: Option<&'a Path>,
+    /// A new macOS guest makes this account.
+    pub(super) account: Option<&'a vz::Provisioning>,
     /// A client of the first pty is waited for before the machine starts.
     pub(super) wait_for_client: bool,
     /// The terminal keeps Ctrl-C for us.
@@ -65,8 +67,9 @@ pub(super) fn run(machine: &Machine, options: Options<'_>, windows: Option<Windo
     let _signals = listen(tell.clone())?;
     // Who cannot ask for disks later needs no slots for them, and a guest starts a little sooner without.
     let slots = if !options.control.is_empty() { vm::Options::default().slots } else { 0 };
-    let vm = VirtualMachine::with_options(machine, vm::Options { jit: options.jit, slots })
-        .map_err(|error| Failure::new(Status::Host, error.to_string()))?;
+    let vm =
+        VirtualMachine::with_options(machine, vm::Options { name: options.title.to_owned(), jit: options.jit, slots })
+            .map_err(|error| Failure::new(Status::Host, error.to_string()))?;
     let vm = Arc::new(vm);
     let _control: Vec<_> = options
         .control
@@ -105,7 +108,11 @@ fn start(vm: &VirtualMachine, options: Options<'_>) -> Result<(), Failure> {
     match options.restore {
         Some(state) => vm.restore(state).map_err(|error| not_restored(&error.to_string())),
         None => {
-            let started = if options.recovery { vm.start_recovery() } else { vm.start() };
+            let started = match options.account {
+                Some(account) => vm.start_with_account(account.clone()),
+                None if options.recovery => vm.start_recovery(),
+                None => vm.start(),
+            };
             started.map_err(|error| Failure::new(Status::Host, error.to_string()))
         }
     }

@@ -8,7 +8,7 @@ use signal_hook::iterator::{Handle, Signals};
 
 /// What a signal means for a running machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Signal {
+pub(crate) enum Signal {
     /// To end: the number of the signal.
     End(u8),
     /// The terminal has another size.
@@ -18,11 +18,11 @@ pub(super) enum Signal {
 }
 
 /// Listens to signals until it is dropped.
-pub(super) struct Listener(Handle);
+pub(crate) struct Listener(Handle);
 
 impl Listener {
     /// Calls `tell`, on a thread of its own, for every signal.
-    pub(super) fn start(tell: impl Fn(Signal) + Send + 'static) -> io::Result<Self> {
+    pub(crate) fn start(tell: impl Fn(Signal) + Send + 'static) -> io::Result<Self> {
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGCONT])?;
         let handle = signals.handle();
         thread::Builder::new().name("signals".to_owned()).spawn(move || {

@@ -196,7 +196,7 @@ fn a_saved_state_counts_when_it_is_whole_and_is_lost_only_when_that_is_said() {
     let error = refused(folder, &["run", "one"], 3);
     assert!(error.contains("the saved state is not restored: the engine `soft` cannot restore"), "{error}");
     assert!(error.contains("--discard-state"), "{error}");
-    assert!(refused(folder, &["run", "one", "--recovery"], 2).contains("add --discard-state to --recovery"));
+    assert!(refused(folder, &["run", "one", "--recovery"], 2).contains("add --discard-state"));
     assert_eq!(fs::read(bundle.join("SavedState")).unwrap(), b"all of it");
     run(folder, &["run", "one", "--discard-state"], 0);
     assert_eq!(list(folder)[0]["state"], "stopped");
@@ -210,4 +210,63 @@ fn a_machine_that_cannot_be_made_leaves_nothing() {
     assert!(refused(folder, &["create", "one", "-k", "nowhere", "--disk-size", "1M"], 2).contains("does not exist"));
     assert!(refused(folder, &["create", "one", "--disk-size", "1M", "--engine", "kvm"], 2).contains("kvm"));
     assert_eq!(fs::read_dir(folder.join("home/machines")).unwrap().count(), 0);
+}
+
+#[test]
+fn macos_needs_a_mac_and_says_so() {
+    // On a Mac this would install.
+    if cfg!(target_os = "macos") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for source in ["latest", "https://localhost/a.ipsw", "a.ipsw"] {
+        let said = refused(folder, &["create", "one", "--macos", source], 3);
+        assert_eq!(
+            said.trim(),
+            "error: macOS guests need a Mac with Apple silicon: Apple's licence and framework have them nowhere else"
+        );
+    }
+    assert!(!folder.join("home").exists(), "nothing is begun");
+    for wrong in [&["-k", "Image"][..], &["debian"], &["--bootloader", "macos"]] {
+        let args = [&["create", "one", "--macos", "latest"], wrong].concat();
+        assert!(refused(folder, &args, 2).contains("cannot be used with"), "{wrong:?}");
+    }
+}
+
+/// A machine as an installation of macOS leaves it.
+fn make_mac(folder: &Path, name: &str) {
+    let home = folder.join("home/machines").join(name);
+    fs::create_dir_all(&home).unwrap();
+    for file in ["MachineIdentifier", "HardwareModel", "AuxiliaryStorage", "Disk.img"] {
+        fs::write(home.join(file), file).unwrap();
+    }
+    let text = "engine = \"vz\"\ncpus = 4\nmemory = 8192\n[bootloader]\nkind = \"macos\"\n[platform]\nkind = \"mac\"\n\
+                machine-identifier = \"MachineIdentifier\"\nhardware-model = \"HardwareModel\"\n\
+                auxiliary-storage = \"AuxiliaryStorage\"\n[[storage]]\nkind = \"virtio-blk\"\npath = \"Disk.img\"\n\
+                [[network]]\nnat = true\nmac = \"52:54:00:12:34:56\"\n";
+    fs::write(home.join("machine.toml"), text).unwrap();
+}
+
+#[test]
+fn a_mac_is_listed_and_copied_with_its_identity_only_when_asked() {
+    if cfg!(target_os = "macos") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    make_mac(folder, "sonoma");
+    assert_eq!(list(folder)[0]["boot"], "macos");
+    assert!(refused(folder, &["run", "sonoma"], 2).contains("which only Macs have"));
+    let error = refused(folder, &["clone", "sonoma", "copy"], 3);
+    assert!(error.contains("only a Mac makes new machine identifiers: add --keep-identity"), "{error}");
+    assert_eq!(list(folder).as_array().unwrap().len(), 1);
+    run(folder, &["clone", "sonoma", "copy", "--keep-identity"], 0);
+    let copy = folder.join("home/machines/copy");
+    for file in ["MachineIdentifier", "HardwareModel", "AuxiliaryStorage", "Disk.img"] {
+        assert_eq!(fs::read_to_string(copy.join(file)).unwrap(), file);
+    }
+    assert_eq!(said(folder, &["get", "copy", "network.0.mac"]), "52:54:00:12:34:56");
+    let path = said(folder, &["get", "copy", "platform.machine-identifier"]);
+    assert_eq!(Path::new(&path), copy.join("MachineIdentifier"));
 }

@@ -25,6 +25,8 @@ pub use lock::{BundleLock, Holder};
 pub use name::MachineName;
 pub use store::Store;
 
+pub(crate) use store::user_root;
+
 /// The description, in the folder of a machine.
 const CONFIGURATION: &str = "machine.toml";
 /// Locked while the machine runs.

@@ -20,7 +20,7 @@ impl Store {
     /// # Errors
     /// There is no home folder.
     pub fn of_user() -> Result<Self, BundleError> {
-        Ok(Self::in_folder(&root()?))
+        Ok(Self::in_folder(&user_root()?))
     }
 
     /// The one of another root.
@@ -108,7 +108,7 @@ impl Store {
 }
 
 /// The folder of all that Russet keeps for the user.
-fn root() -> Result<PathBuf, BundleError> {
+pub(crate) fn user_root() -> Result<PathBuf, BundleError> {
     let variable = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     if let Some(own) = variable("RUSSET_HOME") {
         return Ok(own);

@@ -23,9 +23,11 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 
-use vz::{Command, StartOptions, Virtualization, WindowOptions};
+use vz::{Command, Provisioning, StartOptions, Virtualization, WindowOptions};
 
-pub use sys::{Windows, default_engine, new_generic_identifier, new_mac_identifier, with_windows};
+pub use sys::{
+    Windows, default_engine, install_macos, mac_host, new_generic_identifier, new_mac_identifier, with_windows,
+};
 
 pub(crate) use sys::{on_this_host, open_window};
 
@@ -34,7 +36,7 @@ use self::drives::Drives;
 use self::handle::Handle;
 use self::helpers::Helpers;
 use crate::state::Life;
-use crate::{Console, DiskName, DiskStatus, Error, NatCard};
+use crate::{Console, DiskName, DiskStatus, Error, MacosGuests, NatCard, Seat};
 
 /// A machine of the framework, by the thread that drives it.
 pub(crate) struct Machine {
@@ -46,19 +48,34 @@ pub(crate) struct Machine {
     window: Option<WindowOptions>,
     /// Whether it can be saved and restored, as far as we know.
     saves: Result<(), String>,
-    /// How it cannot be started on this Mac.
-    no_recovery: Option<config::Problem>,
+    /// What it is made of, and for which Mac.
+    config: config::Machine,
+    host: vz::Host,
     helpers: Helpers,
+    /// Of a macOS guest, among those that run.
+    _seat: Option<Seat>,
 }
 
 impl Machine {
-    pub(crate) fn new<V>(config: &config::Machine, host: &vz::Host, virtualization: V) -> Result<Self, Error>
+    /// `name` is what it is called among the macOS guests that run, which are `guests`.
+    pub(crate) fn new<V>(
+        config: &config::Machine,
+        name: &str,
+        guests: &MacosGuests,
+        host: &vz::Host,
+        virtualization: V,
+    ) -> Result<Self, Error>
     where
         V: Virtualization + Send + 'static,
     {
         let mut config = config.clone();
+        let (seat, host) = guests.seat_for(&config, name, host).map_err(|source| Error::File {
+            field: "bootloader".into(),
+            path: guests.folder().to_owned(),
+            source,
+        })?;
         helpers::name_cards(&mut config)?;
-        let mut plan = vz::plan(&config, host).map_err(|problems| Error::Plan { problems })?;
+        let mut plan = vz::plan(&config, &host).map_err(|problems| Error::Plan { problems })?;
         plan.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let (window, saves) = (WindowOptions::of(&plan, ""), plan.saves.clone());
         let (mut helpers, resources) = Helpers::start(&config, &mut plan)?;
@@ -66,7 +83,7 @@ impl Machine {
         let (messages, inbox) = channel();
         let (told, made) = channel();
         let (handle, fixed) = (Handle::new(messages.clone()), drives::fixed(&config, &plan, helpers.served()));
-        let drives = Arc::new(Drives::new(&config, host, handle.clone(), fixed));
+        let drives = Arc::new(Drives::new(&config, &host, handle.clone(), fixed));
         let driver = Driver::new(life.clone(), messages.clone(), helpers.ports(), drives.clone());
         let make = move |signals| virtualization.machine(&plan, resources, signals);
         let thread = std::thread::Builder::new()
@@ -76,8 +93,8 @@ impl Machine {
         let gone = || Error::Framework("it did not make the machine".to_owned());
         made.recv().map_err(|_| gone())?.map_err(|error| Error::Framework(error.to_string()))?;
         helpers.open_doors(&messages)?;
-        let no_recovery = StartOptions { recovery: true }.check(&config, host).err();
-        Ok(Self { life, driver: handle, drives, thread: Some(thread), window, saves, no_recovery, helpers })
+        let thread = Some(thread);
+        Ok(Self { life, driver: handle, config, host, drives, thread, window, saves, helpers, _seat: seat })
     }
 
     pub(crate) fn life(&self) -> &Life {
@@ -93,10 +110,13 @@ impl Machine {
     }
 
     pub(crate) fn start(&self, options: StartOptions) -> Result<(), Error> {
-        match &self.no_recovery {
-            Some(problem) if options.recovery => Err(Error::Plan { problems: vec![problem.clone()] }),
-            _ => self.driver.ask(Command::Start(options), "started"),
-        }
+        options.check(&self.config, &self.host).map_err(Error::plan)?;
+        self.driver.ask(Command::Start(options), "started")
+    }
+
+    pub(crate) fn provision(&self, account: Provisioning) -> Result<(), Error> {
+        account.check(&self.config, &self.host).map_err(Error::plan)?;
+        self.driver.ask(Command::Provision(account), "started")
     }
 
     pub(crate) fn restore(&self, path: &Path) -> Result<(), Error> {

@@ -3,9 +3,9 @@
 use config::Engine;
 
 #[cfg(target_os = "macos")]
-pub use mac::{Windows, new_generic_identifier, new_mac_identifier, with_windows};
+pub use mac::{Windows, install_macos, mac_host, new_generic_identifier, new_mac_identifier, with_windows};
 #[cfg(not(target_os = "macos"))]
-pub use other::{Windows, new_generic_identifier, new_mac_identifier, with_windows};
+pub use other::{Windows, install_macos, mac_host, new_generic_identifier, new_mac_identifier, with_windows};
 
 #[cfg(target_os = "macos")]
 pub(crate) use mac::{on_this_host, open_window};
@@ -30,7 +30,7 @@ mod mac {
     use vz::Virtualization;
 
     use super::super::Machine;
-    use crate::Error;
+    use crate::{Bundle, Cancel, Draft, Error, InstallError, InstallStep, MacosGuests, NewMac};
 
     pub use vz::sys::Windows;
 
@@ -57,9 +57,30 @@ mod mac {
         (macos >= vz::Api::GenericMachineIdentifier.since()).then(|| vz::sys::Mac.new_generic_identifier())
     }
 
-    pub(crate) fn on_this_host(config: &config::Machine) -> Result<Machine, Error> {
+    /// What the framework says of this Mac; `None` on a host without it. The macOS guests that run are not in it.
+    #[must_use]
+    pub fn mac_host() -> Option<vz::Host> {
+        Some(vz::Host::here(vz::Entitlements::of_this_program(), Vec::new()))
+    }
+
+    /// Installs macOS into a machine in the making, which becomes one; see [`NewMac::install`].
+    ///
+    /// # Errors
+    /// As [`NewMac::install`], and [`InstallError::NoMac`] on another host.
+    pub fn install_macos(
+        new: &NewMac,
+        draft: Draft,
+        cancel: &Cancel,
+        tell: &mut dyn FnMut(InstallStep),
+    ) -> Result<Bundle, InstallError> {
         let host = vz::Host::here(vz::Entitlements::of_this_program(), Vec::new());
-        Machine::new(config, &host, vz::sys::Mac)
+        new.install(&vz::sys::Mac, &host, draft, cancel, tell)
+    }
+
+    pub(crate) fn on_this_host(config: &config::Machine, name: &str) -> Result<Machine, Error> {
+        let host = vz::Host::here(vz::Entitlements::of_this_program(), Vec::new());
+        let guests = MacosGuests::of_user().map_err(|error| Error::unsupported("machine", error.to_string()))?;
+        Machine::new(config, name, &guests, &host, vz::sys::Mac)
     }
 
     pub(crate) fn open_window(
@@ -78,7 +99,7 @@ mod other {
     use std::path::Path;
 
     use super::super::Machine;
-    use crate::Error;
+    use crate::{Bundle, Cancel, Draft, Error, InstallError, InstallStep, NewMac};
 
     /// The windows of this program: there are none on this host.
     #[derive(Debug)]
@@ -106,7 +127,26 @@ mod other {
         None
     }
 
-    pub(crate) fn on_this_host(_: &config::Machine) -> Result<Machine, Error> {
+    /// What the framework says of this Mac; `None` on a host without it. The macOS guests that run are not in it.
+    #[must_use]
+    pub fn mac_host() -> Option<vz::Host> {
+        None
+    }
+
+    /// Installs macOS into a machine in the making, which becomes one; see [`NewMac::install`].
+    ///
+    /// # Errors
+    /// As [`NewMac::install`], and [`InstallError::NoMac`] on another host.
+    pub fn install_macos(
+        _: &NewMac,
+        _: Draft,
+        _: &Cancel,
+        _: &mut dyn FnMut(InstallStep),
+    ) -> Result<Bundle, InstallError> {
+        Err(InstallError::NoMac)
+    }
+
+    pub(crate) fn on_this_host(_: &config::Machine, _: &str) -> Result<Machine, Error> {
         let what = "the engine `vz` is Apple's Virtualization.framework, which only Macs have: choose `soft`";
         Err(Error::unsupported("engine", what))
     }

@@ -8,10 +8,11 @@ mod saved;
 mod window;
 
 use std::fs;
+use std::path::Path;
 use std::sync::mpsc::Receiver;
 
 use config::{BootLoader, GenericPlatform, LinuxBoot, Machine, Platform};
-use vm::{Event, Outcome, State, VirtualMachine};
+use vm::{Event, MacosGuests, Options, Outcome, State, VirtualMachine};
 use vz::{Call, Signal, StartOptions};
 
 use crate::double::{Double, Mac, PATIENCE, host};
@@ -28,9 +29,15 @@ fn machine() -> (tempfile::TempDir, Machine) {
     (folder, machine)
 }
 
+/// None of these machines is a macOS guest.
+fn on_framework(machine: &Machine, double: Double) -> Result<VirtualMachine, vm::Error> {
+    let guests = MacosGuests::in_folder(Path::new("/nowhere"));
+    VirtualMachine::on_framework(machine, &Options::default(), &guests, &host(), double)
+}
+
 fn made(machine: &Machine) -> (VirtualMachine, Mac) {
     let (double, machines) = Double::new();
-    let vm = VirtualMachine::on_framework(machine, &host(), double).unwrap();
+    let vm = on_framework(machine, double).unwrap();
     (vm, machines.recv().unwrap())
 }
 
@@ -116,11 +123,11 @@ fn what_the_framework_refuses_is_said() {
     assert!(vm.start_recovery().unwrap_err().to_string().contains("only macOS guests"));
     machine.cpus = 7;
     let (double, _machines) = Double::new();
-    let error = VirtualMachine::on_framework(&machine, &host(), double).err().unwrap().to_string();
+    let error = on_framework(&machine, double).err().unwrap().to_string();
     assert!(error.contains("seven is unlucky"), "{error}");
     machine.cpus = 9;
     let (double, _machines) = Double::new();
-    let error = VirtualMachine::on_framework(&machine, &host(), double).err().unwrap().to_string();
+    let error = on_framework(&machine, double).err().unwrap().to_string();
     assert!(error.contains("1 to 8 CPUs"), "{error}");
 }
 

@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use config::{Machine, Problem};
+
+use crate::Host;
+
 /// A version of macOS to be installed (`VZMacOSRestoreImage`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestoreImage {
@@ -18,6 +22,29 @@ pub struct RestoreImage {
 impl fmt::Display for RestoreImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "macOS {} ({})", self.version, self.build)
+    }
+}
+
+impl RestoreImage {
+    /// What a guest of it must have, and whether a machine has that much.
+    ///
+    /// # Errors
+    /// This Mac can install none of its models, or the machine is too small.
+    pub fn check(&self, machine: &Machine, host: &Host) -> Result<&Requirements, Vec<Problem>> {
+        let Some(needs) = &self.requirements else {
+            let what = format!("{self} has no model of a Mac that this one, with {}, can run", host.macos);
+            return Err(vec![Problem::error("macos", what, "update macOS, or choose another restore image")]);
+        };
+        let mut problems = Vec::new();
+        if machine.cpus < needs.cpus {
+            let what = format!("{self} needs {} CPUs at least, not {}", needs.cpus, machine.cpus);
+            problems.push(Problem::error("cpus", what, format!("give {} or more", needs.cpus)));
+        }
+        if machine.memory < needs.memory {
+            let what = format!("{self} needs {} MiB at least, not {}", needs.memory, machine.memory);
+            problems.push(Problem::error("memory", what, format!("give {} or more", needs.memory)));
+        }
+        if problems.is_empty() { Ok(needs) } else { Err(problems) }
     }
 }
 

@@ -6,7 +6,7 @@ use super::{BootLoader, Object, Planner, Platform};
 use crate::Api;
 
 /// How many macOS guests may run on a Mac at a time, by the licence of macOS.
-const MACOS_GUESTS: usize = 2;
+pub const MACOS_GUESTS: usize = 2;
 
 impl Planner<'_> {
     pub(super) fn boot(&mut self) {

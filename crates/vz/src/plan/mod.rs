@@ -13,6 +13,7 @@ use config::{Machine, Platform as Configured, Problem};
 
 use crate::{Api, Host};
 
+pub use boot::MACOS_GUESTS;
 pub use disks::{Drive, plan_drive};
 pub use object::{
     BlockSync, BootLoader, Disk, DiskDevice, DiskSource, Helper, ImageSync, Keyboard, Network, NetworkSource, Object,

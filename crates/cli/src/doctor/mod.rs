@@ -1,4 +1,6 @@
-//! `russet doctor`: which engines work on this host, and why the others do not.
+//! `russet doctor`: which engines work on this host, and why the others do not; and on a Mac, what it gives to guests.
+
+mod mac;
 
 use std::time::Duration;
 
@@ -6,6 +8,7 @@ use ::config::{Engine, HostFacts};
 use serde::Serialize;
 use serde_json::json;
 
+use self::mac::Mac;
 use crate::config::print;
 use crate::failure::{Failure, Status};
 use crate::host::ThisHost;
@@ -23,7 +26,8 @@ struct Finding {
 }
 
 pub(crate) fn execute(json: bool) -> Result<(), Failure> {
-    let findings: Vec<Finding> = Engine::ALL.into_iter().map(examine).collect();
+    let mac = mac::facts();
+    let findings: Vec<Finding> = Engine::ALL.into_iter().map(|engine| examine(engine, mac.as_ref())).collect();
     if json {
         let host = json!({
             "os": std::env::consts::OS,
@@ -31,7 +35,11 @@ pub(crate) fn execute(json: bool) -> Result<(), Failure> {
             "cpus": ThisHost.cpus(),
             "memory": ThisHost.memory(),
         });
-        print(&json!({ "host": host, "engines": findings }).to_string());
+        let mut all = json!({ "host": host, "engines": findings });
+        if let Some(mac) = &mac {
+            all["mac"] = mac.to_json();
+        }
+        print(&all.to_string());
     } else {
         let memory = ThisHost.memory().map(|mib| format!(", {mib} MiB")).unwrap_or_default();
         print(&format!(
@@ -44,6 +52,9 @@ pub(crate) fn execute(json: bool) -> Result<(), Failure> {
             let mark = if *usable { "usable" } else { "not usable" };
             print(&format!("{:<5} {mark:<11} {reason}", engine.name()));
         }
+        if let Some(mac) = &mac {
+            print(mac.to_string().trim_end());
+        }
     }
     match findings.iter().any(|finding| finding.usable) {
         true => Ok(()),
@@ -52,11 +63,11 @@ pub(crate) fn execute(json: bool) -> Result<(), Failure> {
 }
 
 /// Tries an engine.
-fn examine(engine: Engine) -> Finding {
+fn examine(engine: Engine, mac: Option<&Mac>) -> Finding {
     let (usable, reason) = match engine {
         Engine::Soft => soft(),
         Engine::Kvm => kvm(),
-        Engine::Vz => vz(),
+        Engine::Vz => vz(mac),
     };
     Finding { engine, usable, reason }
 }
@@ -76,16 +87,10 @@ fn kvm() -> (bool, String) {
     }
 }
 
-fn vz() -> (bool, String) {
-    if cfg!(not(target_os = "macos")) {
-        return (false, "Apple's Virtualization.framework is only on macOS".to_owned());
-    }
-    match vm::default_engine() {
-        Engine::Vz => (true, "arm64 guests through Apple's Virtualization.framework".to_owned()),
-        _ => {
-            let what = "needs a Mac with Apple silicon, and the right `com.apple.security.virtualization` signed into \
-                        this program: codesign --force --sign - --entitlements crates/vz/entitlements/russet.entitlements \"$(which russet)\"";
-            (false, what.to_owned())
-        }
+fn vz(mac: Option<&Mac>) -> (bool, String) {
+    match mac.map(Mac::lacks) {
+        None => (false, "Apple's Virtualization.framework is only on macOS".to_owned()),
+        Some(None) => (true, "arm64 guests through Apple's Virtualization.framework".to_owned()),
+        Some(Some(reason)) => (false, reason),
     }
 }
