@@ -18,8 +18,18 @@ use crate::share::Share;
 use crate::shared::{Power, Shared, signal};
 use crate::trap::{Stop, Trap};
 
-/// Taken branches between two looks at interrupts and timers: some microseconds.
+/// Most taken branches between two looks at interrupts and timers: some microseconds.
 const BUDGET: u64 = 500;
+/// How much less it may be. Were it the same each time, the pauses in a loop would all be at one of its branches, and what
+/// the others lead to would never be found to be hot.
+const BUDGET_SPREAD: u64 = 64;
+
+/// The budget of stretch `number`: all that there are come in turn, neighbours far apart.
+fn budget(number: u64) -> u64 {
+    /// 2^64 divided by the golden ratio: its multiples are spread evenly.
+    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+    BUDGET - number.wrapping_mul(STEP) % (1 << 32) * BUDGET_SPREAD / (1 << 32)
+}
 
 /// A virtual machine on the software CPU.
 pub struct Vm {
@@ -300,7 +310,7 @@ impl Cpu {
                     0
                 } else {
                     self.sample(op);
-                    self.jit.as_mut().and_then(Jit::stress_budget).unwrap_or(BUDGET)
+                    self.jit.as_mut().and_then(Jit::stress_budget).unwrap_or_else(|| budget(self.entries))
                 };
                 crate::jit::enter(self, op, budget, (fa, fb, fk));
                 // The step is done unless the instruction will be repeated after its exception.

@@ -406,6 +406,25 @@ fn long_code_is_translated_piece_by_piece() {
     }
 }
 
+/// A loop of straight code over the ends of two pages, so many rounds.
+fn wide_loop(rounds: u32) -> Program {
+    let mut words = vec![0xd280_0001 | rounds << 5]; // mov x1, #rounds
+    words.extend([0x8b01_0000; 2800]); // add x0, x0, x1
+    // subs x1, x1, #1; b.ne to the first add
+    words.extend([0xf100_0421, 0x5400_0001 | (-2801i32 as u32 & 0x7_ffff) << 5]);
+    words.push(0x1400_0000 | (0x800 - (0x1000 + words.len() as i32 * 4)) as u32 >> 2 & 0x03ff_ffff);
+    Box::leak(Box::new([(0x1000, &*words.leak())]))
+}
+
+#[test]
+fn each_page_of_a_loop_is_found_to_be_hot() {
+    // Two ends of pages and a branch: the pauses of a budget that is always the same would be at one of them alone.
+    let end = same_everywhere(wide_loop(30_000), |end| end.registers());
+    if cfg!(target_arch = "x86_64") {
+        assert!(end.counter("regions translated") >= 11, "{}", end.counter("regions translated"));
+    }
+}
+
 #[cfg_attr(not(target_os = "linux"), ignore = "reads /proc/self/maps")]
 #[test]
 fn no_memory_is_writable_and_executable() {
