@@ -139,6 +139,11 @@ impl CodeCache {
         self.pages.len()
     }
 
+    /// Bytes that the pages take.
+    pub fn bytes(&self) -> usize {
+        self.len() * size_of::<CodePage>()
+    }
+
     /// The page of the guest-physical page address `pa`, made when it is not there yet. May drop other pages: every
     /// [`OpPtr`] and [`PagePtr`] from before is dead, and `None` says that the instruction TLB has to forget them.
     pub fn page(&mut self, pa: u64, memory: HostPage) -> (PagePtr, bool) {

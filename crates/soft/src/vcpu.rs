@@ -213,6 +213,7 @@ impl hv::Vcpu for Vcpu {
             ("instructions of the longest region", jit.map_or(0, |jit| jit.most as u64)),
             ("translated bytes", jit.map_or(0, |jit| jit.used() as u64)),
             ("translation flushes", jit.map_or(0, |jit| jit.flushes)),
+            ("bytes of code pages and translations", (c.code.bytes() + jit.map_or(0, Jit::most_bytes)) as u64),
         ];
         counters.into_iter().chain(c.stalls.counters()).collect()
     }

@@ -9,7 +9,8 @@ use serde::Serialize;
 use super::compare::{self, Group};
 use super::emulator::{Board, Choice, Emulator, Emulators};
 use super::machine::Machine;
-use super::run::{Sample, Spread, measure};
+use super::run::{Run, Sample, Spread, measure};
+use super::translation::Translation;
 use super::turns::Turn;
 use super::work::Work;
 use crate::debian::{Guest, cpio::Archive};
@@ -90,8 +91,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let emulators = options.choice.prepare()?;
     let mut results = Vec::new();
     for boot in &BOOTS {
-        let samples = samples(boot, &guest, &emulators, options.runs)?;
-        let of = |emulator| figures(samples.iter().filter(|(e, _)| *e == emulator).map(|(_, s)| *s));
+        let boots = boots(boot, &guest, &emulators, options.runs)?;
+        let of = |emulator| figures(boots.iter().filter(|(e, _)| *e == emulator).map(|(_, run)| run.sample));
         let (ours, theirs) = (of(Emulator::Russet), of(Emulator::Qemu));
         let ratio = ours.as_ref().zip(theirs.as_ref()).map(|(o, t)| o.wall_s.median / t.wall_s.median);
         results.push(Line { name: boot.name, command_line: boot.command_line, russet: ours, qemu: theirs, ratio });
@@ -102,33 +103,37 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// The boots that have to reach something, as works. The time is the host's, for the whole process.
 pub(crate) fn group(guest: &Guest, emulators: &Emulators, runs: u32) -> Result<Group> {
-    let mut lines = Vec::new();
+    let (mut lines, mut all) = (Vec::new(), Vec::new());
     for boot in BOOTS.iter().filter(|b| b.target.is_some()) {
         let work =
             |s: Sample| Work { name: boot.name.to_owned(), result: String::new(), guest_s: s.wall, cpu_s: s.cpu };
-        let samples = samples(boot, guest, emulators, runs)?.into_iter();
-        let turns: Vec<Turn> = samples.map(|(emulator, s)| Turn { emulator, works: vec![work(s)] }).collect();
+        let turn = |(emulator, run): (Emulator, Run)| {
+            let translation = Translation::of(&run.stderr);
+            Turn { emulator, works: vec![work(run.sample)], translation }
+        };
+        let turns: Vec<Turn> = boots(boot, guest, emulators, runs)?.into_iter().map(turn).collect();
         lines.push(compare::Line::of(&turns, boot.name, boot.target)?);
+        all.extend(turns);
     }
-    Ok(Group::of("boot", lines, None, None))
+    Ok(Group::of("boot", lines, None, None).after(&all))
 }
 
 /// Boots on each emulator, in turn, so that both see the same weather.
-fn samples(boot: &Boot, guest: &Guest, emulators: &Emulators, runs: u32) -> Result<Vec<(Emulator, Sample)>> {
+fn boots(boot: &Boot, guest: &Guest, emulators: &Emulators, runs: u32) -> Result<Vec<(Emulator, Run)>> {
     let folder = tempfile::tempdir()?;
     let initrd = folder.path().join("initrd");
     fs::write(&initrd, powering_off(&fs::read(&guest.initrd)?))?;
     let board = Board::new(&guest.kernel, &initrd, boot.command_line);
-    let mut samples = Vec::new();
-    for run in 1..=runs {
-        shell::say(&format!("{}: run {run} of {runs}", boot.name));
-        for emulator in emulators.order(run) {
-            let sample = measure(&mut emulators.command(emulator, &board), PROOF, LIMIT);
-            let (sample, _) = sample.with_context(|| format!("{} did not boot the guest", emulator.name()))?;
-            samples.push((emulator, sample));
+    let mut boots = Vec::new();
+    for number in 1..=runs {
+        shell::say(&format!("{}: run {number} of {runs}", boot.name));
+        for emulator in emulators.order(number) {
+            let run = measure(&mut emulators.command(emulator, &board), PROOF, LIMIT);
+            let run = run.with_context(|| format!("{} did not boot the guest", emulator.name()))?;
+            boots.push((emulator, run));
         }
     }
-    Ok(samples)
+    Ok(boots)
 }
 
 /// The initial RAM disk with an /init that powers off at once, in a second archive which goes over the first.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::emulator::Emulator;
 use super::machine::Machine;
 use super::run::Spread;
+use super::translation::Translation;
 use super::turns::Turn;
 use super::work::Work;
 use crate::shell;
@@ -33,6 +34,8 @@ pub(crate) struct Group {
     pub(crate) geomean: Option<f64>,
     /// The same of CPU time.
     pub(crate) geomean_cpu: Option<f64>,
+    /// The worst of all our runs.
+    pub(crate) translation: Option<Translation>,
 }
 
 /// One work.
@@ -105,7 +108,12 @@ impl Group {
     pub(crate) fn of(name: &str, lines: Vec<Line>, target: Option<f64>, floor: Option<f64>) -> Self {
         let geomean = geometric_mean(lines.iter().filter_map(|l| l.ratio));
         let geomean_cpu = geometric_mean(lines.iter().filter_map(|l| l.ratio_cpu));
-        Self { name: name.to_owned(), target, floor, lines, geomean, geomean_cpu }
+        Self { name: name.to_owned(), target, floor, lines, geomean, geomean_cpu, translation: None }
+    }
+
+    /// With what translating cost in `turns`.
+    pub(crate) fn after(self, turns: &[Turn]) -> Self {
+        Self { translation: turns.iter().filter_map(|turn| turn.translation).reduce(Translation::worst), ..self }
     }
 }
 
@@ -133,6 +141,10 @@ fn table(report: &Report) -> String {
             text += &ratios(group.geomean, group.geomean_cpu, group.target);
         }
     }
+    let translation = report.groups.iter().filter_map(|group| group.translation).reduce(Translation::worst);
+    if let Some(translation) = translation {
+        text += &format!("\n{}", translation.table());
+    }
     text + "\nratio: how many times as fast as QEMU, by the guest's clock; by CPU: by CPU time of the emulator\n"
 }
 
@@ -156,7 +168,7 @@ mod tests {
 
     fn turn(emulator: Emulator, name: &str, result: &str, guest_s: f64) -> Turn {
         let work = Work { name: name.to_owned(), result: result.to_owned(), guest_s, cpu_s: guest_s / 2.0 };
-        Turn { emulator, works: vec![work] }
+        Turn { emulator, works: vec![work], translation: None }
     }
 
     #[test]

@@ -132,7 +132,7 @@ impl Emulators {
         let (kernel, initrd, line) = (board.kernel.display(), board.initrd.display(), board.command_line);
         let loader = format!("linux,kernel=\"{kernel}\",initrd=\"{initrd}\",cmdline=\"{line}\"");
         let mut command = Command::new(&self.russet);
-        command.args(["run", "--engine", "soft", "--jit", &self.jit, "--bootloader", &loader]);
+        command.args(["run", "--engine", "soft", "--jit", &self.jit, "--stats", "--json", "--bootloader", &loader]);
         command.args(["--cpus", &board.cpus.to_string(), "--memory", &board.memory_mib.to_string()]);
         command.args(["--device", "pl011,stdio"]);
         if let Some(disk) = board.disk {

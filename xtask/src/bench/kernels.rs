@@ -116,7 +116,7 @@ pub(crate) fn groups(guest: &Guest, emulators: &Emulators, measuring: &Measuring
     let mut groups = Vec::new();
     for (set, jobs) in sets.iter().filter(|(_, jobs)| !jobs.is_empty()) {
         let lines = jobs.iter().map(|(name, _)| Line::of(&turns, name, None)).collect::<Result<_>>()?;
-        groups.push(Group::of(set.name, lines, Some(set.target), set.floor));
+        groups.push(Group::of(set.name, lines, Some(set.target), set.floor).after(&turns));
     }
     Ok(groups)
 }
@@ -150,7 +150,7 @@ mod tests {
             let names = SETS.iter().flat_map(|s| s.kernels).map(|(name, _)| format!("{name}:{repeats}"));
             let mut command = Command::new("qemu-aarch64");
             command.arg(&program).args(names);
-            works(&measure(&mut command, END, Duration::from_secs(100)).unwrap().1).unwrap()
+            works(&measure(&mut command, END, Duration::from_secs(100)).unwrap().said).unwrap()
         };
         let (one, two) = (run(1), run(2));
         let names: Vec<&str> = SETS.iter().flat_map(|s| s.kernels).map(|(name, _)| *name).collect();

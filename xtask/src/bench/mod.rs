@@ -11,6 +11,7 @@ mod net;
 mod picture;
 mod program;
 mod run;
+mod translation;
 mod turns;
 mod userland;
 mod work;

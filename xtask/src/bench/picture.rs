@@ -164,7 +164,7 @@ mod tests {
     fn report() -> Report {
         let turn = |emulator, guest_s| {
             let works = vec![Work { name: "a<b".to_owned(), result: String::new(), guest_s, cpu_s: guest_s }];
-            Turn { emulator, works }
+            Turn { emulator, works, translation: None }
         };
         let line = |ours, theirs, target| {
             Line::of(&[turn(Emulator::Russet, ours), turn(Emulator::Qemu, theirs)], "a<b", target).unwrap()

@@ -50,9 +50,17 @@ impl Spread {
     }
 }
 
+/// What one run took and gave.
+pub(crate) struct Run {
+    pub(crate) sample: Sample,
+    /// On standard output.
+    pub(crate) said: Vec<Said>,
+    pub(crate) stderr: String,
+}
+
 /// Runs `command` to its end. It has to succeed within `limit`, and its output has to contain `proof`, which the
 /// guest says when it has done what is measured.
-pub(crate) fn measure(command: &mut Command, proof: &str, limit: Duration) -> Result<(Sample, Vec<Said>)> {
+pub(crate) fn measure(command: &mut Command, proof: &str, limit: Duration) -> Result<Run> {
     let start = Instant::now();
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let stdout = listen(child.stdout.take().context("no standard output")?, child.id(), start);
@@ -71,7 +79,8 @@ pub(crate) fn measure(command: &mut Command, proof: &str, limit: Duration) -> Re
     let end = end?;
     let mut said = stdout.join().unwrap_or_default();
     let output: String = said.iter().map(|s| format!("{}\n", s.text)).collect();
-    let output = output + &stderr.join().unwrap_or_default();
+    let stderr = stderr.join().unwrap_or_default();
+    let output = output + &stderr;
     let tail = || output.lines().rev().take(15).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n");
     if late {
         bail!("killed after {} s; its last words:\n{}", limit.as_secs(), tail());
@@ -85,7 +94,7 @@ pub(crate) fn measure(command: &mut Command, proof: &str, limit: Duration) -> Re
     let cpu = (end.rusage.utime + end.rusage.stime).as_secs_f64();
     // Of a process that had gone when its last words were heard.
     said.iter_mut().filter(|s| s.text.contains(MARK) && s.cpu == 0.0).for_each(|s| s.cpu = cpu);
-    Ok((Sample { wall, cpu, rss: end.rusage.maxrss as f64 / (1 << 20) as f64 }, said))
+    Ok(Run { sample: Sample { wall, cpu, rss: end.rusage.maxrss as f64 / (1 << 20) as f64 }, said, stderr })
 }
 
 /// The lines that process `pid` says, until it closes its end.
@@ -127,7 +136,7 @@ mod tests {
     use super::*;
 
     fn shell(script: &str, limit: u64) -> Result<Sample> {
-        Ok(measure(Command::new("sh").args(["-c", script]), "here", Duration::from_millis(limit))?.0)
+        Ok(measure(Command::new("sh").args(["-c", script]), "here", Duration::from_millis(limit))?.sample)
     }
 
     #[test]

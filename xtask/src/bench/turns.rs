@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use super::emulator::{Board, Choice, Emulator, Emulators};
 use super::run::measure;
+use super::translation::Translation;
 use super::work::{END, Work, works};
 use crate::shell;
 
@@ -43,6 +44,7 @@ impl Measuring {
 pub(crate) struct Turn {
     pub(crate) emulator: Emulator,
     pub(crate) works: Vec<Work>,
+    pub(crate) translation: Option<Translation>,
 }
 
 /// Longer than any run takes that is worth measuring.
@@ -57,16 +59,16 @@ pub(crate) fn take(
     runs: u32,
 ) -> Result<Vec<Turn>> {
     let mut turns = Vec::new();
-    for run in 1..=runs {
-        shell::say(&format!("{name}: run {run} of {runs}"));
-        for emulator in emulators.order(run) {
-            let measured = measure(&mut emulators.command(emulator, board), END, LIMIT);
-            let works = measured.and_then(|(_, said)| works(&said));
-            let works = works.with_context(|| format!("{name} on {}", emulator.name()))?;
+    for number in 1..=runs {
+        shell::say(&format!("{name}: run {number} of {runs}"));
+        for emulator in emulators.order(number) {
+            let context = || format!("{name} on {}", emulator.name());
+            let run = measure(&mut emulators.command(emulator, board), END, LIMIT).with_context(context)?;
+            let works = works(&run.said).with_context(context)?;
             if !works.iter().map(|w| w.name.as_str()).eq(wanted.iter().copied()) {
                 bail!("{name} on {}: the guest did not do {}", emulator.name(), wanted.join(", "));
             }
-            turns.push(Turn { emulator, works });
+            turns.push(Turn { emulator, works, translation: Translation::of(&run.stderr) });
         }
     }
     Ok(turns)

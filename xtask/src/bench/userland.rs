@@ -72,7 +72,7 @@ pub(crate) fn group(set: &Set, guest: &Guest, emulators: &Emulators, measuring: 
     let board = Board { cpus: set.cpus, disk: Some(&disk), ..Board::new(&guest.kernel, &initrd, COMMAND_LINE) };
     let turns = take(set.name, &names, &board, emulators, measuring.runs)?;
     let lines = wanted().map(|&(name, target)| Line::of(&turns, name, target)).collect::<Result<_>>()?;
-    Ok(Some(Group::of(set.name, lines, Some(set.target), None)))
+    Ok(Some(Group::of(set.name, lines, Some(set.target), None).after(&turns)))
 }
 
 /// The initial RAM disk of `russet run debian` with another /init and the works, in a second archive which goes over

@@ -80,6 +80,8 @@ pub(crate) struct Jit {
     pub most: usize,
     /// Times that the buffer was emptied.
     pub flushes: u64,
+    /// Bytes of code and sites that there were before that, at most.
+    most_bytes: usize,
 }
 
 impl Jit {
@@ -102,6 +104,7 @@ impl Jit {
             translated: 0,
             most: 0,
             flushes: 0,
+            most_bytes: 0,
         }))
     }
 
@@ -113,6 +116,11 @@ impl Jit {
     /// Bytes of translated code.
     pub fn used(&self) -> usize {
         self.buffer.used()
+    }
+
+    /// Bytes of code and sites that were in use at once, at most: memory that is not given back.
+    pub fn most_bytes(&self) -> usize {
+        self.most_bytes.max(self.used() + self.sites.bytes())
     }
 
     /// Whether [`Jit::sample`] has nothing to do at word `index` of `page`.
@@ -220,6 +228,7 @@ impl Jit {
     /// Empties the buffer after all regions were dropped.
     pub fn clear(&mut self) {
         self.flushes += 1;
+        self.most_bytes = self.most_bytes();
         self.sites.clear();
         self.buffer.clear_data();
         self.buffer.clear();

@@ -47,6 +47,11 @@ impl SiteRange {
         Self { taken: 0, all }
     }
 
+    /// Bytes of the sites that are taken.
+    pub fn bytes(&self) -> usize {
+        self.taken * size_of::<Site>()
+    }
+
     /// Gives all sites back.
     pub fn clear(&mut self) {
         self.taken = 0;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::super::emulator::{Board, Emulator, Emulators};
-use super::super::run::{Said, measure};
+use super::super::run::{Run, Said, measure};
 use super::super::userland;
 use super::super::work::{END, MARK};
 use super::pattern::{Pattern, Way, make_disk};
@@ -43,7 +43,7 @@ pub(super) fn group(setting: &Setting, place: &Place) -> Result<Group> {
     for run in 1..=setting.runs {
         shell::say(&format!("fio in a guest: run {run} of {}", setting.runs));
         for emulator in emulators.order(run) {
-            let (_, said) = measure(&mut emulators.command(emulator, &board), END, LIMIT)?;
+            let Run { said, .. } = measure(&mut emulators.command(emulator, &board), END, LIMIT)?;
             for (work, (ours, theirs)) in works.iter().zip(&mut samples) {
                 let side = if emulator == Emulator::Russet { ours } else { theirs };
                 side.push(sample(&said, work).with_context(|| format!("{work} on {}", emulator.name()))?);
