@@ -7,6 +7,9 @@ use super::simd::{self, Simd};
 use crate::cpu::{DISCARD, XZR};
 use crate::isa::Insn;
 
+/// Guest registers as [`crate::cpu::Cpu::x`] numbers them: X0..X30, SP, XZR, nowhere.
+pub const GUEST_REGS: usize = 34;
+
 /// The second operand of an arithmetic or logical instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operand {
@@ -67,6 +70,26 @@ pub struct Access {
     pub address: Address,
     pub t: u8,
     pub t2: Option<u8>,
+}
+
+impl Access {
+    /// As [`Inst::registers`].
+    fn registers(self, f: &mut dyn FnMut(u8, bool)) {
+        match self.address {
+            Address::Offset { n, .. } => f(n, false),
+            Address::Post { n, .. } | Address::Pre { n, .. } => f(n, true),
+            Address::Index { n, m, .. } => {
+                f(n, false);
+                f(m, false);
+            }
+        }
+        if !matches!(self.transfer, Transfer::Vector { .. }) {
+            f(self.t, self.load);
+            if let Some(t2) = self.t2 {
+                f(t2, self.load);
+            }
+        }
+    }
 }
 
 /// Where a direct branch goes, in bytes from itself.
@@ -288,6 +311,63 @@ impl Inst {
                 | Self::BranchBit { .. }
                 | Self::BranchRegister { .. }
         )
+    }
+
+    /// Calls `f` with each general register that it names and whether it is written; what is written may be read, too.
+    /// Of [`Inst::Other`] none is known.
+    pub fn registers(self, mut f: impl FnMut(u8, bool)) {
+        let operand = |operand: Operand, f: &mut dyn FnMut(u8, bool)| match operand {
+            Operand::Imm(_) => {}
+            Operand::Shifted { m, .. } | Operand::Extended { m, .. } => f(m, false),
+        };
+        match self {
+            Self::AddSub { d, n, operand: o, .. } | Self::Logical { d, n, operand: o, .. } => {
+                operand(o, &mut f);
+                f(n, false);
+                f(d, true);
+            }
+            Self::Const { d, .. } | Self::PageRelative { d, .. } => f(d, true),
+            Self::Movk { d, .. } => f(d, true),
+            Self::Extract { d, n, .. }
+            | Self::Deposit { d, n, .. }
+            | Self::Insert { d, n, .. }
+            | Self::LeadingZeros { d, n, .. }
+            | Self::Reverse { d, n, .. } => {
+                f(n, false);
+                f(d, true);
+            }
+            Self::ExtractPair { d, n, m, .. }
+            | Self::Select { d, n, m, .. }
+            | Self::MulHigh { d, n, m, .. }
+            | Self::AddCarry { d, n, m, .. }
+            | Self::Divide { d, n, m, .. }
+            | Self::ShiftVar { d, n, m, .. } => {
+                f(n, false);
+                f(m, false);
+                f(d, true);
+            }
+            Self::CondCompare { n, operand: o, .. } => {
+                operand(o, &mut f);
+                f(n, false);
+            }
+            Self::MulAdd { d, n, m, a, .. } | Self::MulAddLong { d, n, m, a, .. } => {
+                f(n, false);
+                f(m, false);
+                f(a, false);
+                f(d, true);
+            }
+            Self::Access(a) => a.registers(&mut f),
+            Self::Simd(simd) => simd.general_registers(f),
+            Self::BranchZero { n, .. } | Self::BranchBit { n, .. } | Self::BranchRegister { n, link: false } => {
+                f(n, false)
+            }
+            Self::BranchRegister { n, link: true } => {
+                f(n, false);
+                f(30, true);
+            }
+            Self::Branch { link: true, .. } => f(30, true),
+            Self::Nop | Self::Barrier { .. } | Self::Other | Self::Branch { .. } | Self::BranchCond { .. } => {}
+        }
     }
 }
 

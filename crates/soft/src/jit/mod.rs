@@ -6,6 +6,7 @@
 
 #![allow(unsafe_code)]
 
+mod constants;
 mod inst;
 mod region;
 #[cfg(target_arch = "x86_64")]

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::constants;
 use super::inst::{Inst, decode};
 use crate::code::{PAGE_OPS, PagePtr};
 use crate::isa::decode::Decoder;
@@ -56,7 +57,7 @@ impl Region {
         region.slots.sort_unstable_by_key(|slot| slot.index);
         let inside = region.inside;
         region.entries.retain(|at| inside.contains(*at));
-        region.merge_constants();
+        constants::merge(&mut region.slots, |index| region.targets.contains(index));
         let useful = region.slots.iter().filter(|s| s.inst != Inst::Other).count();
         (useful >= 3 || ahead).then_some(region)
     }
@@ -150,23 +151,6 @@ impl Region {
             self.targets.insert(index);
             if self.entries.len() < MAX_ENTRIES {
                 self.entries.push(index);
-            }
-        }
-    }
-
-    /// Makes each MOVK behind a constant in the same register the constant that it completes.
-    fn merge_constants(&mut self) {
-        for at in 1..self.slots.len() {
-            let (before, slot) = (self.slots[at - 1], self.slots[at]);
-            if slot.index == before.index + 1
-                && !self.is_target(slot.index)
-                && let Inst::Const { d, value } = before.inst
-                && let Inst::Movk { x, d: same, imm, shift } = slot.inst
-                && d == same
-            {
-                let value = value & !(0xffff << shift) | u64::from(imm) << shift;
-                let value = if x { value } else { value & 0xffff_ffff };
-                self.slots[at].inst = Inst::Const { d, value };
             }
         }
     }

@@ -1,8 +1,9 @@
 //! Sites: loads and stores in loops of translated code, each of which remembers the page that it went to last.
 //!
-//! A site answers an access to that page with one comparison, and its host address does not wait for a look into the TLB.
-//! What it remembers was in the TLB for the translation context of its region, and holds until something is dropped from
-//! the TLB: regions look at that when they are entered and behind calls. A site that misses all the time is given up.
+//! A site answers an access to that page with one comparison, for which most accesses do not wait: the host's address is
+//! the virtual one and a constant. What it remembers was in the TLB for the translation context of its region, and holds until
+//! something is dropped from the TLB: regions look at that when they are entered and behind calls. A site that misses all
+//! the time is given up.
 
 /// Misses after which a site is looked at: their count overflows a byte.
 const PATIENCE: u32 = 256;
@@ -16,8 +17,8 @@ pub(crate) struct Site {
     pub base: u64,
     /// First offset in the page at which the access would run out of it; 0: the site remembers nothing.
     pub limit: u64,
-    /// Host address of the page.
-    pub host: u64,
+    /// Host address minus virtual address; where the access has no register with its address, minus offset in the page.
+    pub addend: u64,
     /// Misses since the site was looked at, in the lowest byte.
     pub misses: u32,
     /// When it was looked at last, in units of 1024 ticks of the host.

@@ -4,6 +4,7 @@ use std::mem::offset_of;
 
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 
+use super::sites::{Host, Look};
 use super::{Emitter, RAX, RCX, RDX, Slow};
 use crate::cpu::{Cpu, DISCARD};
 use crate::jit::inst::{Access, Address, Transfer};
@@ -13,6 +14,28 @@ use crate::mmu::tlb::{Entry, SETS};
 /// Bytes of a TLB entry, as a shift.
 const ENTRY_SHIFT: u32 = size_of::<Entry>().trailing_zeros();
 const _: () = assert!(size_of::<Entry>().is_power_of_two());
+
+/// Where the host has what is accessed: RCX behind a register of the host and a constant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    base: u8,
+    disp: i32,
+}
+
+/// RCX behind RAX.
+pub(super) const IN_RAX: Place = Place { base: RAX, disp: 0 };
+
+impl Place {
+    /// The place `bytes` further.
+    pub(super) fn behind(self, bytes: i32) -> Self {
+        Self { disp: self.disp + bytes, ..self }
+    }
+
+    /// The host register and the constant.
+    pub(super) fn parts(self) -> (u8, i32) {
+        (self.base, self.disp)
+    }
+}
 
 impl Emitter<'_> {
     /// Emits a load or store of one or two registers.
@@ -26,33 +49,70 @@ impl Emitter<'_> {
             }
             self.need_vectors(entry);
         }
-        self.address(access.address);
-        let bytes = (1 << access.transfer.size()) * if access.t2.is_some() { 2 } else { 1 };
+        let size = 1 << access.transfer.size();
+        let bytes = if access.t2.is_some() { 2 * size } else { size };
+        let mut place = IN_RAX;
         match self.next_site(slot) {
-            Some(site) => self.look_at_site(site, slot, bytes, access.load, entry, back),
+            Some(site) => {
+                let host = match self.base_of(access) {
+                    Some(base) => {
+                        place = base;
+                        self.sum_of(RDX, base);
+                        Host::OfAddress
+                    }
+                    None => {
+                        self.address(access.address);
+                        Host::OfOffset
+                    }
+                };
+                self.look_at_site(Look { site, bytes, load: access.load, host }, slot, entry, back);
+            }
             None => {
+                self.address(access.address);
                 self.probe(bytes, access.load);
-                dynasm!(self.asm ; .arch x64 ; jne =>entry);
-                // RAX is the virtual address, RCX what makes it the host's.
                 let addend = tlb_offset(offset_of!(Entry, addend));
-                dynasm!(self.asm ; .arch x64 ; mov rcx, QWORD [rbp + rcx + addend]);
+                dynasm!(self.asm ; .arch x64 ; jne =>entry ; mov rcx, QWORD [rbp + rcx + addend]);
             }
         }
-        let second = 1 << access.transfer.size();
-        if access.load {
+        // A register that is loaded and written back, too, has what is loaded in the end.
+        let early = access.load && place == IN_RAX;
+        if early {
             self.write_back(access.address);
-            self.load(access.transfer, access.t, 0);
-            if let Some(t2) = access.t2 {
-                self.load(access.transfer, t2, second);
+        }
+        for (t, place) in [(Some(access.t), place), (access.t2, place.behind(size))] {
+            match t {
+                Some(t) if access.load => self.load(access.transfer, t, place),
+                Some(t) => self.store(access.transfer, t, place),
+                None => {}
             }
-        } else {
-            self.store(access.transfer, access.t, 0);
-            if let Some(t2) = access.t2 {
-                self.store(access.transfer, t2, second);
-            }
+        }
+        if !early {
             self.write_back(access.address);
         }
         dynasm!(self.asm ; .arch x64 ; =>back);
+    }
+
+    /// What the address is computed from, if that is in a register of the host until the memory has been accessed.
+    fn base_of(&self, access: Access) -> Option<Place> {
+        let (n, disp, write_back) = match access.address {
+            Address::Offset { n, imm } => (n, imm, false),
+            Address::Pre { n, imm } => (n, imm, true),
+            Address::Post { n, .. } => (n, 0, true),
+            Address::Index { .. } => return None,
+        };
+        let is_general = !matches!(access.transfer, Transfer::Vector { .. });
+        let loaded = access.load && is_general && (access.t == n || access.t2 == Some(n));
+        let base = self.map[n as usize].filter(|_| !loaded || !write_back && access.t2.is_none())?;
+        Some(Place { base, disp })
+    }
+
+    /// `host` = the virtual address of `place`.
+    fn sum_of(&mut self, host: u8, Place { base, disp }: Place) {
+        match disp {
+            // A plain move takes no time where an addition of zero would.
+            0 => dynasm!(self.asm ; .arch x64 ; mov Rq(host), Rq(base)),
+            disp => dynasm!(self.asm ; .arch x64 ; lea Rq(host), [Rq(base) + disp]),
+        }
     }
 
     /// Writes the base of an access. Uses RDX.
@@ -109,46 +169,48 @@ impl Emitter<'_> {
         );
     }
 
-    /// Loads register `t` from [RAX + RCX + `at`]. Uses RDX.
-    fn load(&mut self, transfer: Transfer, t: u8, at: i32) {
+    /// Loads register `t` from `place`. Uses RDX.
+    fn load(&mut self, transfer: Transfer, t: u8, place: Place) {
+        let (base, at) = place.parts();
         let general = |e: &Self| if t as usize == DISCARD { RDX } else { e.map[t as usize].unwrap_or(RDX) };
         match transfer {
-            Transfer::Vector { size } => self.load_vector(size, t, at),
+            Transfer::Vector { size } => self.load_vector(size, t, place),
             Transfer::General { size } => {
                 let host = general(self);
                 match size {
-                    0 => dynasm!(self.asm ; .arch x64 ; movzx Rd(host), BYTE [rax + rcx + at]),
-                    1 => dynasm!(self.asm ; .arch x64 ; movzx Rd(host), WORD [rax + rcx + at]),
-                    2 => dynasm!(self.asm ; .arch x64 ; mov Rd(host), DWORD [rax + rcx + at]),
-                    _ => dynasm!(self.asm ; .arch x64 ; mov Rq(host), QWORD [rax + rcx + at]),
+                    0 => dynasm!(self.asm ; .arch x64 ; movzx Rd(host), BYTE [Rq(base) + rcx + at]),
+                    1 => dynasm!(self.asm ; .arch x64 ; movzx Rd(host), WORD [Rq(base) + rcx + at]),
+                    2 => dynasm!(self.asm ; .arch x64 ; mov Rd(host), DWORD [Rq(base) + rcx + at]),
+                    _ => dynasm!(self.asm ; .arch x64 ; mov Rq(host), QWORD [Rq(base) + rcx + at]),
                 }
                 self.put(t, host);
             }
             Transfer::Signed { size, to64 } => {
                 let host = general(self);
                 match (size, to64) {
-                    (0, true) => dynasm!(self.asm ; .arch x64 ; movsx Rq(host), BYTE [rax + rcx + at]),
-                    (1, true) => dynasm!(self.asm ; .arch x64 ; movsx Rq(host), WORD [rax + rcx + at]),
-                    (2, _) => dynasm!(self.asm ; .arch x64 ; movsxd Rq(host), DWORD [rax + rcx + at]),
-                    (0, false) => dynasm!(self.asm ; .arch x64 ; movsx Rd(host), BYTE [rax + rcx + at]),
-                    _ => dynasm!(self.asm ; .arch x64 ; movsx Rd(host), WORD [rax + rcx + at]),
+                    (0, true) => dynasm!(self.asm ; .arch x64 ; movsx Rq(host), BYTE [Rq(base) + rcx + at]),
+                    (1, true) => dynasm!(self.asm ; .arch x64 ; movsx Rq(host), WORD [Rq(base) + rcx + at]),
+                    (2, _) => dynasm!(self.asm ; .arch x64 ; movsxd Rq(host), DWORD [Rq(base) + rcx + at]),
+                    (0, false) => dynasm!(self.asm ; .arch x64 ; movsx Rd(host), BYTE [Rq(base) + rcx + at]),
+                    _ => dynasm!(self.asm ; .arch x64 ; movsx Rd(host), WORD [Rq(base) + rcx + at]),
                 }
                 self.put(t, host);
             }
         }
     }
 
-    /// Stores register `t` to [RAX + RCX + `at`]. Uses RDX.
-    fn store(&mut self, transfer: Transfer, t: u8, at: i32) {
+    /// Stores register `t` to `place`. Uses RDX.
+    fn store(&mut self, transfer: Transfer, t: u8, place: Place) {
+        let (base, at) = place.parts();
         if let Transfer::Vector { size } = transfer {
-            return self.store_vector(size, t, at);
+            return self.store_vector(size, t, place);
         }
         let host = self.src(t, RDX);
         match transfer.size() {
-            0 => dynasm!(self.asm ; .arch x64 ; mov BYTE [rax + rcx + at], Rb(host)),
-            1 => dynasm!(self.asm ; .arch x64 ; mov WORD [rax + rcx + at], Rw(host)),
-            2 => dynasm!(self.asm ; .arch x64 ; mov DWORD [rax + rcx + at], Rd(host)),
-            _ => dynasm!(self.asm ; .arch x64 ; mov QWORD [rax + rcx + at], Rq(host)),
+            0 => dynasm!(self.asm ; .arch x64 ; mov BYTE [Rq(base) + rcx + at], Rb(host)),
+            1 => dynasm!(self.asm ; .arch x64 ; mov WORD [Rq(base) + rcx + at], Rw(host)),
+            2 => dynasm!(self.asm ; .arch x64 ; mov DWORD [Rq(base) + rcx + at], Rd(host)),
+            _ => dynasm!(self.asm ; .arch x64 ; mov QWORD [Rq(base) + rcx + at], Rq(host)),
         }
     }
 }

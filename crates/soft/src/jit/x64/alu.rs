@@ -103,6 +103,10 @@ impl Emitter<'_> {
             Operand::Imm(value) if value as i32 as u64 == value => return Rm::Imm(value as i32),
             Operand::Imm(value) => self.constant(scratch, value),
             Operand::Shifted { m, amount: 0, .. } => return Rm::Reg(self.src(m, scratch)),
+            Operand::Shifted { m, kind: 3, amount } => {
+                let m = self.src(m, scratch);
+                self.rotate(x, scratch, m, amount);
+            }
             Operand::Shifted { m, kind, amount } => {
                 self.copy(m, scratch);
                 self.shift_const(x, kind, scratch, amount);

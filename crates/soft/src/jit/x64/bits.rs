@@ -15,6 +15,7 @@ impl Emitter<'_> {
             Inst::Deposit { x, signed, d, n, at, len } => self.deposit(x, signed, d, n, at, len),
             Inst::Insert { x, d, n, from, to, len } => self.insert(x, d, n, from, to, len),
             Inst::ExtractPair { x, d, n, m, lsb } => self.extract_pair(x, d, n, m, lsb),
+            Inst::MulAdd { x, sub: false, d, n, m, a } if a as usize == XZR => self.multiply(x, d, n, m),
             Inst::MulAdd { x, sub, d, n, m, a } => {
                 self.copy(n, RAX);
                 let m = self.src(m, RCX);
@@ -32,6 +33,12 @@ impl Emitter<'_> {
                     dynasm!(self.asm ; .arch x64 ; mov eax, Rd(n) ; mov ecx, Rd(m) ; imul rax, rcx);
                 }
                 self.accumulate(true, sub, d, a);
+            }
+            Inst::MulHigh { signed: false, d, n, m } if self.features.bmi2 => {
+                self.copy(n, RDX);
+                let (m, host) = (self.src(m, RCX), self.dst(d));
+                dynasm!(self.asm ; .arch x64 ; mulx Rq(host), rcx, Rq(m));
+                self.put(d, host);
             }
             Inst::MulHigh { signed, d, n, m } => {
                 self.copy(n, RAX);
@@ -72,6 +79,18 @@ impl Emitter<'_> {
             (1, false) => dynasm!(self.asm ; .arch x64 ; shr Rd(host), amount),
             (2, false) => dynasm!(self.asm ; .arch x64 ; sar Rd(host), amount),
             (_, false) => dynasm!(self.asm ; .arch x64 ; ror Rd(host), amount),
+        }
+    }
+
+    /// `host` = `source` rotated right.
+    pub(super) fn rotate(&mut self, x: bool, host: u8, source: u8, amount: u8) {
+        match (self.features.bmi2, x) {
+            (true, true) => dynasm!(self.asm ; .arch x64 ; rorx Rq(host), Rq(source), amount as i8),
+            (true, false) => dynasm!(self.asm ; .arch x64 ; rorx Rd(host), Rd(source), amount as i8),
+            (false, _) => {
+                self.move_to(x, host, source);
+                self.shift_const(x, 3, host, amount);
+            }
         }
     }
 
@@ -139,6 +158,11 @@ impl Emitter<'_> {
             (true, 0, 32) if x => dynasm!(self.asm ; .arch x64 ; movsxd Rq(host), Rd(n)),
             (true, 0, 8) if x => dynasm!(self.asm ; .arch x64 ; movsx Rq(host), Rb(n)),
             (true, 0, 16) if x => dynasm!(self.asm ; .arch x64 ; movsx Rq(host), Rw(n)),
+            // Two instructions where the field is neither the lowest nor the highest.
+            (false, 1.., ..=31) if self.features.bmi2 && lsb + len != if x { 64 } else { 32 } => {
+                self.rotate(x, host, n, lsb);
+                dynasm!(self.asm ; .arch x64 ; and Rd(host), (1i32 << len).wrapping_sub(1));
+            }
             _ => {
                 let width = if x { 64 } else { 32 };
                 self.move_to(x, host, n);
@@ -163,6 +187,11 @@ impl Emitter<'_> {
             (false, 16) => dynasm!(self.asm ; .arch x64 ; movzx Rd(host), Rw(n)),
             (false, 32) => dynasm!(self.asm ; .arch x64 ; mov Rd(host), Rd(n)),
             (true, 32) if x => dynasm!(self.asm ; .arch x64 ; movsxd Rq(host), Rd(n)),
+            (false, _) if self.features.bmi2 && at != 0 && at + len <= 31 => {
+                self.rotate(false, host, n, 32 - at);
+                dynasm!(self.asm ; .arch x64 ; and Rd(host), ((1i32 << len) - 1) << at);
+                return self.put(d, host);
+            }
             _ => {
                 self.move_to(x, host, n);
                 if len != width {
@@ -203,8 +232,7 @@ impl Emitter<'_> {
     fn extract_pair(&mut self, x: bool, d: u8, n: u8, m: u8, lsb: u8) {
         if n == m {
             let (n, host) = (self.src(n, RAX), self.dst(d));
-            self.move_to(x, host, n);
-            self.shift_const(x, 3, host, lsb);
+            self.rotate(x, host, n, lsb);
             return self.put(d, host);
         }
         self.copy(m, RAX);
@@ -215,6 +243,22 @@ impl Emitter<'_> {
             dynasm!(self.asm ; .arch x64 ; mov eax, eax ; shrd eax, Rd(n), lsb as i8);
         }
         self.put(d, RAX);
+    }
+
+    /// `d` = `n` times `m`.
+    fn multiply(&mut self, x: bool, d: u8, n: u8, m: u8) {
+        let (mut n, mut m, host) = (self.src(n, RAX), self.src(m, RCX), self.dst(d));
+        if host == m {
+            (n, m) = (m, n);
+        }
+        if host != n {
+            self.move_to(x, host, n);
+        }
+        match x {
+            true => dynasm!(self.asm ; .arch x64 ; imul Rq(host), Rq(m)),
+            false => dynasm!(self.asm ; .arch x64 ; imul Rd(host), Rd(m)),
+        }
+        self.put(d, host);
     }
 
     /// `d` = `a` plus or minus the product in RAX.

@@ -37,7 +37,7 @@ use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
 use self::cases::Cases;
 pub(super) use self::leave::{Thunks, WARM, thunks};
 use self::sites::{Miss, Sites};
-use super::inst::{Access, Address, Inst, Operand};
+use super::inst::{GUEST_REGS, Inst};
 use super::region::{Region, Slot, near_target};
 use super::site::SiteRange;
 use super::{Place, Translation};
@@ -50,8 +50,6 @@ pub(super) const RCX: u8 = 1;
 pub(super) const RDX: u8 = 2;
 /// Registers for guest registers.
 const POOL: [u8; 10] = [3, 12, 13, 14, 6, 7, 8, 9, 10, 11];
-/// Guest registers as [`Cpu::x`] numbers them: X0..X30, SP, XZR, nowhere.
-const GUEST_REGS: usize = 34;
 
 /// What the host's flags, or the stored lazy flags, are those of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -468,77 +466,6 @@ impl<'a> Emitter<'a> {
     }
 }
 
-/// Calls `f` with each guest register of `inst` and whether it is written.
-fn registers(inst: Inst, mut f: impl FnMut(u8, bool)) {
-    let operand = |operand: Operand, f: &mut dyn FnMut(u8, bool)| match operand {
-        Operand::Imm(_) => {}
-        Operand::Shifted { m, .. } | Operand::Extended { m, .. } => f(m, false),
-    };
-    match inst {
-        Inst::AddSub { d, n, operand: o, .. } | Inst::Logical { d, n, operand: o, .. } => {
-            operand(o, &mut f);
-            f(n, false);
-            f(d, true);
-        }
-        Inst::Const { d, .. } | Inst::PageRelative { d, .. } => f(d, true),
-        Inst::Movk { d, .. } => f(d, true),
-        Inst::Extract { d, n, .. }
-        | Inst::Deposit { d, n, .. }
-        | Inst::Insert { d, n, .. }
-        | Inst::LeadingZeros { d, n, .. }
-        | Inst::Reverse { d, n, .. } => {
-            f(n, false);
-            f(d, true);
-        }
-        Inst::ExtractPair { d, n, m, .. }
-        | Inst::Select { d, n, m, .. }
-        | Inst::MulHigh { d, n, m, .. }
-        | Inst::AddCarry { d, n, m, .. }
-        | Inst::Divide { d, n, m, .. }
-        | Inst::ShiftVar { d, n, m, .. } => {
-            f(n, false);
-            f(m, false);
-            f(d, true);
-        }
-        Inst::CondCompare { n, operand: o, .. } => {
-            operand(o, &mut f);
-            f(n, false);
-        }
-        Inst::MulAdd { d, n, m, a, .. } | Inst::MulAddLong { d, n, m, a, .. } => {
-            f(n, false);
-            f(m, false);
-            f(a, false);
-            f(d, true);
-        }
-        Inst::Access(a) => access_registers(a, &mut f),
-        Inst::Simd(simd) => simd.general_registers(f),
-        Inst::BranchZero { n, .. } | Inst::BranchBit { n, .. } | Inst::BranchRegister { n, link: false } => f(n, false),
-        Inst::BranchRegister { n, link: true } => {
-            f(n, false);
-            f(30, true);
-        }
-        Inst::Branch { link: true, .. } => f(30, true),
-        Inst::Nop | Inst::Barrier { .. } | Inst::Other | Inst::Branch { .. } | Inst::BranchCond { .. } => {}
-    }
-}
-
-fn access_registers(access: Access, f: &mut dyn FnMut(u8, bool)) {
-    match access.address {
-        Address::Offset { n, .. } => f(n, false),
-        Address::Post { n, .. } | Address::Pre { n, .. } => f(n, true),
-        Address::Index { n, m, .. } => {
-            f(n, false);
-            f(m, false);
-        }
-    }
-    if !matches!(access.transfer, super::inst::Transfer::Vector { .. }) {
-        f(access.t, access.load);
-        if let Some(t2) = access.t2 {
-            f(t2, access.load);
-        }
-    }
-}
-
 /// How many loops each slot of the region is in, at most 3.
 fn loop_depths(region: &Region) -> Vec<u32> {
     // How many more loops each slot is in than the one before.
@@ -563,7 +490,7 @@ fn assign_registers(region: &Region, depth: &[u32]) -> ([Option<u8>; GUEST_REGS]
     let mut weight = [0u64; GUEST_REGS];
     let mut is_written = [false; GUEST_REGS];
     for (slot, depth) in region.slots.iter().zip(depth) {
-        registers(slot.inst, |g, write| {
+        slot.inst.registers(|g, write| {
             weight[g as usize] += 1 << (3 * depth);
             is_written[g as usize] |= write;
         });

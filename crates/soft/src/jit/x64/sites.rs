@@ -22,25 +22,43 @@ pub(super) struct Sites {
     refresh: DynamicLabel,
 }
 
+/// An access by a site.
+#[derive(Clone, Copy)]
+pub(super) struct Look {
+    pub(super) site: usize,
+    pub(super) bytes: i32,
+    pub(super) load: bool,
+    pub(super) host: Host,
+}
+
+/// What the addend of a site is added to, for the address of the host.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Host {
+    /// The virtual address, which stays where it is. Its copy in RDX is compared.
+    OfAddress,
+    /// The offset in the page, which the virtual address in RAX becomes: one instruction less than a copy of it.
+    OfOffset,
+}
+
 /// A stub for an access that goes to another page than its site remembers.
 pub(super) struct Miss {
     entry: DynamicLabel,
     hit: DynamicLabel,
     slow: Slow,
-    site: usize,
-    bytes: i32,
-    load: bool,
+    look: Look,
 }
 
 const BASE: usize = offset_of!(Site, base);
 const LIMIT: usize = offset_of!(Site, limit);
-const HOST: usize = offset_of!(Site, host);
+const ADDEND: usize = offset_of!(Site, addend);
 const MISSES: usize = offset_of!(Site, misses);
 
 /// Instructions on a field of a site, up to its distance from the instruction behind (Intel SDM, volume 2).
 const SUB_RAX: &[u8] = &[0x48, 0x2b, 0x05];
+const SUB_RDX: &[u8] = &[0x48, 0x2b, 0x15];
 const ADD_RAX: &[u8] = &[0x48, 0x03, 0x05];
 const CMP_RAX: &[u8] = &[0x48, 0x3b, 0x05];
+const CMP_RDX: &[u8] = &[0x48, 0x3b, 0x15];
 const MOV_TO_RCX: &[u8] = &[0x48, 0x8b, 0x0d];
 const MOV_FROM_RAX: &[u8] = &[0x48, 0x89, 0x05];
 const MOV_FROM_RCX: &[u8] = &[0x48, 0x89, 0x0d];
@@ -91,32 +109,30 @@ impl Emitter<'_> {
         Some(sites.next - 1)
     }
 
-    /// From the virtual address in RAX, makes RAX and RCX two numbers whose sum is the host's address.
-    pub(super) fn look_at_site(
-        &mut self,
-        site: usize,
-        slot: Slot,
-        bytes: i32,
-        load: bool,
-        slow: DynamicLabel,
-        back: DynamicLabel,
-    ) {
+    /// Makes RCX what is added to the virtual address, or to the offset that RAX becomes.
+    pub(super) fn look_at_site(&mut self, look: Look, slot: Slot, slow: DynamicLabel, back: DynamicLabel) {
         let (entry, hit) = (self.asm.new_dynamic_label(), self.asm.new_dynamic_label());
-        self.on_site(SUB_RAX, site, BASE, &[]);
-        self.on_site(CMP_RAX, site, LIMIT, &[]);
+        let (subtract, compare) = match look.host {
+            Host::OfAddress => (SUB_RDX, CMP_RDX),
+            Host::OfOffset => (SUB_RAX, CMP_RAX),
+        };
+        self.on_site(subtract, look.site, BASE, &[]);
+        self.on_site(compare, look.site, LIMIT, &[]);
         dynasm!(self.asm ; .arch x64 ; jae =>entry);
-        self.on_site(MOV_TO_RCX, site, HOST, &[]);
+        self.on_site(MOV_TO_RCX, look.site, ADDEND, &[]);
         dynasm!(self.asm ; .arch x64 ; =>hit);
-        let slow = Slow { entry: slow, back, slot };
-        self.misses.push(Miss { entry, hit, slow, site, bytes, load });
+        self.misses.push(Miss { entry, hit, slow: Slow { entry: slow, back, slot }, look });
     }
 
     pub(super) fn miss_stub(&mut self, miss: &Miss) {
         let worn = self.asm.new_dynamic_label();
-        let (entry, hit, slow, site) = (miss.entry, miss.hit, miss.slow.entry, miss.site);
+        let (entry, hit, slow, Look { site, bytes, load, host }) = (miss.entry, miss.hit, miss.slow.entry, miss.look);
         dynasm!(self.asm ; .arch x64 ; =>entry);
+        if host == Host::OfAddress {
+            dynasm!(self.asm ; .arch x64 ; mov rax, rdx);
+        }
         self.on_site(ADD_RAX, site, BASE, &[]);
-        self.probe(miss.bytes, miss.load);
+        self.probe(bytes, load);
         let addend = tlb_offset(offset_of!(Entry, addend));
         dynasm!(self.asm ; .arch x64 ; jne =>slow);
         self.on_site(ADD_BYTE_IMM8, site, MISSES, &[1]);
@@ -126,12 +142,13 @@ impl Emitter<'_> {
             ; mov rcx, QWORD [rbp + rcx + addend]
             ; mov rdx, rax
             ; and rdx, -4096
-            ; sub rax, rdx
-            ; add rcx, rdx
         );
+        if host == Host::OfOffset {
+            dynasm!(self.asm ; .arch x64 ; sub rax, rdx ; add rcx, rdx);
+        }
         self.on_site(MOV_FROM_RDX, site, BASE, &[]);
-        self.on_site(MOV_IMM32, site, LIMIT, &(4097 - miss.bytes).to_le_bytes());
-        self.on_site(MOV_FROM_RCX, site, HOST, &[]);
+        self.on_site(MOV_IMM32, site, LIMIT, &(4097 - bytes).to_le_bytes());
+        self.on_site(MOV_FROM_RCX, site, ADDEND, &[]);
         dynasm!(self.asm ; .arch x64 ; jmp =>hit ; =>worn ; mov ecx, site as i32);
         self.call_access(&miss.slow, crate::jit::runtime::worn_access as *const () as usize);
     }

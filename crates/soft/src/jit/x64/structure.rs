@@ -5,7 +5,7 @@ use std::mem::offset_of;
 
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 
-use super::access::tlb_offset;
+use super::access::{IN_RAX, Place, tlb_offset};
 use super::vectors::RESULT;
 use super::{Emitter, RAX, RDX};
 use crate::jit::inst::Address;
@@ -90,31 +90,34 @@ impl Emitter<'_> {
     /// Loads or stores a register, or its lower half.
     fn whole_register(&mut self, load: bool, q: bool, t: u8, at: i32) {
         let size = if q { 4 } else { 3 };
-        if load { self.load_vector(size, t, at) } else { self.store_vector(size, t, at) }
+        let place = IN_RAX.behind(at);
+        if load { self.load_vector(size, t, place) } else { self.store_vector(size, t, place) }
     }
 
-    /// Loads register `t` from [RAX + RCX + `at`]. Uses RDX.
-    pub(super) fn load_vector(&mut self, size: u8, t: u8, at: i32) {
+    /// Loads register `t` from `place`. Uses RDX.
+    pub(super) fn load_vector(&mut self, size: u8, t: u8, place: Place) {
+        let (base, at) = place.parts();
         let to = self.v_dst(t);
         match size {
-            0 => dynasm!(self.asm ; .arch x64 ; movzx edx, BYTE [rax + rcx + at] ; vmovd Rx(to), edx),
-            1 => dynasm!(self.asm ; .arch x64 ; movzx edx, WORD [rax + rcx + at] ; vmovd Rx(to), edx),
-            2 => dynasm!(self.asm ; .arch x64 ; vmovd Rx(to), DWORD [rax + rcx + at]),
-            3 => dynasm!(self.asm ; .arch x64 ; vmovq Rx(to), QWORD [rax + rcx + at]),
-            _ => dynasm!(self.asm ; .arch x64 ; vmovups Rx(to), [rax + rcx + at]),
+            0 => dynasm!(self.asm ; .arch x64 ; movzx edx, BYTE [Rq(base) + rcx + at] ; vmovd Rx(to), edx),
+            1 => dynasm!(self.asm ; .arch x64 ; movzx edx, WORD [Rq(base) + rcx + at] ; vmovd Rx(to), edx),
+            2 => dynasm!(self.asm ; .arch x64 ; vmovd Rx(to), DWORD [Rq(base) + rcx + at]),
+            3 => dynasm!(self.asm ; .arch x64 ; vmovq Rx(to), QWORD [Rq(base) + rcx + at]),
+            _ => dynasm!(self.asm ; .arch x64 ; vmovups Rx(to), [Rq(base) + rcx + at]),
         }
         self.v_put(t, to);
     }
 
-    /// Stores register `t` to [RAX + RCX + `at`]. Uses RDX.
-    pub(super) fn store_vector(&mut self, size: u8, t: u8, at: i32) {
+    /// Stores register `t` to `place`. Uses RDX.
+    pub(super) fn store_vector(&mut self, size: u8, t: u8, place: Place) {
+        let (base, at) = place.parts();
         let from = self.v_reg(t, RESULT);
         match size {
-            0 => dynasm!(self.asm ; .arch x64 ; vmovd edx, Rx(from) ; mov BYTE [rax + rcx + at], dl),
-            1 => dynasm!(self.asm ; .arch x64 ; vmovd edx, Rx(from) ; mov WORD [rax + rcx + at], dx),
-            2 => dynasm!(self.asm ; .arch x64 ; vmovd DWORD [rax + rcx + at], Rx(from)),
-            3 => dynasm!(self.asm ; .arch x64 ; vmovq QWORD [rax + rcx + at], Rx(from)),
-            _ => dynasm!(self.asm ; .arch x64 ; vmovups [rax + rcx + at], Rx(from)),
+            0 => dynasm!(self.asm ; .arch x64 ; vmovd edx, Rx(from) ; mov BYTE [Rq(base) + rcx + at], dl),
+            1 => dynasm!(self.asm ; .arch x64 ; vmovd edx, Rx(from) ; mov WORD [Rq(base) + rcx + at], dx),
+            2 => dynasm!(self.asm ; .arch x64 ; vmovd DWORD [Rq(base) + rcx + at], Rx(from)),
+            3 => dynasm!(self.asm ; .arch x64 ; vmovq QWORD [Rq(base) + rcx + at], Rx(from)),
+            _ => dynasm!(self.asm ; .arch x64 ; vmovups [Rq(base) + rcx + at], Rx(from)),
         }
     }
 }
