@@ -65,7 +65,7 @@ pub enum Progress {
 /// What is known to be right of a file that came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {
-    /// It was there already, whole since an earlier time.
+    /// It was there already, whole since an earlier time, and no checksum was given to hold it against.
     Earlier,
     /// Its length and its checksum.
     Sum(Sha256),
@@ -84,7 +84,8 @@ pub struct Fetched {
     pub check: Check,
 }
 
-/// Brings what is at `url` to `place`, unless there is a file already. Blocks until it is there.
+/// Brings what is at `url` to `place`, unless there is a file already, which is held against the checksum of `options`.
+/// Blocks until it is there.
 ///
 /// # Errors
 /// Why it is not. What has come is kept beside `place` where it may be of use.
@@ -98,12 +99,12 @@ pub fn fetch(
     if !client::is_url(url) {
         return Err(Error::Url(url.to_owned()));
     }
-    if let Some(there) = earlier(place) {
+    if let Some(there) = earlier(place, options.sha256, cancel, progress)? {
         return Ok(there);
     }
     let mut part = Part::open(place, cancel, || progress(Progress::Waiting))?;
     // Whoever was waited for may have brought it.
-    if let Some(there) = earlier(place) {
+    if let Some(there) = earlier(place, options.sha256, cancel, progress)? {
         return Ok(there);
     }
     let came = Download::new(url, options, cancel).run(&mut part, progress);
@@ -113,7 +114,7 @@ pub fn fetch(
     let note = part.note();
     let said = note.is_some_and(|note| note.length.is_some());
     let check = match options.sha256.or_else(|| note.and_then(|note| note.sum)) {
-        Some(expected) => match sum(&part, cancel, progress)? {
+        Some(expected) => match sum(part.path(), length, cancel, progress)? {
             found if found == expected => Check::Sum(found),
             found => {
                 part.discard()?;
@@ -127,9 +128,24 @@ pub fn fetch(
     Ok(Fetched { length, check })
 }
 
-fn earlier(place: &Path) -> Option<Fetched> {
-    let metadata = place.metadata().ok().filter(std::fs::Metadata::is_file)?;
-    Some(Fetched { length: metadata.len(), check: Check::Earlier })
+/// What is there already, held against the checksum that it is to have.
+fn earlier(
+    place: &Path,
+    expected: Option<Sha256>,
+    cancel: &Cancel,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Option<Fetched>, Error> {
+    let Some(metadata) = place.metadata().ok().filter(std::fs::Metadata::is_file) else { return Ok(None) };
+    let length = metadata.len();
+    let check = match expected {
+        Some(expected) => match sum(place, length, cancel, progress)? {
+            found if found == expected => Check::Sum(found),
+            // It is kept: a checksum that was mistyped is not to cost a file of many gigabytes.
+            found => return Err(Error::Kept { path: place.to_owned(), expected, found }),
+        },
+        None => Check::Earlier,
+    };
+    Ok(Some(Fetched { length, check }))
 }
 
 /// How one connection ended.
@@ -308,10 +324,10 @@ fn is_distrust(error: &ureq::Error) -> bool {
     matches!(of_tls, Some(rustls::Error::InvalidCertificate(_)))
 }
 
-/// The checksum of what is here.
-fn sum(part: &Part, cancel: &Cancel, progress: &mut dyn FnMut(Progress)) -> Result<Sha256, Error> {
-    let failed = Error::file(part.path());
-    let (mut file, total) = (File::open(part.path()).map_err(&failed)?, part.length());
+/// The checksum of a file of `total` bytes.
+fn sum(path: &Path, total: u64, cancel: &Cancel, progress: &mut dyn FnMut(Progress)) -> Result<Sha256, Error> {
+    let failed = Error::file(path);
+    let mut file = File::open(path).map_err(&failed)?;
     let mut hasher = sha2::Sha256::new();
     let mut block = vec![0; BLOCK];
     let mut done = 0;

@@ -48,6 +48,19 @@ pub enum Error {
         /// As it is.
         found: Sha256,
     },
+    /// What is there since an earlier time is not what was to come. It is kept.
+    #[error(
+        "{path}: the file is there since an earlier download, has the SHA-256 {found} and should have {expected}: \
+         correct the checksum, or remove the file to have it fetched anew"
+    )]
+    Kept {
+        /// The file.
+        path: PathBuf,
+        /// As it was said.
+        expected: Sha256,
+        /// As it is.
+        found: Sha256,
+    },
     /// A file here cannot be read or written.
     #[error("{path}: {source}")]
     File {

@@ -69,6 +69,35 @@ fn exists(path: &Path) -> bool {
 }
 
 #[test]
+fn a_file_that_is_there_is_held_against_a_checksum_that_is_given() {
+    let (file, place) = (content(1_000_000, 1), Place::new());
+    fs::create_dir_all(place.path().parent().unwrap()).unwrap();
+    fs::write(place.path(), &file).unwrap();
+    // Nobody is asked for what is there.
+    let fetch = |sha256, cancel: &Cancel, told: &mut Vec<Progress>| {
+        let options = Options { sha256, ..options() };
+        fetch("http://127.0.0.1:1/file", &place.path(), &options, cancel, &mut |progress| told.push(progress))
+    };
+    let (right, wrong, cancel) = (Sha256::of(&file), Sha256::of(b"another"), Cancel::default());
+    let mut told = Vec::new();
+    assert_eq!(
+        fetch(Some(right), &cancel, &mut told).unwrap(),
+        Fetched { length: 1_000_000, check: Check::Sum(right) }
+    );
+    assert_eq!(told.last(), Some(&Progress::Checking { done: 1_000_000, total: 1_000_000 }));
+    assert_eq!(fetch(None, &cancel, &mut told).unwrap().check, Check::Earlier);
+
+    let error = fetch(Some(wrong), &cancel, &mut told).unwrap_err();
+    assert!(matches!(error, Error::Kept { .. }), "{error}");
+    let text = error.to_string();
+    let says = [place.path().display().to_string(), right.to_string(), wrong.to_string(), "remove the file".to_owned()];
+    assert!(says.iter().all(|part| text.contains(part)), "{text}");
+    assert_eq!(place.read(), file, "it is kept");
+    cancel.cancel();
+    assert!(matches!(fetch(Some(right), &cancel, &mut told), Err(Error::Cancelled)));
+}
+
+#[test]
 fn a_file_comes_once() {
     let file = content(1_000_000, 1);
     let server = Server::new({
