@@ -56,7 +56,7 @@ fn image() -> Vec<u8> {
         put(entry + 24, &u32(4));
         put(ITEMS + number * 16, &u32(value));
     }
-    put(BAT + 16, &u32(3 * MIB | 6));
+    put(BAT + 16, &u32((3 * MIB) | 6));
     file
 }
 
