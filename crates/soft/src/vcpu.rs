@@ -1,7 +1,7 @@
 //! The run loop of a CPU: interrupts, timers and requests between stretches of interpretation.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arm64::esr;
 use arm64::exception::Kind;
@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use crate::cpu::Cpu;
 use crate::interp::{OpPtr, flags};
-use crate::jit::Jit;
+use crate::jit::{Jit, stall};
 use crate::ram::Ram;
 use crate::share::Share;
 use crate::shared::{Power, Shared, signal};
@@ -331,16 +331,17 @@ impl Cpu {
         let (page, index) = (self.code_page, self.code_page.index(op));
         if let Some(jit) = &mut self.jit
             && !jit.is_settled(page, index)
+            && let Some(index) = jit.note(page, index)
         {
-            let start = Instant::now();
-            let fits = jit.sample(page, index);
-            let translated = start.elapsed();
+            let start = stall::now();
+            let fits = jit.translate(page, index);
+            let translated = stall::now();
             if !fits {
                 self.code.drop_regions();
                 jit.clear();
-                self.stalls.add_flush(start.elapsed() - translated);
+                self.stalls.add_flush(stall::now() - translated);
             }
-            self.stalls.add(start.elapsed());
+            self.stalls.add(stall::now() - start);
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 /// The worst that was seen of a machine, or of many.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Translation {
-    /// The longest time that a CPU stood still because code was translated, by the wall clock.
+    /// The longest time that a CPU stood still because code was translated, by the CPU time of its thread.
     longest_pause_us: u64,
     /// The part of such a time in which a full buffer was emptied; 0 when none was full.
     longest_flush_us: u64,

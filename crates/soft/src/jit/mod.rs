@@ -124,35 +124,34 @@ impl Jit {
         self.most_bytes.max(self.used() + self.sites.bytes())
     }
 
-    /// Whether [`Jit::sample`] has nothing to do at word `index` of `page`.
+    /// Whether [`Jit::note`] has nothing to do at word `index` of `page`.
     pub fn is_settled(&self, page: PagePtr, index: usize) -> bool {
         *page.heat(index) == SETTLED && page.waiting().is_empty()
     }
 
-    /// Takes note of a pause at word `index` of `page`, and translates one region: what is there when it is hot, else
-    /// what waits for its turn in that page. `false`: there is no room, and the caller has to drop all regions and call
-    /// [`Jit::clear`] first.
-    ///
-    /// Called while no translated code runs.
-    pub fn sample(&mut self, page: PagePtr, index: usize) -> bool {
+    /// Takes note of a pause at word `index` of `page`, and gives the word whose region it is time to translate: that one
+    /// when it is hot, else what waits for its turn in the page.
+    pub fn note(&self, page: PagePtr, index: usize) -> Option<usize> {
         let heat = page.heat(index);
         if *heat != SETTLED {
             *heat += 1;
             if *heat >= HOT || self.stress {
-                return self.translate(page, index);
+                return Some(index);
             }
         }
         while let Some(index) = page.waiting().pop() {
             if *page.heat(index) != SETTLED {
-                return self.translate(page, index);
+                return Some(index);
             }
         }
-        true
+        None
     }
 
-    /// Translates the region at word `index`, and lets wait what is as hot but did not fit in. `false` as
-    /// [`Jit::sample`].
-    fn translate(&mut self, page: PagePtr, index: usize) -> bool {
+    /// Translates the region at word `index` of `page`, and lets wait what is as hot but did not fit in. `false`: there is no
+    /// room, and the caller has to drop all regions and call [`Jit::clear`] first.
+    ///
+    /// Called while no translated code runs.
+    pub fn translate(&mut self, page: PagePtr, index: usize) -> bool {
         *page.heat(index) = SETTLED;
         let Some(region) = Region::of(page, index, self.stress) else { return true };
         self.most = self.most.max(region.slots.len());

@@ -2,7 +2,15 @@
 
 use std::time::Duration;
 
-/// The times that a CPU stood still, by the wall clock: what else the host did meanwhile is in them.
+use rustix::time::{ClockId, clock_gettime};
+
+/// The time of the CPU that this thread has had: what else the host did is not in it.
+pub(crate) fn now() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// The times that a CPU stood still, by [`now`].
 #[derive(Debug, Default)]
 pub(crate) struct Stalls {
     /// How many took longer than 100 us, and than 1 ms.
