@@ -1,8 +1,8 @@
 //! Large files from the network: a download that can be interrupted at any point and goes on later.
 //!
 //! [`fetch`] brings what is at a URL to a path, where it appears when it is whole and was checked, and not before. What
-//! has come so far is beside it in a `.part`, with a note of what it is a part of ([`part`]); the next download asks for
-//! the rest, and for all of it when the server has another file meanwhile ([`answer`]). Servers are not believed: ranges,
+//! has come so far is beside it in a `.part`, with a note of what it is a part of (`part`); the next download asks for
+//! the rest, and for all of it when the server has another file meanwhile (`answer`). Servers are not believed: ranges,
 //! lengths and checksums are held against what was asked for and what came.
 //!
 //! The client is ureq over rustls: blocking, without a runtime. Who may speak for a name is for the host to say
