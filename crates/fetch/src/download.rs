@@ -99,12 +99,12 @@ pub fn fetch(
     if !client::is_url(url) {
         return Err(Error::Url(url.to_owned()));
     }
-    if let Some(there) = earlier(place, options.sha256, cancel, progress)? {
+    if let Some(there) = there(place, options.sha256, cancel, progress)? {
         return Ok(there);
     }
     let mut part = Part::open(place, cancel, || progress(Progress::Waiting))?;
     // Whoever was waited for may have brought it.
-    if let Some(there) = earlier(place, options.sha256, cancel, progress)? {
+    if let Some(there) = there(place, options.sha256, cancel, progress)? {
         return Ok(there);
     }
     let came = Download::new(url, options, cancel).run(&mut part, progress);
@@ -129,23 +129,35 @@ pub fn fetch(
 }
 
 /// What is there already, held against the checksum that it is to have.
-fn earlier(
+fn there(
     place: &Path,
     expected: Option<Sha256>,
     cancel: &Cancel,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Option<Fetched>, Error> {
     let Some(metadata) = place.metadata().ok().filter(std::fs::Metadata::is_file) else { return Ok(None) };
-    let length = metadata.len();
-    let check = match expected {
-        Some(expected) => match sum(place, length, cancel, progress)? {
-            found if found == expected => Check::Sum(found),
-            // It is kept: a checksum that was mistyped is not to cost a file of many gigabytes.
-            found => return Err(Error::Kept { path: place.to_owned(), expected, found }),
-        },
-        None => Check::Earlier,
-    };
-    Ok(Some(Fetched { length, check }))
+    match expected {
+        Some(expected) => verify(place, expected, cancel, progress).map(Some),
+        None => Ok(Some(Fetched { length: metadata.len(), check: Check::Earlier })),
+    }
+}
+
+/// Holds the file at `path` against its checksum.
+///
+/// # Errors
+/// It has another; it cannot be read; it was cancelled. The file is kept: a checksum that was mistyped is not to cost many
+/// gigabytes.
+pub fn verify(
+    path: &Path,
+    expected: Sha256,
+    cancel: &Cancel,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Fetched, Error> {
+    let length = path.metadata().map_err(Error::file(path))?.len();
+    match sum(path, length, cancel, progress)? {
+        found if found == expected => Ok(Fetched { length, check: Check::Sum(found) }),
+        found => Err(Error::Kept { path: path.to_owned(), expected, found }),
+    }
 }
 
 /// How one connection ended.

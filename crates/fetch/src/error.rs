@@ -48,10 +48,10 @@ pub enum Error {
         /// As it is.
         found: Sha256,
     },
-    /// What is there since an earlier time is not what was to come. It is kept.
+    /// A file that is there is not the one that was meant. It is kept.
     #[error(
-        "{path}: the file is there since an earlier download, has the SHA-256 {found} and should have {expected}: \
-         correct the checksum, or remove the file to have it fetched anew"
+        "{path}: the file that is there has the SHA-256 {found} and should have {expected}: correct the checksum, or remove \
+         the file; one that a URL names is fetched anew then"
     )]
     Kept {
         /// The file.

@@ -20,5 +20,5 @@ mod part;
 
 pub use cancel::{Cancel, Hook};
 pub use digest::Sha256;
-pub use download::{Check, Fetched, Options, Progress, fetch};
+pub use download::{Check, Fetched, Options, Progress, fetch, verify};
 pub use error::Error;

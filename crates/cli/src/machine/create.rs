@@ -53,7 +53,7 @@ pub(crate) struct CreateArgs {
           conflicts_with_all = ["target", "kernel", "cmdline", "bootloader", "platform", "rosetta"])]
     macos: Option<RestoreSource>,
 
-    /// With --macos: the SHA-256 of what is at the URL.
+    /// With --macos: the SHA-256 of the restore image.
     #[arg(long, value_name = "HEX", requires = "macos")]
     pub(super) sha256: Option<Sha256>,
 }

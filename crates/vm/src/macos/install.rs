@@ -24,7 +24,7 @@ pub struct NewMac {
     pub machine: Machine,
     /// The folder in which restore images are kept that were fetched.
     pub cache: PathBuf,
-    /// How they are fetched.
+    /// How they are fetched. The checksum holds for a file, too.
     pub fetch: fetch::Options,
     /// The macOS guests that run: an installation is one.
     pub guests: MacosGuests,
@@ -37,7 +37,7 @@ pub enum InstallStep {
     Asking,
     /// This macOS, such as `macOS 15.6.1 (24G90)`, is to be installed.
     Found(String),
-    /// The restore image is fetched.
+    /// The restore image is fetched, or held against its checksum.
     Fetching(fetch::Progress),
     /// It is there.
     Fetched(PathBuf, Fetched),
@@ -94,7 +94,13 @@ impl NewMac {
         tell: &mut dyn FnMut(InstallStep),
     ) -> Result<PathBuf, InstallError> {
         let url = match &self.source {
-            RestoreSource::File(path) => return Ok(path.clone()),
+            RestoreSource::File(path) => {
+                if let Some(expected) = self.fetch.sha256 {
+                    let checked = fetch::verify(path, expected, cancel, &mut |now| tell(InstallStep::Fetching(now)))?;
+                    tell(InstallStep::Fetched(path.clone(), checked));
+                }
+                return Ok(path.clone());
+            }
             RestoreSource::Url(url) => url.clone(),
             RestoreSource::Latest => {
                 tell(InstallStep::Asking);

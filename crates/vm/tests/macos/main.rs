@@ -14,7 +14,7 @@ use std::time::Duration;
 use config::{BootLoader, Graphics, Machine, MacosBoot, Platform, Storage};
 use vm::{
     Bundle, Cancel, Check, FetchOptions, FetchProgress, InstallError, InstallStep, MacosGuests, NewMac, RestoreSource,
-    Store, mac_files,
+    Sha256, Store, mac_files,
 };
 
 use crate::double::{Apple, Course, host};
@@ -57,12 +57,23 @@ impl Home {
         change: impl FnOnce(&mut Machine),
         mut tell: impl FnMut(InstallStep, &Cancel),
     ) -> Result<Bundle, InstallError> {
+        self.install_as(apple, source, |new| change(&mut new.machine), &mut tell)
+    }
+
+    /// The same with all of it changed.
+    fn install_as(
+        &self,
+        apple: &Apple,
+        source: &RestoreSource,
+        change: impl FnOnce(&mut NewMac),
+        tell: &mut dyn FnMut(InstallStep, &Cancel),
+    ) -> Result<Bundle, InstallError> {
         let draft = self.store.draft(&"one".parse().unwrap()).unwrap();
         draft.put("Disk.img", &[0; 4096]).unwrap();
-        let mut machine = machine(draft.folder());
-        change(&mut machine);
+        let machine = machine(draft.folder());
         let fetch = FetchOptions { pause: Duration::from_millis(1), tries: 2, ..FetchOptions::default() };
-        let new = NewMac { source: source.clone(), machine, cache: self.cache(), fetch, guests: self.guests() };
+        let mut new = NewMac { source: source.clone(), machine, cache: self.cache(), fetch, guests: self.guests() };
+        change(&mut new);
         let cancel = Cancel::default();
         let copy = cancel.clone();
         new.install(apple, &host(), draft, &cancel, &mut |step| {
@@ -148,6 +159,29 @@ fn a_file_is_installed_where_it_is() {
     apple.latest = Err("nobody is asked");
     home.install(&apple, &RestoreSource::File(path.clone())).unwrap();
     assert!(path.is_file() && !home.cache().exists());
+}
+
+#[test]
+fn a_file_is_held_against_the_checksum_that_is_given() {
+    let home = Home::new();
+    let path = home.folder.path().join("mine.ipsw");
+    fs::write(&path, ipsw()).unwrap();
+    let (apple, source) = (Apple::new("", Course::Good), RestoreSource::File(path.clone()));
+    let install = |sum, tell: &mut dyn FnMut(InstallStep, &Cancel)| {
+        home.install_as(&apple, &source, |new| new.fetch.sha256 = Some(sum), tell)
+    };
+    let error = install(Sha256::of(b"another"), &mut |_, _| ()).unwrap_err().to_string();
+    assert!(error.contains("mine.ipsw: the file that is there has the SHA-256 "), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), ipsw());
+    home.is_empty();
+    let mut checked = None;
+    let mut tell = |step, _: &Cancel| {
+        if let InstallStep::Fetched(_, fetched) = step {
+            checked = Some(fetched.check);
+        }
+    };
+    install(Sha256::of(&ipsw()), &mut tell).unwrap();
+    assert_eq!(checked, Some(Check::Sum(Sha256::of(&ipsw()))));
 }
 
 #[test]
