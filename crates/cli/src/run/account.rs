@@ -1,7 +1,7 @@
 //! The account that a new macOS guest makes by itself.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
@@ -9,7 +9,7 @@ use vz::Provisioning;
 
 use crate::failure::{Failure, Status};
 
-/// Longest password that is read, in bytes.
+/// Longest password, in bytes.
 const MAX_PASSWORD: u64 = 1024;
 
 #[derive(Debug, Default, Args)]
@@ -58,15 +58,21 @@ impl AccountArgs {
 
 fn password(path: &Path) -> Result<String, Failure> {
     let wrong = |what: String| Failure::new(Status::Usage, format!("--password-file {}: {what}", path.display()));
-    let mut text = String::new();
-    let read = match path == Path::new("-") {
-        true => std::io::stdin().lock().take(MAX_PASSWORD).read_to_string(&mut text),
-        false => File::open(path).and_then(|file| file.take(MAX_PASSWORD).read_to_string(&mut text)),
+    let first_line = |reader: &mut dyn Read| {
+        let mut line = String::new();
+        BufReader::new(reader.take(MAX_PASSWORD + 1)).read_line(&mut line).map(|_| line)
     };
-    read.map_err(|error| wrong(error.to_string()))?;
-    match text.lines().next() {
-        Some(line) if !line.is_empty() => Ok(line.to_owned()),
-        _ => Err(wrong("there is no password in its first line".to_owned())),
+    let line = match path == Path::new("-") {
+        true => first_line(&mut std::io::stdin().lock()),
+        false => File::open(path).and_then(|mut file| first_line(&mut file)),
+    };
+    let line = line.map_err(|error| wrong(error.to_string()))?;
+    match line.trim_end_matches(['\r', '\n']) {
+        "" => Err(wrong("there is no password in its first line".to_owned())),
+        line if line.len() as u64 > MAX_PASSWORD => {
+            Err(wrong(format!("its first line is no password: it is longer than {MAX_PASSWORD} bytes")))
+        }
+        line => Ok(line.to_owned()),
     }
 }
 
@@ -87,7 +93,10 @@ mod tests {
         assert!(account.read().unwrap_err().to_string().contains("--password-file"));
         std::fs::write(&path, "\nsecret").unwrap();
         assert!(account.read().unwrap_err().to_string().contains("no password in its first line"));
-        std::fs::write(&path, "sec ret\nmore").unwrap();
+        std::fs::write(&path, "x".repeat(1025)).unwrap();
+        assert!(account.read().unwrap_err().to_string().contains("longer than 1024 bytes"));
+        // What is behind the first line is not even looked at.
+        std::fs::write(&path, b"sec ret\r\nmore\xff").unwrap();
         let read = account.read().unwrap().unwrap();
         assert_eq!((read.full_name.as_str(), read.password.as_str()), ("ada", "sec ret"));
         assert!(read.enables_remote_login && !read.logs_in_automatically);
