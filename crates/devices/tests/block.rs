@@ -477,7 +477,10 @@ fn quick_requests_do_not_wait_for_a_slow_one_before_or_behind_them() {
         let quick: Vec<u16> = (0..5).map(|at| driver.add(0, &[&header(request::IN, at)], &[512, 1])).collect();
         let flush = driver.add(0, &[&header(request::FLUSH, 0)], &[1]);
         driver.kick(0);
-        assert_eq!(quick.iter().map(|_| driver.wait(0).head).collect::<Vec<_>>(), quick);
+        // On a busy host one of them may seem slow, and another thread be done with the next before it is.
+        let mut told: Vec<u16> = quick.iter().map(|_| driver.wait(0).head).collect();
+        told.sort_unstable();
+        assert_eq!(told, quick);
         // One that comes meanwhile, and a kick only if the device has asked for it.
         let seen = driver.ring(0).published();
         let later = driver.add(0, &[&header(request::OUT, 0), &[1; 512]], &[1]);
