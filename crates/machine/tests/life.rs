@@ -3,8 +3,8 @@
 mod common;
 mod hotplug;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use common::{Cpu, Made, Skipped, file, machine, parts};
@@ -143,8 +143,12 @@ fn a_paused_machine_stands_still_and_no_time_passes_for_its_guest() {
 
 #[test]
 fn a_pause_that_the_end_overtakes_is_answered() {
-    let (mut machine, _) = machine(parts(2), |cpu| {
+    // A pause that comes before CPU 0 is on its way would hold it, and the end with it.
+    let on_its_way = Arc::new(Barrier::new(2));
+    let begun = on_its_way.clone();
+    let (mut machine, _) = machine(parts(2), move |cpu| {
         if cpu.index == 0 {
+            begun.wait();
             std::thread::sleep(Duration::from_millis(30));
             return Exit::PoweredOff;
         }
@@ -152,11 +156,13 @@ fn a_pause_that_the_end_overtakes_is_answered() {
     });
     let control = machine.control();
     for _ in 0..3 {
-        let asked = control.clone();
         let mut pause = None;
         let outcome = machine.run(|_| {
-            let asked = asked.clone();
-            pause = Some(std::thread::spawn(move || asked.pause()));
+            let (asked, on_its_way) = (control.clone(), on_its_way.clone());
+            pause = Some(std::thread::spawn(move || {
+                on_its_way.wait();
+                asked.pause()
+            }));
         });
         assert_eq!(outcome.unwrap().end, End::PoweredOff);
         assert!(!pause.unwrap().join().unwrap());
