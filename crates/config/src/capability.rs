@@ -2,7 +2,7 @@
 
 use crate::{
     BootLoader, Caching, Engine, GraphicsDevice, Input, Machine, NetworkAttachment, Platform, Problem, ShareSource,
-    SocketType, StorageDevice,
+    StorageDevice,
 };
 
 /// Something that not every engine can do.
@@ -100,9 +100,7 @@ impl Machine {
             let field = |key: &str| format!("network[{index}].{key}");
             match network.attachment {
                 NetworkAttachment::Nat(_) | NetworkAttachment::Bridged { .. } | NetworkAttachment::Fd(_) => {}
-                NetworkAttachment::UnixSocket { kind: SocketType::Unixgram, .. } => {}
-                NetworkAttachment::Shared { .. } => {}
-                NetworkAttachment::UnixSocket { .. } => need(field("type"), "networking over a stream", OURS),
+                NetworkAttachment::UnixSocket { .. } | NetworkAttachment::Shared { .. } => {}
                 NetworkAttachment::Tap { .. } => need(field("tap"), "taps", OURS),
                 NetworkAttachment::TapFd(_) => need(field("tap-fd"), "taps", OURS),
             }

@@ -20,7 +20,7 @@ use crate::{Console, Error};
 pub(crate) use devices::{console, disk};
 pub(crate) use disks::open as disk_image;
 pub(crate) use nat::forwards;
-pub(crate) use network::{macs, plugged};
+pub(crate) use network::{macs, plain_datagrams, plugged};
 
 /// What a virtual machine is made from.
 pub(crate) struct Opened {

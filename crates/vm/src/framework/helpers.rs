@@ -148,6 +148,10 @@ impl Helpers {
         for (index, (network, card)) in config.network.iter().zip(cards).enumerate() {
             let NetworkSource::Helper { helper, .. } = card.source else { continue };
             let field = format!("network[{index}]");
+            if let Some(socket) = open::plain_datagrams(&field, network)? {
+                resources[helper] = Resource::Frames(socket);
+                continue;
+            }
             let mac = net::MacAddr(card.mac.map(|mac| mac.0).unwrap_or_default());
             let backend = open::plugged(&field, network, mac, &mut self.cards)?;
             let host = |source| Error::Host { field, what: "making a pair of sockets", source };

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -11,6 +12,7 @@ use devices::virtio::net::Net;
 use net::capture::{self, Captured};
 use net::nat::{self, Nat};
 use net::{Backend, MacAddr, socket, switch, tap};
+use rustix::net::sockopt;
 
 use super::devices::random;
 use crate::Error;
@@ -94,6 +96,26 @@ pub(crate) fn plugged(
     Ok(Box::new(captured))
 }
 
+/// The socket of a card whose frames are datagrams that need nothing of ours in between, if it has one.
+pub(crate) fn plain_datagrams(field: &str, network: &Network) -> Result<Option<OwnedFd>, Error> {
+    let NetworkAttachment::Fd(fd) = network.attachment else { return Ok(None) };
+    let socket = inherit(field, "fd", fd)?;
+    let kind = sockopt::socket_type(&socket).map_err(|error| no_socket(field)(error.into()))?;
+    Ok(Some(socket).filter(|_| kind == rustix::net::SocketType::DGRAM && network.capture.is_none()))
+}
+
+/// A descriptor that the process was started with, which the key `key` names.
+fn inherit(field: &str, key: &str, fd: u32) -> Result<OwnedFd, Error> {
+    let field = format!("{field}.{key}");
+    tap::inherited(fd).map_err(|source| Error::Host { field, what: "taking the descriptor", source })
+}
+
+fn no_socket(field: &str) -> impl Fn(io::Error) -> Error {
+    let field = format!("{field}.fd");
+    let what = "taking the socket (it has to be a connected one)";
+    move |source| Error::Host { field: field.clone(), what, source }
+}
+
 fn backend(field: &str, network: &Network, mac: MacAddr, cards: &mut Vec<NatCard>) -> Result<Box<dyn Backend>, Error> {
     let mtu = network.mtu.unwrap_or(DEFAULT_MTU);
     let host = |key: &str, what| {
@@ -103,7 +125,6 @@ fn backend(field: &str, network: &Network, mac: MacAddr, cards: &mut Vec<NatCard
     let tapped = |key: &str, made: Result<net::Pump, tap::TapError>| {
         made.map_err(|error| Error::unsupported(format!("{field}.{key}"), error.to_string()))
     };
-    let inherit = |key: &str, fd: u32| tap::inherited(fd).map_err(host(key, "taking the descriptor"));
     let pump = match &network.attachment {
         NetworkAttachment::Nat(options) => {
             let mut config = super::nat::config(options, mac);
@@ -114,11 +135,8 @@ fn backend(field: &str, network: &Network, mac: MacAddr, cards: &mut Vec<NatCard
         }
         NetworkAttachment::Bridged { interface } => tapped("bridged", tap::bridged(interface))?,
         NetworkAttachment::Tap { interface } => tapped("tap", tap::open(interface))?,
-        NetworkAttachment::TapFd(fd) => tapped("tap-fd", tap::opened(inherit("tap-fd", *fd)?))?,
-        NetworkAttachment::Fd(fd) => {
-            let socket = inherit("fd", *fd)?;
-            socket::connected(socket, mtu).map_err(host("fd", "taking the socket (it has to be a connected one)"))?
-        }
+        NetworkAttachment::TapFd(fd) => tapped("tap-fd", tap::opened(inherit(field, "tap-fd", *fd)?))?,
+        NetworkAttachment::Fd(fd) => socket::connected(inherit(field, "fd", *fd)?, mtu).map_err(no_socket(field))?,
         NetworkAttachment::UnixSocket { path, kind, vfkit_magic, listen } => {
             connect(path, *kind, *vfkit_magic, *listen, mtu).map_err(|source| {
                 let field = format!("{field}.unix-socket-path");

@@ -1,26 +1,17 @@
-//! Disks, networks, consoles and ports of ours beside a machine of the framework.
+//! Disks, consoles and ports of ours beside a machine of the framework.
 
 use std::fs;
 use std::io::{IoSliceMut, Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Command;
 
 use block::Disk as _;
 use block::nbd::{Client, ClientOptions, Uri};
-use config::{
-    MacAddress, Nat, Network, NetworkAttachment, Serial, SerialAttachment, Storage, Subnet, Vsock, VsockDirection,
-};
+use config::{Serial, SerialAttachment, Storage, Vsock, VsockDirection};
 use vz::{BootLoader, Object, Port, Resource};
 
-use crate::double::PATIENCE;
 use crate::{machine, made};
-
-fn frames(resources: &mut [Resource]) -> UnixDatagram {
-    let found = resources.iter_mut().find(|resource| matches!(resource, Resource::Frames(_)));
-    let Resource::Frames(socket) = std::mem::replace(found.unwrap(), Resource::Later) else { panic!("no frames") };
-    socket.into()
-}
 
 #[test]
 fn a_disk_that_the_framework_cannot_limit_is_served() {
@@ -36,38 +27,6 @@ fn a_disk_that_the_framework_cannot_limit_is_served() {
     assert_eq!((disk.size(), block), (4096, [7; 512]));
     drop((disk, vm));
     assert!(Client::connect(&uri.parse::<Uri>().unwrap(), &ClientOptions::default()).is_err());
-}
-
-#[test]
-fn our_network_answers_in_datagrams() {
-    let (_folder, mut machine) = machine();
-    let subnet = Some(Subnet { address: [10, 77, 0, 0].into(), prefix: 24 });
-    let mac_address = [2, 0, 0, 0, 0, 9];
-    let nat = NetworkAttachment::Nat(Nat { subnet, ..Nat::default() });
-    machine.network.push(Network { mac: Some(MacAddress(mac_address)), ..Network::of(nat) });
-    let (vm, mut mac) = made(&machine);
-    assert_eq!(vm.cards()[0].mac(), MacAddress(mac_address));
-    let socket = frames(&mut mac.resources);
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    // Who has 10.77.0.1? (RFC 826)
-    let mut ask = vec![0xff; 6];
-    ask.extend(mac_address);
-    ask.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
-    ask.extend(mac_address);
-    ask.extend([10, 77, 0, 2]);
-    ask.extend([0; 6]);
-    ask.extend([10, 77, 0, 1]);
-    socket.send(&ask).unwrap();
-    let mut frame = [0; 2048];
-    loop {
-        let count = socket.recv(&mut frame).unwrap();
-        if count >= 42 && frame[12..14] == [8, 6] && frame[21] == 2 {
-            break;
-        }
-    }
-    assert_eq!((&frame[..6], &frame[28..32]), (&mac_address[..], &[10, 77, 0, 1][..]));
-    drop(vm);
-    assert!(socket.send(&ask).is_err(), "the other end is closed");
 }
 
 #[test]

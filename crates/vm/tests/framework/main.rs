@@ -4,6 +4,7 @@
 mod devices;
 mod double;
 mod helpers;
+mod networks;
 mod saved;
 mod window;
 

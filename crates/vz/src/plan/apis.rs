@@ -111,7 +111,7 @@ impl Network {
         match &self.source {
             NetworkSource::Nat => apis.push(Api::NatAttachment),
             NetworkSource::Bridged { .. } => apis.extend([Api::BridgedAttachment, Api::BridgedInterface]),
-            NetworkSource::Helper { mtu, .. } | NetworkSource::Fd { mtu, .. } => {
+            NetworkSource::Helper { mtu, .. } => {
                 apis.push(Api::FileHandleNetwork);
                 apis.extend(mtu.map(|_| Api::Mtu));
             }

@@ -1,4 +1,5 @@
-//! Network cards: which attachment, and when our own user-mode network serves one.
+//! Network cards: which attachment, and when frames pass through us. The framework takes them over datagrams; a stream, a
+//! record and our own user-mode network need somebody in between.
 
 use config::{Nat, NetworkAttachment, SocketType};
 
@@ -32,24 +33,23 @@ impl Planner<'_> {
                 Some(NetworkSource::Helper { helper, mtu })
             }
             NetworkAttachment::Bridged { interface } => {
-                self.frames_of_others(field, network);
                 self.bridged(field, interface);
+                self.frames_of_others(field, network);
                 Some(NetworkSource::Bridged { interface: interface.clone() })
             }
-            NetworkAttachment::UnixSocket { kind: SocketType::Unixstream, .. } => {
-                let what = "the framework takes frames over datagrams, not over a stream";
-                self.refuse(format!("{field}.type"), what, "use `type=unixgram`, which vmnet-helper and gvproxy speak");
-                None
-            }
-            NetworkAttachment::UnixSocket { path, vfkit_magic, kind: SocketType::Unixgram, .. } => {
-                self.no_capture(field, network);
+            NetworkAttachment::UnixSocket { path, kind, vfkit_magic, listen } => {
                 let mtu = self.mtu(field, network);
-                let helper = Helper::ConnectSocket { path: path.clone(), vfkit_magic: *vfkit_magic };
-                Some(NetworkSource::Helper { helper: self.help(helper), mtu })
+                let path = path.clone();
+                let helper = self.help(match kind {
+                    SocketType::Unixgram => Helper::DatagramSocket { path, vfkit_magic: *vfkit_magic },
+                    SocketType::Unixstream => Helper::StreamSocket { path, listen: *listen },
+                });
+                Some(NetworkSource::Helper { helper, mtu })
             }
             NetworkAttachment::Fd(fd) => {
-                self.no_capture(field, network);
-                Some(NetworkSource::Fd { fd: *fd, mtu: self.mtu(field, network) })
+                let mtu = self.mtu(field, network);
+                let helper = self.help(Helper::Descriptor { fd: *fd });
+                Some(NetworkSource::Helper { helper, mtu })
             }
             NetworkAttachment::Tap { .. } | NetworkAttachment::TapFd(_) => {
                 let key = if matches!(network.attachment, NetworkAttachment::TapFd(_)) { "tap-fd" } else { "tap" };
@@ -99,16 +99,12 @@ impl Planner<'_> {
 
     /// What the framework carries by itself passes us by.
     fn frames_of_others(&mut self, field: &str, network: &config::Network) {
-        self.no_capture(field, network);
+        if network.capture.is_some() {
+            let what = "a bridge's frames do not pass through Russet";
+            self.refuse(format!("{field}.capture"), what, "remove it, or use `nat`, `shared` or a socket");
+        }
         if network.mtu.is_some() {
             self.refuse(format!("{field}.mtu"), "the packet size of a bridge is its interface's", "remove it");
-        }
-    }
-
-    fn no_capture(&mut self, field: &str, network: &config::Network) {
-        if network.capture.is_some() {
-            let what = "frames are recorded where they pass through Russet: on `nat` and `shared`";
-            self.refuse(format!("{field}.capture"), what, "remove it, or use one of those");
         }
     }
 }

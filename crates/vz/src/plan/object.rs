@@ -213,17 +213,10 @@ pub enum NetworkSource {
         /// The interface's BSD name.
         interface: String,
     },
-    /// `VZFileHandleNetworkDeviceAttachment` on a socket that a helper makes.
+    /// `VZFileHandleNetworkDeviceAttachment` on a datagram socket that a helper has ready.
     Helper {
         /// The place in [`Plan::helpers`](super::Plan::helpers).
         helper: usize,
-        /// The largest packet, in bytes.
-        mtu: Option<u16>,
-    },
-    /// `VZFileHandleNetworkDeviceAttachment` on a socket that the process was started with.
-    Fd {
-        /// The descriptor.
-        fd: u32,
         /// The largest packet, in bytes.
         mtu: Option<u16>,
     },
@@ -298,11 +291,23 @@ pub enum Helper {
         name: String,
     },
     /// A datagram socket, connected to this one.
-    ConnectSocket {
+    DatagramSocket {
         /// The socket of the network program.
         path: PathBuf,
         /// Says hello as vfkit does.
         vfkit_magic: bool,
+    },
+    /// A stream of frames, from and into datagrams.
+    StreamSocket {
+        /// The socket of the network program.
+        path: PathBuf,
+        /// It comes to us.
+        listen: bool,
+    },
+    /// A socket that the process was started with: as it is when it is of datagrams and not recorded.
+    Descriptor {
+        /// The descriptor.
+        fd: u32,
     },
     /// A new pseudo-terminal.
     Pty,

@@ -151,20 +151,12 @@ impl fmt::Display for Network {
             Some(mac) => write!(f, " {mac}\n  ")?,
             None => write!(f, " random address\n  ")?,
         }
-        let packets = |f: &mut fmt::Formatter<'_>, mtu: &Option<u16>| match mtu {
-            Some(mtu) => write!(f, ", packets of {mtu} bytes"),
-            None => Ok(()),
-        };
         match &self.source {
             NetworkSource::Nat => f.write_str("VZNATNetworkDeviceAttachment"),
             NetworkSource::Bridged { interface } => write!(f, "VZBridgedNetworkDeviceAttachment {interface:?}"),
             NetworkSource::Helper { helper, mtu } => {
                 write!(f, "VZFileHandleNetworkDeviceAttachment at helper {helper}")?;
-                packets(f, mtu)
-            }
-            NetworkSource::Fd { fd, mtu } => {
-                write!(f, "VZFileHandleNetworkDeviceAttachment on descriptor {fd}")?;
-                packets(f, mtu)
+                mtu.map_or(Ok(()), |mtu| write!(f, ", packets of {mtu} bytes"))
             }
         }
     }
@@ -219,9 +211,13 @@ impl fmt::Display for Helper {
             Helper::NbdServer { storage } => write!(f, "NBD server for storage[{storage}]"),
             Helper::UserNat { network } => write!(f, "user-mode NAT for network[{network}]"),
             Helper::Switch { name } => write!(f, "switch {name:?}"),
-            Helper::ConnectSocket { path, vfkit_magic } => {
+            Helper::DatagramSocket { path, vfkit_magic } => {
                 write!(f, "datagrams to {}{}", path.display(), if *vfkit_magic { ", as vfkit" } else { "" })
             }
+            Helper::StreamSocket { path, listen } => {
+                write!(f, "stream {} {}", if *listen { "at" } else { "to" }, path.display())
+            }
+            Helper::Descriptor { fd } => write!(f, "descriptor {fd}"),
             Helper::Pty => f.write_str("pseudo-terminal"),
             Helper::ConsoleSocket { path } => write!(f, "console socket {}", path.display()),
             Helper::VsockPort { port, socket, direction } => {

@@ -1,7 +1,7 @@
 //! Networks, consoles, shares, displays, sound.
 
 use std::io;
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use block2::RcBlock;
 use config::RosettaCache;
@@ -43,12 +43,6 @@ fn plug(network: &Network, resources: &mut Resources) -> Result<Retained<vz::VZN
         NetworkSource::Nat => Ok(Retained::into_super(unsafe { vz::VZNATNetworkDeviceAttachment::new() })),
         NetworkSource::Bridged { interface } => bridged(interface),
         NetworkSource::Helper { helper, mtu } => Ok(frames(resources.frames(*helper)?, *mtu)),
-        NetworkSource::Fd { fd, mtu } => {
-            let fd = i32::try_from(*fd).map_err(|_| Error::new(format!("descriptor {fd}"), "there is none"))?;
-            // SAFETY: the configuration names it as a socket that the process was started with for this card alone;
-            // `validate()` refuses standard streams and the same number twice.
-            Ok(frames(unsafe { OwnedFd::from_raw_fd(fd) }, *mtu))
-        }
     }
 }
 

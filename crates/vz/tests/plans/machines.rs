@@ -130,7 +130,11 @@ pub(crate) const MACHINES: &[(&str, &str)] = &[
             { shared = "lan" },
             { bridged = "en0" },
             { unix-socket-path = "net.sock" },
+            { unix-socket-path = "passt.sock", type = "unixstream" },
+            { unix-socket-path = "new.sock", type = "unixstream", listen = true },
+            { unix-socket-path = "plain.sock", vfkit-magic = false, capture = "b.pcapng" },
             { fd = 3 },
+            { fd = 4, capture = "c.pcapng" },
         ]
         "#,
     ),
@@ -148,10 +152,8 @@ pub(crate) const MACHINES: &[(&str, &str)] = &[
         network = [
             { tap = "tap0" },
             { tap-fd = 4 },
-            { unix-socket-path = "net.sock", type = "unixstream" },
             { nat = true, queues = 2 },
             { nat = true, mtu = 1280 },
-            { fd = 3, capture = "a.pcapng" },
             { bridged = "en7", mtu = 9000, capture = "b.pcapng" },
         ]
         "#,

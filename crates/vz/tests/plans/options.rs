@@ -49,6 +49,7 @@ fn what_is_left_out_makes_a_difference() {
             planned.helpers.iter().any(|helper| match helper {
                 Helper::NbdServer { storage } => path[0] == "storage" && path[1] == storage.to_string(),
                 Helper::UserNat { network } => path[0] == "network" && path[1] == network.to_string(),
+                Helper::DatagramSocket { .. } | Helper::Descriptor { .. } => path[path.len() - 1] == "capture",
                 _ => false,
             })
         };
@@ -143,15 +144,13 @@ fn every_option_there_is_has_a_rule_that_some_machine_here_tries() {
     let mut here: BTreeSet<String> = MACHINES.iter().flat_map(|(_, text)| keys(text)).collect();
     // The engine is chosen before there is a plan; the rest is beside keys that are here, and means nothing alone.
     let beside = ["engine", "network.ipv6", "network.host-access", "network.allow", "network.deny", "network.hostname"];
-    let of_capture = ["network.capture-snaplen", "network.capture-limit", "network.type", "network.vfkit-magic"];
+    let of_capture = ["network.capture-snaplen", "network.capture-limit"];
     // What there is with them depends on the Mac: see `hosts`.
     let of_rosetta = ["share.install", "share.ignore-if-missing"];
-    // Refused with the type of socket that they need.
-    let of_streams = ["network.listen"];
     // Other spellings, as vfkit has them; and `offloading`, which the configuration takes as off only.
     let spellings = ["network.interface", "network.name", "network.path", "network.offloading", "serial.file"];
     let paths = ["platform.aux-image-path", "platform.hardware-model-path", "platform.machine-identifier-path"];
-    let known = beside.iter().chain(&of_capture).chain(&of_rosetta).chain(&of_streams).chain(&spellings).chain(&paths);
+    let known = beside.iter().chain(&of_capture).chain(&of_rosetta).chain(&spellings).chain(&paths);
     here.extend(known.chain(&["vsock.socket"]).map(|key| (*key).to_owned()));
     let missing: Vec<_> = every_option().difference(&here).cloned().collect();
     assert!(missing.is_empty(), "{missing:?}");
