@@ -68,6 +68,23 @@ fn images_are_made_converted_and_described() {
 }
 
 #[test]
+fn converted_images_can_be_compressed() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    raw(folder);
+    fs::write(folder.join("text.img"), "all work and no play ".repeat(200_000)).unwrap();
+    for (image, name) in [("raw.img", "a.qcow2"), ("text.img", "b.qcow2")] {
+        russet(folder, &format!("convert {image} {name} --compress"), 0);
+        qemu(folder, "qemu-img", &["check", name]);
+        qemu(folder, "qemu-img", &["compare", "-f", "raw", "-F", "qcow2", image, name]);
+    }
+    assert!(json(folder, "info b.qcow2")["on_disk"].as_u64().unwrap() < 1 << 20);
+    let said = error(folder, "convert raw.img b.img -c", 2);
+    assert!(said.contains("--compress: raw images cannot be compressed: choose qcow2"), "{said}");
+    assert!(!folder.join("b.img").exists());
+}
+
+#[test]
 fn vmdk_images_are_read_and_never_written() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -8,7 +8,7 @@ use crate::qcow2::{Layer, Qcow2};
 use crate::{Disk, Error};
 
 /// Bytes read at once.
-const CHUNK: u64 = 2 << 20;
+pub(super) const CHUNK: u64 = 2 << 20;
 /// Zeroes are looked for in blocks of this size, in bytes.
 const BLOCK: usize = 4096;
 
@@ -16,7 +16,7 @@ const BLOCK: usize = 4096;
 pub type Progress<'a> = dyn FnMut(u64) -> ControlFlow<()> + 'a;
 
 /// Is given the bytes at an offset.
-type Visit<'a> = dyn FnMut(u64, &[u8]) -> Result<(), Error> + 'a;
+pub(super) type Visit<'a> = dyn FnMut(u64, &[u8]) -> Result<(), Error> + 'a;
 
 /// Copies `from` to `to`, which is at least as long and reads as zeroes; zeroes are left out. Ends with a flush.
 pub fn copy(from: &dyn Disk, to: &dyn Disk, progress: &mut Progress<'_>) -> Result<(), Error> {
@@ -120,8 +120,9 @@ pub fn first_difference(a: &Image, b: &Image, progress: &mut Progress<'_>) -> Re
     Ok(None)
 }
 
-/// Calls `visit` with all that is not known to be zeroes, in pieces.
-fn each_chunk(disk: &dyn Disk, progress: &mut Progress<'_>, visit: &mut Visit<'_>) -> Result<(), Error> {
+/// Calls `visit` with all that is not known to be zeroes, in pieces of which none lies on both sides of a multiple of
+/// [`CHUNK`].
+pub(super) fn each_chunk(disk: &dyn Disk, progress: &mut Progress<'_>, visit: &mut Visit<'_>) -> Result<(), Error> {
     let mut offset = 0;
     while offset < disk.size() {
         go_on(progress, offset)?;

@@ -11,6 +11,7 @@ mod chain;
 mod clone;
 mod copy;
 mod format;
+mod pack;
 mod throw_away;
 
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ pub use self::chain::resolve as resolve_below;
 pub use self::clone::reflink;
 pub use self::copy::{Progress, commit, compact, copy, first_difference, keep_above};
 pub use self::format::Format;
+pub use self::pack::pack;
 pub use self::throw_away::throw_away;
 
 /// How to open an image.

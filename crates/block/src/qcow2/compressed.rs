@@ -7,8 +7,8 @@ use super::{Compression, Error, Qcow2};
 use crate::recent::Recent;
 use crate::store::read_vec;
 
-/// The clusters decompressed last, by offset and length in the file. We write no compressed clusters to an image that is
-/// in use, so that what was at a place stays there.
+/// The clusters decompressed last, by offset and length in the file. Nobody writes compressed clusters to an image that is
+/// in use ([`super::Packer`] has its own), so that what was at a place stays there.
 pub(super) type Inflated = Recent<(u64, u64), Arc<[u8]>, 16>;
 
 impl Qcow2 {

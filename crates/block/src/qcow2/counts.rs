@@ -21,6 +21,11 @@ pub(super) fn set(block: &mut [u8], order: u32, index: usize, count: u64) {
     block[index * bytes..][..bytes].copy_from_slice(&count.to_be_bytes()[8 - bytes..]);
 }
 
+/// The largest count of `1 << order` bits.
+pub(super) fn most(order: u32) -> u64 {
+    u64::MAX >> (64 - (1 << order))
+}
+
 /// Shift, mask and byte of a count that is smaller than a byte: the first is in the lowest bits.
 fn sub_byte(order: u32, index: usize) -> (u32, u8, usize) {
     let per_byte = 8 >> order;
@@ -42,7 +47,7 @@ mod tests {
         for order in 0..=6 {
             let mut block = vec![0; 64];
             let counts = (64 * 8) >> order;
-            let most = if order == 6 { u64::MAX } else { (1 << (1 << order)) - 1 };
+            let most = most(order);
             for i in 0..counts {
                 set(&mut block, order, i, (i as u64 * 7 + 1) & most);
             }

@@ -27,8 +27,7 @@ impl Mapping {
     /// Decodes an L2 entry.
     pub(super) fn decode(entry: u64, header: &Header) -> Result<Self, Error> {
         if entry & COMPRESSED != 0 {
-            // A sector count above the offset; their split depends on the cluster size.
-            let offset_bits = 62 - (header.cluster_bits - 8);
+            let offset_bits = compressed_offset_bits(header);
             let host = entry & ((1 << offset_bits) - 1);
             let sectors = (entry & (COMPRESSED - 1)) >> offset_bits;
             return Ok(Self::Compressed { host, len: (sectors + 1) * 512 - host % 512 });
@@ -64,6 +63,21 @@ impl Mapping {
             Self::Compressed { host, len } => Some((host, len)),
         }
     }
+}
+
+/// The bits of the offset in the entry of a compressed cluster; above it is how many sectors there are beyond the first.
+fn compressed_offset_bits(header: &Header) -> u32 {
+    62 - (header.cluster_bits - 8)
+}
+
+/// The L2 entry of a compressed cluster: `len` bytes at the byte offset `host` of the file.
+pub(super) fn compressed(host: u64, len: u64, header: &Header) -> Result<u64, Error> {
+    let offset_bits = compressed_offset_bits(header);
+    if host >> offset_bits != 0 {
+        return Err(Error::Unsupported("refer to a compressed cluster so far behind in the file"));
+    }
+    let more_sectors = (host + len - 1) / 512 - host / 512;
+    Ok(COMPRESSED | more_sectors << offset_bits | host)
 }
 
 /// Decodes an L1 entry: where the L2 table is, and whether it is ours alone.

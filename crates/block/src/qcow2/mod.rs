@@ -23,6 +23,7 @@ mod dirty;
 mod entry;
 mod flush;
 mod header;
+mod pack;
 mod read;
 mod refcount;
 mod resize;
@@ -45,6 +46,7 @@ use crate::{Disk, Error, Extent, ExtentKind, Geometry, SizeWatcher, SizeWatchers
 pub use self::check::{Report, check, repair};
 pub use self::create::{CreateOptions, create, set_backing};
 pub use self::header::{BackingName, Compression, Header, MAGIC};
+pub use self::pack::{Packer, compress};
 
 /// L2 tables in memory, in bytes: enough for 256 GiB with clusters of 64 KiB.
 pub const L2_CACHE: usize = 32 << 20;

@@ -120,6 +120,17 @@ impl Refcounts {
         self.0.lock().allocate(clusters, true)
     }
 
+    /// Counts one reference more to the cluster in use around `host`.
+    pub(super) fn share(&self, host: u64) -> Result<(), Error> {
+        let mut state = self.0.lock();
+        let cluster = host >> state.cluster_bits;
+        let count = state.count(cluster)?;
+        if count >= counts::most(state.order) {
+            return Err(Error::Unsupported("count so many references to a cluster"));
+        }
+        state.set_count(cluster, count + 1)
+    }
+
     /// Counts one reference less to every cluster that `len` bytes at `host` touch. What is not used any more gives
     /// its space back and may be handed out at once.
     pub(super) fn release(&self, host: u64, len: u64) -> Result<(), Error> {

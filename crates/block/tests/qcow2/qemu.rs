@@ -1,8 +1,10 @@
 //! Images made by `qemu-img` and read and written by us, and the other way round, bit by bit.
 
 use std::io::IoSlice;
+use std::ops::ControlFlow;
 use std::path::Path;
 
+use block::image;
 use block::qcow2::{BackingName, CreateOptions, Qcow2};
 use block::{Disk, contract};
 
@@ -155,4 +157,47 @@ fn what_is_not_supported_is_refused_by_name() {
         let error = Qcow2::header_of(&*file(&path, true)).unwrap_err().to_string();
         assert!(error.contains(said), "{error}");
     }
+}
+
+#[test]
+fn images_that_we_compress_are_read_by_qemu_and_can_be_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let (raw, path) = (dir.path().join("raw.img"), dir.path().join("disk.qcow2"));
+    for cluster_bits in [9, 12, 16, 21] {
+        // The disk ends in a cluster.
+        let len = if cluster_bits == 9 { MIB } else { 7 * MIB + 512 };
+        let bytes = sample(u64::from(cluster_bits), len);
+        std::fs::write(&raw, &bytes).unwrap();
+        create(&path, &CreateOptions { cluster_bits, ..CreateOptions::new(len) });
+        image::pack(&*file(&raw, true), open(&path), &mut |_| ControlFlow::Continue(())).unwrap();
+        check(&path);
+        qemu_img(&["compare", "-q", "-f", "raw", "-F", "qcow2", str(&raw), str(&path)]);
+        let plain = dir.path().join("plain.qcow2");
+        create(&plain, &CreateOptions { cluster_bits, ..CreateOptions::new(len) });
+        image::copy(&*file(&raw, true), &open(&plain), &mut |_| ControlFlow::Continue(())).unwrap();
+        let (packed, plain) = (path.metadata().unwrap().len(), plain.metadata().unwrap().len());
+        assert!(packed < plain, "clusters of 2^{cluster_bits}: {packed} bytes, uncompressed {plain}");
+
+        // What is written over compressed clusters lets go of its part of the clusters that they share.
+        let disk = open(&path);
+        assert!(contents(&disk) == bytes, "clusters of 2^{cluster_bits}");
+        let expected = scribble(&disk, 5);
+        disk.flush().unwrap();
+        drop(disk);
+        check(&path);
+        std::fs::write(&raw, &expected).unwrap();
+        qemu_img(&["compare", "-q", "-f", "raw", "-F", "qcow2", str(&raw), str(&path)]);
+    }
+}
+
+#[test]
+fn compressing_ends_where_it_is_told_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let (raw, path) = (dir.path().join("raw.img"), dir.path().join("disk.qcow2"));
+    std::fs::write(&raw, sample(1, 20 * MIB)).unwrap();
+    create(&path, &CreateOptions::new(20 * MIB));
+    let stop = &mut |done| if done < 9 * MIB { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
+    let error = image::pack(&*file(&raw, true), open(&path), stop).unwrap_err();
+    assert!(matches!(error, block::Error::Cancelled), "{error}");
+    check(&path);
 }

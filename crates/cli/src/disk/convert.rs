@@ -3,6 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use block::Disk;
 use block::image::{self, Format};
 use clap::{Args, ValueHint};
 use serde_json::json;
@@ -11,13 +12,14 @@ use super::target::{Plan, Target};
 use super::work::Work;
 use super::{ImageArgs, failed, size};
 use crate::config::print;
-use crate::failure::Failure;
+use crate::failure::{Failure, Status};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   russet disk convert root.img root.qcow2
   russet disk convert work.qcow2 root.img          with all that is below work.qcow2: one file, nothing below
+  russet disk convert root.img to-send.qcow2 -c    small; what a guest writes to it later is not compressed
 Zeroes take no space in the new image. Ctrl-C leaves nothing behind.")]
 pub(crate) struct ConvertArgs {
     #[command(flatten)]
@@ -35,6 +37,10 @@ pub(crate) struct ConvertArgs {
     #[arg(long, value_name = "SIZE", default_value = "64K", value_parser = size::cluster_bits)]
     cluster_size: u32,
 
+    /// Compress the new image, which must be qcow2, cluster by cluster.
+    #[arg(short = 'c', long)]
+    compress: bool,
+
     /// Replace a file of this name.
     #[arg(long)]
     force: bool,
@@ -45,15 +51,22 @@ pub(crate) fn execute(args: &ConvertArgs, json: bool) -> Result<(), Failure> {
         Some(format) => format,
         None => Format::of_name(&args.target).map_err(|error| failed(&args.target, error))?,
     };
+    if args.compress && format != Format::Qcow2 {
+        let message = format!("--compress: {format} images cannot be compressed: choose qcow2");
+        return Err(Failure::new(Status::Usage, message));
+    }
     let image = args.image.open(true)?;
-    copy_to(&*image.disk, &args.target, format, args.cluster_size, args.force, json)?;
+    match args.compress {
+        true => pack_to(&*image.disk, args, json)?,
+        false => copy_to(&*image.disk, &args.target, format, args.cluster_size, args.force, json)?,
+    }
     say_on_disk(&args.target, image.disk.size(), format, json);
     Ok(())
 }
 
 /// Copies a disk into a new image.
 pub(super) fn copy_to(
-    disk: &dyn block::Disk,
+    disk: &dyn Disk,
     path: &Path,
     format: Format,
     cluster_bits: u32,
@@ -61,14 +74,28 @@ pub(super) fn copy_to(
     json: bool,
 ) -> Result<(), Failure> {
     let target = Target::new(path, force)?;
-    // qcow2 counts in sectors.
-    let size = if format == Format::Raw { disk.size() } else { disk.size().next_multiple_of(512) };
-    let to = target.create(&Plan { format, size, cluster_bits, backing: None })?;
+    let to = target.create(&plan(disk, format, cluster_bits))?;
     let work = Work::start("copying", disk.size(), json)?;
     let copied = image::copy(disk, &*to, &mut work.step());
     work.end(path, copied)?;
     drop(to);
     target.finish()
+}
+
+/// Copies a disk into a new qcow2 image, compressed.
+fn pack_to(disk: &dyn Disk, args: &ConvertArgs, json: bool) -> Result<(), Failure> {
+    let target = Target::new(&args.target, args.force)?;
+    let to = target.create_qcow2(&plan(disk, Format::Qcow2, args.cluster_size))?;
+    let work = Work::start("compressing", disk.size(), json)?;
+    let packed = image::pack(disk, to, &mut work.step());
+    work.end(&args.target, packed)?;
+    target.finish()
+}
+
+fn plan(disk: &dyn Disk, format: Format, cluster_bits: u32) -> Plan {
+    // qcow2 counts in sectors.
+    let size = if format == Format::Raw { disk.size() } else { disk.size().next_multiple_of(512) };
+    Plan { format, size, cluster_bits, backing: None }
 }
 
 fn say_on_disk(path: &Path, size: u64, format: Format, json: bool) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use block::image::{Format, Image, ImageOptions};
-use block::qcow2::{self, BackingName, CreateOptions};
+use block::qcow2::{self, BackingName, CreateOptions, Qcow2};
 use block::{Disk, RawDisk, RawOptions, SyncMode};
 
 use super::failed;
@@ -17,6 +17,13 @@ pub(super) struct Plan {
     pub(super) size: u64,
     pub(super) cluster_bits: u32,
     pub(super) backing: Option<BackingName>,
+}
+
+impl Plan {
+    fn qcow2(&self) -> CreateOptions {
+        let (size, cluster_bits, backing) = (self.size, self.cluster_bits, self.backing.clone());
+        CreateOptions { size, cluster_bits, version: 3, backing }
+    }
 }
 
 /// A new image; removed when it is dropped before it is complete.
@@ -48,18 +55,14 @@ impl Target {
     /// Makes an empty image, open for writing.
     pub(super) fn create(&self, plan: &Plan) -> Result<Arc<dyn Disk>, Failure> {
         let failed = |error| failed(&self.path, error);
-        let file = |what: &'static str| move |error| block::Error::io(what)(error);
-        File::create_new(&self.part).map_err(file("make the file")).map_err(failed)?;
-        let options = RawOptions { sync: SyncMode::Full, ..RawOptions::default() };
-        let store: Arc<dyn Disk> = Arc::new(RawDisk::open(&self.part, options).map_err(failed)?);
+        let store = self.store()?;
         match plan.format {
             Format::Raw => {
                 store.resize(plan.size).map_err(failed)?;
                 Ok(store)
             }
             Format::Qcow2 => {
-                let (size, cluster_bits, backing) = (plan.size, plan.cluster_bits, plan.backing.clone());
-                qcow2::create(&*store, &CreateOptions { size, cluster_bits, version: 3, backing }).map_err(failed)?;
+                qcow2::create(&*store, &plan.qcow2()).map_err(failed)?;
                 drop(store);
                 let mut options = ImageOptions { format: Some(Format::Qcow2), ..ImageOptions::default() };
                 // What is below was named by the user.
@@ -70,6 +73,22 @@ impl Target {
                 Err(Failure::new(Status::Usage, format!("{} images cannot be made: choose raw or qcow2", plan.format)))
             }
         }
+    }
+
+    /// Makes an empty qcow2 image without a file below, open for writing.
+    pub(super) fn create_qcow2(&self, plan: &Plan) -> Result<Qcow2, Failure> {
+        let failed = |error| failed(&self.path, error);
+        let store = self.store()?;
+        qcow2::create(&*store, &plan.qcow2()).map_err(failed)?;
+        Qcow2::open(store, None).map_err(failed)
+    }
+
+    /// Makes the file.
+    fn store(&self) -> Result<Arc<dyn Disk>, Failure> {
+        let failed = |error| failed(&self.path, error);
+        File::create_new(&self.part).map_err(block::Error::io("make the file")).map_err(failed)?;
+        let options = RawOptions { sync: SyncMode::Full, ..RawOptions::default() };
+        Ok(Arc::new(RawDisk::open(&self.part, options).map_err(failed)?))
     }
 
     /// Where the file is until it is complete.
