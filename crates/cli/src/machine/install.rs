@@ -19,7 +19,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const WHOLE: u64 = 1000;
 
 /// Installs. The first signal gives it up, which takes the framework a moment; the second ends the process at once, and
-/// what is left then is no machine and is removed by the next who makes one of this name.
+/// what is left then is no machine and is swept away by the next `russet list` or `create`.
 pub(super) fn run(new: &NewMac, draft: Draft, json: bool) -> Result<Bundle, Failure> {
     let (cancel, signal) = (Cancel::default(), Arc::new(AtomicU8::new(0)));
     let _listener = listen(cancel.clone(), signal.clone())?;

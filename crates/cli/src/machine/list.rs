@@ -41,6 +41,7 @@ struct Facts {
 
 pub(crate) fn execute(json: bool) -> Result<(), Failure> {
     let store = store()?;
+    store.sweep().map_err(failed)?;
     let entries: Vec<Entry> = store.list().map_err(failed)?.iter().map(entry).collect();
     if json {
         print(&json!(entries).to_string());

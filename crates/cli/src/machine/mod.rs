@@ -58,7 +58,7 @@ fn refuse_suspended(bundle: &Bundle) -> Result<(), Failure> {
 pub(crate) fn failed(error: BundleError) -> Failure {
     match error {
         BundleError::Configuration { problems, .. } => Failure::configuration(problems),
-        BundleError::File { .. } | BundleError::NoHome | BundleError::Locked { .. } => {
+        BundleError::File { .. } | BundleError::NoHome | BundleError::Locked { .. } | BundleError::Drafted { .. } => {
             Failure::new(Status::Host, error.to_string())
         }
         BundleError::Name(_) | BundleError::Missing(_) | BundleError::Exists(_) => {

@@ -213,6 +213,32 @@ fn a_machine_that_cannot_be_made_leaves_nothing() {
 }
 
 #[test]
+fn a_create_that_is_killed_leaves_a_whole_machine_or_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    kernel(folder, LOOP);
+    let home = folder.join("home/machines");
+    // As one leaves it that is killed in the midst of it, however the others fare.
+    fs::create_dir_all(home.join(".two.part")).unwrap();
+    fs::write(home.join(".two.part/lock"), "4711").unwrap();
+    fs::write(home.join(".two.part/Disk.img"), "half").unwrap();
+    for delay in 0..40 {
+        let mut child = kept(folder, &["create", "one", "-k", "Image", "--disk-size", "1M"]).spawn().unwrap();
+        thread::sleep(Duration::from_millis(delay / 2));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let machines = list(folder);
+        let names: Vec<_> = fs::read_dir(&home).into_iter().flatten().map(|entry| entry.unwrap().file_name()).collect();
+        if let Some(machine) = machines.get(0) {
+            assert_eq!((&machine["error"], &machine["disks"], names.len()), (&serde_json::Value::Null, &1.into(), 1));
+            run(folder, &["delete", "one", "--force"], 0);
+        } else {
+            assert!(names.is_empty(), "{names:?}");
+        }
+    }
+}
+
+#[test]
 fn macos_needs_a_mac_and_says_so() {
     // On a Mac this would install.
     if cfg!(target_os = "macos") {

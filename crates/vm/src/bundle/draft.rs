@@ -1,12 +1,13 @@
 //! A machine in the making.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Bundle, BundleError, BundleLock, MachineName, files};
+use super::{Bundle, BundleError, BundleLock, MachineName, files, hidden};
 
 /// A machine that is not there yet: its folder has a name that begins with a dot. Dropped before it is finished, it
-/// leaves nothing; what a killed process left of one is removed when the next begins.
+/// leaves nothing; what a killed process left of one is removed by [`Store::sweep`](super::Store::sweep).
 #[derive(Debug)]
 pub struct Draft {
     name: MachineName,
@@ -20,17 +21,24 @@ pub struct Draft {
 
 impl Draft {
     pub(super) fn begin(name: &MachineName, place: PathBuf) -> Result<Self, BundleError> {
-        let folder = place.with_file_name(format!(".{name}.part"));
+        let folder = hidden::draft(&place, name);
         let failed = |source| BundleError::file(&folder, source);
-        fs::create_dir_all(&folder).map_err(failed)?;
-        let lock = BundleLock::take(name, &folder)?;
-        for entry in fs::read_dir(&folder).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            if entry.file_name() != super::LOCK {
-                fs::remove_file(entry.path()).map_err(failed)?;
-            }
+        place.parent().map_or(Ok(()), fs::create_dir_all).map_err(failed)?;
+        let ready = || match fs::create_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            made => made.map_err(failed),
+        };
+        let lock = BundleLock::take(name, &folder, ready).map_err(|error| match error {
+            BundleError::Locked { name, holder } => BundleError::Drafted { name, holder },
+            error => error,
+        })?;
+        let draft = Self { name: name.clone(), folder, place, finished: false, _lock: lock };
+        // Whoever had the lock before may have made it.
+        if draft.place.exists() {
+            return Err(BundleError::Exists(name.clone()));
         }
-        Ok(Self { name: name.clone(), folder, place, finished: false, _lock: lock })
+        hidden::empty(&draft.folder).map_err(|source| BundleError::file(&draft.folder, source))?;
+        Ok(draft)
     }
 
     /// Its name.
@@ -75,7 +83,7 @@ impl Drop for Draft {
     fn drop(&mut self) {
         if !self.finished {
             // What cannot be removed is not taken for a machine.
-            let _ = fs::remove_dir_all(&self.folder);
+            let _ = hidden::remove(&self.folder, &self.name);
         }
     }
 }

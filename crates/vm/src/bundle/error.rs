@@ -32,6 +32,14 @@ pub enum BundleError {
         /// `process 123`.
         holder: String,
     },
+    /// Somebody is making it.
+    #[error("the machine `{name}` is being made by {holder}: choose another name, or wait for it")]
+    Drafted {
+        /// The machine.
+        name: MachineName,
+        /// `process 123`.
+        holder: String,
+    },
     /// Its description is wrong.
     #[error("{}: {}", path.display(), list(problems))]
     Configuration {

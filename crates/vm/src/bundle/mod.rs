@@ -10,6 +10,7 @@
 mod draft;
 mod error;
 mod files;
+mod hidden;
 mod lock;
 mod name;
 mod store;
@@ -109,7 +110,11 @@ impl Bundle {
     /// # Errors
     /// Somebody has it; the error says who.
     pub fn lock(&self) -> Result<BundleLock, BundleError> {
-        BundleLock::take(&self.name, &self.folder)
+        let ready = || match self.folder.is_dir() {
+            true => Ok(()),
+            false => Err(BundleError::Missing(self.name.clone())),
+        };
+        BundleLock::take(&self.name, &self.folder, ready)
     }
 
     /// The process that has it, if one has.

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Bundle, BundleError, CONFIGURATION, Draft, MachineName, files, sys};
+use super::{Bundle, BundleError, CONFIGURATION, Draft, MachineName, files, hidden, sys};
 
 /// The folder of all machines of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,18 +40,37 @@ impl Store {
     /// # Errors
     /// The folder cannot be read.
     pub fn list(&self) -> Result<Vec<Bundle>, BundleError> {
+        let names = self.names()?;
+        let names = names.iter().filter_map(|name| name.parse().ok());
+        let mut bundles: Vec<Bundle> = names.filter_map(|name| self.find(&name)).collect();
+        bundles.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(bundles)
+    }
+
+    /// Removes what processes that were killed have left of machines which they were making or deleting. What cannot be
+    /// removed stays, and is no machine.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn sweep(&self) -> Result<(), BundleError> {
+        for (file, name) in self.names()?.iter().filter_map(|file| Some((file, hidden::of(file)?))) {
+            let folder = self.folder.join(file);
+            if let Err(error) = hidden::sweep(&folder, &name) {
+                tracing::warn!(%error, folder = %folder.display(), "what is left of a machine cannot be removed");
+            }
+        }
+        Ok(())
+    }
+
+    /// The names in the folder, as far as they are text.
+    fn names(&self) -> Result<Vec<String>, BundleError> {
         let failed = |source| BundleError::file(&self.folder, source);
         let entries = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(failed)?,
         };
-        let mut bundles = Vec::new();
-        for entry in entries {
-            let name = entry.map_err(failed)?.file_name();
-            bundles.extend(name.to_str().and_then(|name| name.parse().ok()).and_then(|name| self.find(&name)));
-        }
-        bundles.sort_by(|a: &Bundle, b| a.name.cmp(&b.name));
-        Ok(bundles)
+        let names = entries.map(|entry| Ok(entry.map_err(failed)?.file_name().into_string().ok()));
+        names.filter_map(Result::transpose).collect()
     }
 
     /// The machine of this name, if there is one.
@@ -69,11 +88,12 @@ impl Store {
         self.find(name).ok_or_else(|| BundleError::Missing(name.clone()))
     }
 
-    /// Begins to make a machine.
+    /// Begins to make a machine, and [sweeps](Self::sweep).
     ///
     /// # Errors
     /// There is one of this name, or somebody is making it, or the folder cannot be made.
     pub fn draft(&self, name: &MachineName) -> Result<Draft, BundleError> {
+        self.sweep()?;
         let place = self.folder.join(name.as_str());
         match place.exists() {
             true => Err(BundleError::Exists(name.clone())),
@@ -101,9 +121,7 @@ impl Store {
     /// It runs, or a file cannot be removed; the machine is gone then, too.
     pub fn delete(&self, bundle: &Bundle) -> Result<(), BundleError> {
         let _lock = bundle.lock()?;
-        let doomed = self.folder.join(format!(".{}.deleted.{}", bundle.name, std::process::id()));
-        fs::rename(&bundle.folder, &doomed).map_err(|source| BundleError::file(&bundle.folder, source))?;
-        fs::remove_dir_all(&doomed).map_err(|source| BundleError::file(&doomed, source))
+        hidden::remove(&bundle.folder, &bundle.name).map_err(|source| BundleError::file(&bundle.folder, source))
     }
 }
 

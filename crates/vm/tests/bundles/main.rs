@@ -1,5 +1,7 @@
 //! Machines that are kept: made as a whole or not at all, locked while they run, renamed, deleted.
 
+mod killed;
+
 use std::fs;
 use std::path::Path;
 
@@ -56,7 +58,7 @@ fn what_was_not_finished_is_no_machine_and_leaves_nothing() {
     draft.put("Disk.img", b"blocks").unwrap();
     assert_eq!(store.list().unwrap(), []);
     let error = store.draft(&name("one")).unwrap_err().to_string();
-    assert!(error.contains(&format!("in use by process {}", std::process::id())), "{error}");
+    assert!(error.contains(&format!("is being made by process {}", std::process::id())), "{error}");
     drop(draft);
     assert_eq!(entries(store.folder()), [""; 0]);
 
