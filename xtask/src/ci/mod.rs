@@ -1,6 +1,7 @@
 //! All that has to pass before a change is done, from the quick to the slow. The tests come last, so that what their
 //! runner says last is the last that is said.
 
+mod mistakes;
 mod tests;
 pub(crate) mod types;
 
@@ -28,6 +29,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     step("fuzz targets", fuzz_targets)?;
     step("types on other hosts", types::run)?;
+    step("mistakes in code for Macs", mistakes::run)?;
     step("program for Macs", program_for_macs)?;
     step("documentation", || sh(cargo().env("RUSTDOCFLAGS", "-Dwarnings").args(["doc", "--workspace", "--no-deps"])))?;
     step("guest of the tests", tests::guest)?;

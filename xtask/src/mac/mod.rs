@@ -16,7 +16,7 @@ use crate::ci::types;
 use crate::shell::{self, has, print, run as sh, say};
 
 /// Macs with Apple silicon.
-const TARGET: &str = "aarch64-apple-darwin";
+pub(crate) const TARGET: &str = "aarch64-apple-darwin";
 /// The rights that everybody may sign with.
 const RIGHTS: &str = "crates/vz/entitlements/russet.entitlements";
 /// Those and bridged networks.
