@@ -11,7 +11,7 @@ mod tests;
 mod walk;
 
 pub use attributes::{Memory, Permissions, check};
-pub use walk::walk;
+pub use walk::{walk, without_tag};
 
 /// The registers that govern a walk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -67,6 +67,23 @@ impl Half {
     }
 }
 
+/// Whether `va` is in the upper half of the address space.
+const fn is_upper(va: u64) -> bool {
+    va >> 55 & 1 != 0
+}
+
+/// Whether the top byte of `va` is ignored.
+const fn ignores_top(tcr: u64, va: u64) -> bool {
+    tcr & if is_upper(va) { tcr::TBI1 } else { tcr::TBI0 } != 0
+}
+
+/// `va` with copies of bit 55 in place of the tag, where `TCR_EL1`, `tcr`, has the top byte ignored: what a branch or an
+/// exception return to `va` leaves in the program counter (DDI 0487, `AArch64.BranchAddr`).
+#[must_use]
+pub const fn without_tag(tcr: u64, va: u64) -> u64 {
+    if ignores_top(tcr, va) { ((va << 8) as i64 >> 8) as u64 } else { va }
+}
+
 /// Translates `va` for `access`, setting access and dirty flags where `TCR_EL1` has hardware do that.
 ///
 /// # Errors
@@ -91,16 +108,14 @@ enum Attempt {
 
 fn attempt(regs: &TranslationRegs, va: u64, access: Access, mem: &mut impl TableMemory) -> Result<Attempt, Fault> {
     let fault = |kind, level| Err(Fault { kind, level });
-    let upper = va >> 55 & 1 != 0;
-    let ignore_top = regs.tcr & if upper { tcr::TBI1 } else { tcr::TBI0 } != 0;
     if regs.sctlr & sctlr::M == 0 {
-        return flat(regs, va, ignore_top, access).map(Attempt::Done);
+        return flat(regs, va, access).map(Attempt::Done);
     }
 
+    let upper = is_upper(va);
     let Some(half) = Half::of(regs, upper) else { return fault(FaultKind::Translation, 0) };
     // Bits from the input size up to 55, or to 63 unless the top byte is ignored, must all equal bit 55.
-    let top = if ignore_top { (va << 8) as i64 >> 8 } else { va as i64 };
-    let outside = top >> half.input_bits != if upper { -1 } else { 0 };
+    let outside = without_tag(regs.tcr, va) as i64 >> half.input_bits != if upper { -1 } else { 0 };
     // What E0PD forbids faults as if nothing were there, so that EL0 cannot tell the two apart by time.
     if outside || half.disabled || (access.el0 && half.closed_to_el0) {
         return fault(FaultKind::Translation, 0);
@@ -159,8 +174,8 @@ fn output_bits(regs: &TranslationRegs) -> u32 {
 }
 
 /// Translation with the MMU off (DDI 0487, D8.2.12).
-fn flat(regs: &TranslationRegs, va: u64, ignore_top: bool, access: Access) -> Result<Translation, Fault> {
-    let pa = if ignore_top { va & (u64::MAX >> 8) } else { va };
+fn flat(regs: &TranslationRegs, va: u64, access: Access) -> Result<Translation, Fault> {
+    let pa = if ignores_top(regs.tcr, va) { va & (u64::MAX >> 8) } else { va };
     if pa >> regs.pa_bits.min(48) != 0 {
         return Err(Fault { kind: FaultKind::AddressSize, level: 0 });
     }

@@ -3,6 +3,8 @@
 //! A branch inside its page is a distance in operations. Other targets go by virtual address through the CPU's
 //! instruction TLB.
 
+use arm64::mmu::without_tag;
+
 use super::alu::{W, Width, X, by_sf, zd, zr};
 use super::flags::{self, ADD, SUB};
 use super::{Handler, Op, OpPtr};
@@ -37,12 +39,12 @@ pub(crate) extern "C" fn jump_to(cpu: &mut Cpu, target: u64, budget: u64, fa: u6
     jump(cpu, target, budget, fa, fb, fk)
 }
 
-/// Leaves the interpreter with `target` as program counter: its page is not in the instruction TLB, or the budget is
-/// spent.
+/// Leaves the interpreter with `target` as program counter: its page is not in the instruction TLB, which knows no
+/// tagged addresses, or the budget is spent.
 #[cold]
 #[inline(never)]
 fn jump_slow(cpu: &mut Cpu, target: u64, fa: u64, fb: u64, fk: u64) {
-    cpu.pc = target;
+    cpu.pc = without_tag(cpu.sys.tcr, target);
     cpu.nzcv = flags::nzcv(fa, fb, fk);
     cpu.left = Some(Trap::Resume);
 }

@@ -3,6 +3,8 @@
 //! The first way is probed in line by the interpreter; the second is looked at on a miss and swapped in. Larger blocks
 //! are entered page by page, and remembered by 2 MiB number, so that an invalidation by address inside one drops all.
 
+use std::ops::RangeInclusive;
+
 use crate::code::PAGE_SIZE;
 
 /// Sets of the TLB.
@@ -132,22 +134,23 @@ impl Tlb {
         (n ^ n >> 15) as usize % REGION_BITS
     }
 
-    /// Drops the page of `va` in every context; `false` when it was part of a block and everything was dropped.
-    pub fn remove(&mut self, va: u64) -> bool {
+    /// Drops the page of `va` in every context, with all that may be of the same larger page: the addresses that were
+    /// dropped. `None` when it was part of a block and everything was dropped.
+    pub fn remove(&mut self, va: u64) -> Option<RangeInclusive<u64>> {
         self.drops += 1;
         let region = Self::region(va);
         if self.giant || self.regions[region / 64] >> (region % 64) & 1 != 0 {
             self.clear();
-            return false;
+            return None;
         }
-        let pages = 1u64 << (self.granule_bits - 12);
-        let start = va & !((1 << self.granule_bits) - 1);
-        for page in 0..pages {
-            let set = Self::set(start + page * PAGE_SIZE);
+        let inside = (1 << self.granule_bits) - 1;
+        let dropped = va & !inside..=va | inside;
+        for page in dropped.clone().step_by(PAGE_SIZE as usize) {
+            let set = Self::set(page);
             self.first[set] = EMPTY;
             self.second[set] = EMPTY;
         }
-        true
+        Some(dropped)
     }
 
     /// Drops everything.
@@ -199,7 +202,7 @@ mod tests {
         assert_eq!(tlb.read(a, 1, 1), None);
         assert!(tlb.promote(a, 1, false));
         assert!(tlb.read(a, 1, 1).is_some());
-        assert!(tlb.remove(b));
+        assert_eq!(tlb.remove(b), Some(b..=b + PAGE_SIZE - 1));
         assert!(!tlb.promote(b, 1, false) && tlb.read(b, 1, 1).is_none());
     }
 
@@ -208,8 +211,8 @@ mod tests {
         let mut tlb = Tlb::new();
         tlb.insert(0x40_0000, 1, entry(0x40_0000), 21);
         tlb.insert(0x100_5000, 1, entry(0x100_5000), 12);
-        assert!(tlb.remove(0x100_5000));
-        assert!(!tlb.remove(0x5f_f000));
+        assert!(tlb.remove(0x100_5000).is_some());
+        assert!(tlb.remove(0x5f_f000).is_none());
         assert_eq!(tlb.read(0x40_0000, 1, 1), None);
     }
 }

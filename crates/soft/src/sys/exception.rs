@@ -1,6 +1,7 @@
 //! Taking exceptions to EL1 and returning from them (DDI 0487, D1.3 and D1.4).
 
 use arm64::exception::{Kind, Origin, vector_offset};
+use arm64::mmu::without_tag;
 use arm64::pstate;
 use arm64::sysreg::sctlr;
 
@@ -42,7 +43,7 @@ impl Cpu {
         let to = self.sys.spsr;
         let legal = matches!(to & pstate::MODE, pstate::EL0T | pstate::EL1T | pstate::EL1H);
         self.exclusive = None;
-        self.pc = self.sys.elr;
+        self.pc = without_tag(self.sys.tcr, self.sys.elr);
         if legal {
             self.set_pstate(to & KEPT);
         } else {

@@ -76,13 +76,10 @@ impl Cpu {
                 self.tlb.clear_non_global();
                 self.itlb.clear();
             }
-            Maintenance::TlbAddress(va) => {
-                if self.tlb.remove(va) {
-                    self.itlb.remove(va);
-                } else {
-                    self.itlb.clear();
-                }
-            }
+            Maintenance::TlbAddress(va) => match self.tlb.remove(va) {
+                Some(pages) => pages.step_by(PAGE_SIZE as usize).for_each(|page| self.itlb.remove(page)),
+                None => self.itlb.clear(),
+            },
             Maintenance::CodePage(pa) => self.code.invalidate(pa),
             Maintenance::CodeAll => self.code.invalidate_all(),
         }

@@ -1,6 +1,7 @@
 //! Programs that have to end in the same state whether they are interpreted, translated when they are hot, or
 //! translated from the start.
 
+mod addresses;
 mod code;
 mod cpus;
 mod debug;
