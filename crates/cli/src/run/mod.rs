@@ -46,7 +46,8 @@ Keys on a raw terminal: Ctrl-] and then
   p  ask the guest to power off      q  stop the machine at once
   ?  show these keys                 Ctrl-]  send Ctrl-] to the guest
 With -t 0 Ctrl-C is not sent to the guest: it asks the guest to power off, the second one stops the machine at once, as
-SIGINT, SIGTERM and SIGHUP do.";
+SIGINT does. One SIGTERM, SIGHUP or SIGQUIT is enough: a guest that does not listen is stopped at once, one that has not
+powered off after a minute then.";
 
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]

@@ -55,6 +55,8 @@ pub(super) struct Options<'a> {
 enum Event {
     Signal(Signal),
     Wish(Wish),
+    /// The guest asked for a reset.
+    Reset,
     Ended(Option<Outcome>),
 }
 
@@ -82,6 +84,7 @@ pub(super) fn run(machine: &Machine, options: Options<'_>, windows: Option<Windo
     if options.wait_for_client {
         wait_for_client(machine, &vm, options, &events)?;
     }
+    let heard = vm.subscribe();
     start(&vm, options)?;
     if let Some(windows) = windows.filter(|_| !machine.graphics.is_empty() && vm.engine() == Engine::Vz) {
         let opened = vm.open_window(windows, options.title, options.suspend_to);
@@ -90,7 +93,11 @@ pub(super) fn run(machine: &Machine, options: Options<'_>, windows: Option<Windo
     let waiting = vm.clone();
     thread::Builder::new()
         .name("wait".to_owned())
-        .spawn(move || tell.send(Event::Ended(waiting.wait())))
+        .spawn(move || {
+            let resets = heard.iter().take_while(|event| !matches!(event, vm::Event::Ended(_)));
+            resets.filter(|event| *event == vm::Event::Reset).for_each(|_| drop(tell.send(Event::Reset)));
+            let _ = tell.send(Event::Ended(waiting.wait()));
+        })
         .map_err(|error| Failure::new(Status::Host, format!("no thread can be started: {error}")))?;
     let result = follow(&vm, stdio.is_some(), options.restore, &events);
     if let Some(stdio) = stdio {
@@ -235,6 +242,13 @@ fn follow(
                 return Err(not_restored(&reason));
             }
             Event::Ended(outcome) => return ended(outcome, asked),
+            Event::Reset => {
+                // It has let go of its disks, and would not hear of the wish again.
+                if asked.is_some() {
+                    say::line("the guest restarts instead of powering off: stopping the machine");
+                    vm.stop();
+                }
+            }
             Event::Signal(Signal::Resized) => {
                 if on_terminal {
                     tell_size(vm);
@@ -265,18 +279,32 @@ fn follow(
 /// The number of SIGINT: how an end by the escape key looks to the shell.
 const INTERRUPT: u8 = 2;
 
-/// The number of SIGHUP: the terminal is gone, and with it who could send another signal.
-const HANGUP: u8 = 1;
+/// How long a guest has to power off after a signal that nobody may repeat: as long as by `russet stop`.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Presses the power button because of a signal or, without one, a key; on a thread of its own, because that takes a moment.
 fn power_off(vm: &Arc<VirtualMachine>, signal: Option<u8>) {
     let vm = vm.clone();
-    let next = if signal.is_none() { "Ctrl-] q stops it at once" } else { "once more to stop it at once" };
-    let pressed = thread::Builder::new().name("power".to_owned()).spawn(move || match vm.request_stop() {
-        Ok(_) => say::line(&format!("asked the guest to power off; {next}")),
-        // A guest that cannot be asked would run on unseen.
-        Err(_) if signal == Some(HANGUP) => vm.stop(),
-        Err(error) => say::line(&format!("{error}; {next}")),
+    let pressed = thread::Builder::new().name("power".to_owned()).spawn(move || {
+        let asked = vm.request_stop();
+        match (signal, asked) {
+            (None, Ok(())) => say::line("asked the guest to power off; Ctrl-] q stops it at once"),
+            (None, Err(error)) => say::line(&format!("{error}; Ctrl-] q stops it at once")),
+            (Some(INTERRUPT), Ok(())) => say::line("asked the guest to power off; once more to stop it at once"),
+            (Some(INTERRUPT), Err(error)) => say::line(&format!("{error}; once more to stop it at once")),
+            // Whoever sends the others, or has taken the terminal away, counts on an end.
+            (Some(_), Err(error @ vm::Error::NobodyListens)) => {
+                say::line(&format!("{error}: stopping the machine"));
+                vm.stop();
+            }
+            (Some(_), asked) => {
+                let told = asked.map_or_else(|error| error.to_string(), |()| "asked the guest to power off".to_owned());
+                say::line(&format!("{told}; once more to stop it at once, as in {} seconds", PATIENCE.as_secs()));
+                thread::sleep(PATIENCE);
+                say::line("the guest has not powered off: stopping the machine");
+                vm.stop();
+            }
+        }
     });
     if let Err(error) = pressed {
         tracing::warn!("the power button could not be pressed: {error}");

@@ -9,6 +9,8 @@ const UART: u32 = 0x0900_0000;
 pub const LOOP: &[u32] = &[0x1400_0000];
 /// PSCI SYSTEM_OFF: `movz x0, #8; movk x0, #0x8400, lsl #16; hvc #0`
 pub const POWER_OFF: &[u32] = &[0xd280_0100, 0xf2b0_8000, 0xd400_0002];
+/// PSCI SYSTEM_RESET: `movz x0, #9; movk x0, #0x8400, lsl #16; hvc #0`
+pub const RESET: &[u32] = &[0xd280_0120, 0xf2b0_8000, 0xd400_0002];
 
 /// Code that writes `text` to the PL011.
 pub fn print(text: &str) -> Vec<u32> {

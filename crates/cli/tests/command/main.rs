@@ -189,15 +189,38 @@ fn the_second_signal_stops_a_machine() {
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(b"input").unwrap();
     drop(stdin);
-    let term = || assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
-    term();
+    send(&child, "-INT");
     std::thread::sleep(Duration::from_millis(300));
-    term();
+    send(&child, "-INT");
     let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(143));
+    assert_eq!(output.status.code(), Some(130));
     let told = text(&output.stderr);
     assert!(told.contains("once more to stop it at once"), "{told}");
     assert!(told.contains("the machine was stopped by force"), "{told}");
+}
+
+#[test]
+fn one_sigterm_ends_a_guest_that_hears_of_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    // One that does nothing, and one that restarts for ever.
+    for end in [guest::LOOP, guest::RESET] {
+        guest::kernel(folder, &[guest::print("up"), end.to_vec()].concat());
+        let mut child = russet(folder, &["run", "--bootloader", "linux,kernel=Image", "--device", "pl011,stdio"]);
+        let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut up = [0; 2];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut up).unwrap();
+        send(&child, "-TERM");
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(143));
+        let told = text(&output.stderr);
+        assert!(told.contains("stopping the machine"), "{told}");
+    }
+}
+
+/// Sends a signal to the command.
+fn send(child: &std::process::Child, signal: &str) {
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
 }
 
 #[test]

@@ -89,10 +89,10 @@ fn signals_leave_and_the_terminal_is_restored() {
     let mut session = Session::start(&["--device", "pl011,stdio"]);
     session.expect("up");
     for wanted in ["once more", "stopped by force"] {
-        assert!(Command::new("kill").arg(session.child.id().to_string()).status().unwrap().success());
+        assert!(Command::new("kill").args(["-INT", &session.child.id().to_string()]).status().unwrap().success());
         session.expect(wanted);
     }
-    assert_eq!(session.status(), Some(143));
+    assert_eq!(session.status(), Some(130));
     assert!(session.modes().contains(LocalModes::ICANON | LocalModes::ECHO));
 }
 
