@@ -9,6 +9,7 @@ use crate::machine::{CloneArgs, CreateArgs, DeleteArgs, GetArgs, RenameArgs, Set
 use crate::port::{IpArgs, PortCommand};
 use crate::run::RunArgs;
 use crate::running::{BalloonArgs, DisplayArgs, RunningArgs, SuspendArgs};
+use crate::share::ShareCommand;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -84,6 +85,9 @@ pub(crate) enum Command {
     Balloon(BalloonArgs),
     /// Give the display of a running machine another size.
     Display(DisplayArgs),
+    /// Attach, detach and list the folders of the host that a running machine shows to its guest.
+    #[command(subcommand)]
+    Share(ShareCommand),
     /// Print the address of a running machine, which is known before it asks for it.
     Ip(IpArgs),
     /// Add, remove and list the ports of the host that lead to a running machine.

@@ -15,6 +15,7 @@ mod port;
 mod run;
 mod running;
 mod say;
+mod share;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -54,6 +55,7 @@ fn work(cli: &Cli, windows: Option<Windows>) -> ExitCode {
         Command::Suspend(args) => running::suspend(args),
         Command::Balloon(args) => running::balloon(args),
         Command::Display(args) => running::display(args),
+        Command::Share(command) => share::execute(command, cli.json),
         Command::Ip(args) => port::ip(args, cli.json),
         Command::Port(command) => port::execute(command, cli.json),
         Command::Config(command) => config::execute(command, cli.json),

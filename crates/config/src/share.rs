@@ -26,7 +26,7 @@ pub struct Share {
 pub enum ShareSource {
     /// One folder, as the root of the file system.
     Single(SharedDirectory),
-    /// Several folders by name.
+    /// Several folders by name, or none yet.
     Multiple(BTreeMap<String, SharedDirectory>),
     /// Apple's translator of x86-64 programs.
     Rosetta {
@@ -83,6 +83,8 @@ struct Keys {
     cache_abstract_socket: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     directories: BTreeMap<String, SharedDirectory>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    empty: bool,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,8 +105,9 @@ impl TryFrom<Keys> for Share {
         ])?;
         let source = match keys.kind {
             Kind::Rosetta => {
-                if keys.shared_dir.is_some() || keys.readonly || !keys.directories.is_empty() {
-                    return Err("`shared-dir`, `readonly` and `directories` are not for `rosetta`: remove them".into());
+                if keys.shared_dir.is_some() || keys.readonly || !keys.directories.is_empty() || keys.empty {
+                    let keys = "`shared-dir`, `readonly`, `directories` and `empty`";
+                    return Err(format!("{keys} are not for `rosetta`: remove them"));
                 }
                 let cache = at_most_one(vec![
                     ("cache-socket", keys.cache_socket.map(RosettaCache::UnixSocket)),
@@ -126,7 +129,11 @@ impl TryFrom<Keys> for Share {
                 let single =
                     keys.shared_dir.map(|path| ShareSource::Single(SharedDirectory { path, read_only: keys.readonly }));
                 let multiple = Some(keys.directories).filter(|directories| !directories.is_empty());
-                exactly_one(vec![("shared-dir", single), ("directories", multiple.map(ShareSource::Multiple))])?
+                exactly_one(vec![
+                    ("shared-dir", single),
+                    ("directories", multiple.map(ShareSource::Multiple)),
+                    ("empty", keys.empty.then(|| ShareSource::Multiple(BTreeMap::new()))),
+                ])?
             }
         };
         Ok(Share { tag, source })
@@ -147,13 +154,17 @@ impl From<Share> for Keys {
             cache_socket: None,
             cache_abstract_socket: None,
             directories: BTreeMap::new(),
+            empty: false,
         };
         match share.source {
             ShareSource::Single(directory) => {
                 keys.shared_dir = Some(directory.path);
                 keys.readonly = directory.read_only;
             }
-            ShareSource::Multiple(directories) => keys.directories = directories,
+            ShareSource::Multiple(directories) => {
+                keys.empty = directories.is_empty();
+                keys.directories = directories;
+            }
             ShareSource::Rosetta { install, ignore_if_missing, cache } => {
                 keys.kind = Kind::Rosetta;
                 keys.install = install;

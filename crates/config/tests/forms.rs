@@ -159,7 +159,7 @@ fn share() -> impl Strategy<Value = Share> {
     let several = |map: BTreeMap<String, SharedDirectory>| ShareSource::Multiple(map);
     let source = prop_oneof![
         directory().prop_map(ShareSource::Single),
-        btree_map(text(), directory(), 1..3).prop_map(several),
+        btree_map(text(), directory(), 0..3).prop_map(several),
         (any::<bool>(), any::<bool>(), of(cache())).prop_map(|(install, ignore_if_missing, cache)| {
             ShareSource::Rosetta { install, ignore_if_missing, cache }
         }),

@@ -236,6 +236,11 @@ fn device_problems() {
                 "serial[0].log-file-path: `nowhere/new.log` is to be made in a folder that does not exist: make the folder or correct the path",
             ),
         ),
+        ("virtio-fs,mountTag=t", Some("share[0]: one of `shared-dir`, `directories` and `empty` must be given")),
+        (
+            "rosetta,mountTag=t,empty",
+            Some("share[0]: `shared-dir`, `readonly`, `directories` and `empty` are not for `rosetta`: remove them"),
+        ),
         (
             "virtio-fs,sharedDir=folder,mountTag=t,cacheSocket=/s",
             Some("share[0]: `cache-socket` and `cache-abstract-socket` are only for `rosetta`: remove them"),
@@ -268,6 +273,7 @@ fn what_no_engine_has_yet_is_read_and_refused_by_name() {
         "virtio-vsock,port=5,socketURL=v.sock,listen",
         "virtio-vsock,port=5,socketURL=v.sock,connect",
         "virtio-fs,sharedDir=folder,mountTag=t",
+        "virtio-fs,mountTag=t,empty",
         "virtio-fs,automount,directories.a.path=folder,directories.b.path=folder,directories.b.readonly",
         "rosetta,mountTag=r,install,ignore-if-missing",
         "rosetta,mountTag=r,cacheSocket=/run/rosettad/rosetta.sock",

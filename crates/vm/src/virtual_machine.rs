@@ -199,6 +199,40 @@ impl VirtualMachine {
         }
     }
 
+    /// The directory shares, in the order of the configuration, with what each shows now.
+    #[must_use]
+    pub fn shares(&self) -> Vec<config::Share> {
+        match &self.0 {
+            Body::Board(_) => Vec::new(),
+            Body::Framework(machine) => machine.shares(),
+        }
+    }
+
+    /// Shows folders of the host in the directory share with this tag, until the machine ends. A folder alone takes the
+    /// place of one alone; folders by name join those that are there, and replace those of the same name. What a guest
+    /// that has the share mounted makes of it is up to it.
+    ///
+    /// # Errors
+    /// There is no such folder or share, it shows folders of the other kind, or is Rosetta; the machine does not run, and
+    /// on an engine that cannot.
+    pub fn attach_share(&self, share: &config::Share) -> Result<(), Error> {
+        match &self.0 {
+            Body::Board(_) => Err(self.cannot("share folders")),
+            Body::Framework(machine) => machine.attach_share(share),
+        }
+    }
+
+    /// Takes the folder of this name, or all, out of the directory share with this tag, which stays.
+    ///
+    /// # Errors
+    /// As [`attach_share`](Self::attach_share).
+    pub fn detach_share(&self, tag: &str, folder: Option<&str>) -> Result<(), Error> {
+        match &self.0 {
+            Body::Board(_) => Err(self.cannot("share folders")),
+            Body::Framework(machine) => machine.detach_share(tag, folder),
+        }
+    }
+
     /// Asks the guest, by its balloon, to do with `mib` MiB of its memory. Whether and when it does is up to the guest;
     /// what it gives goes back to the host. All of its memory gives it back what it gave.
     ///

@@ -82,6 +82,7 @@ apis! {
     Balloon "VZVirtioTraditionalMemoryBalloonDeviceConfiguration" 11 0 "memory that is taken from the guest";
     BalloonTarget "VZVirtioTraditionalMemoryBalloonDevice" 11 0 "how much of it, while the machine runs";
     FileSystem "VZVirtioFileSystemDeviceConfiguration" 12 0 "folders in the guest";
+    ShareChange "VZVirtioFileSystemDevice" 12 0 "other folders in it while the machine runs";
     AutomountTag "VZVirtioFileSystemDeviceConfiguration.macOSGuestAutomountTag" 13 0
         "folders that a macOS guest mounts on its own";
     SharedDirectory "VZSharedDirectory" 12 0 "a folder of the host";

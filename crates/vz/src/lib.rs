@@ -29,8 +29,8 @@ pub use install::{
     InstallEnd, InstallNotice, InstallSignal, InstallState, Installation, Installer, Requirements, RestoreImage,
 };
 pub use plan::{
-    BlockSync, BootLoader, Disk, DiskDevice, DiskSource, Drive, Helper, ImageSync, Keyboard, MACOS_GUESTS, Network,
-    NetworkSource, Object, Plan, Platform, Pointing, Port, Share, plan, plan_drive,
+    BlockSync, BootLoader, Disk, DiskDevice, DiskSource, Drive, Folders, Helper, ImageSync, Keyboard, MACOS_GUESTS,
+    Network, NetworkSource, Object, Plan, Platform, Pointing, Port, Share, plan, plan_drive, plan_share,
 };
 pub use resource::{Resource, Resources};
 pub use session::{

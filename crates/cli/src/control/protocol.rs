@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use ::config::Storage;
+use ::config::{Share, Storage};
 use serde::{Deserialize, Serialize};
 
 /// Longest line, in bytes.
@@ -78,6 +78,21 @@ pub(crate) enum Request {
         /// Bytes.
         size: u64,
     },
+    /// The directory shares.
+    Shares {},
+    /// Shows folders in a directory share.
+    AttachShare {
+        /// Tag and folders, as an entry of a configuration's `share`.
+        share: Share,
+    },
+    /// Takes folders out of a directory share.
+    DetachShare {
+        /// Its tag.
+        tag: String,
+        /// The folder, by name; none: all.
+        #[serde(default)]
+        folder: Option<String>,
+    },
 }
 
 impl Request {
@@ -105,6 +120,8 @@ pub(crate) enum Answer {
     Published(Vec<String>),
     /// All disks, after the change if there was one.
     Disks(Vec<DiskStatus>),
+    /// All directory shares, after the change if there was one.
+    Shares(Vec<Share>),
     /// The name of the disk that was attached.
     Attached(String),
     /// The state: `running`, `paused`..
@@ -162,6 +179,11 @@ mod tests {
         assert_eq!(serde_json::to_string(&detach).unwrap(), r#"{"ask":"detach-disk","name":"slot1","seconds":3}"#);
         assert_eq!(detach.patience(), Duration::from_secs(23));
         assert_eq!(serde_json::to_string(&Request::Pause {}).unwrap(), r#"{"ask":"pause"}"#);
+        let share = r#"{"ask":"attach-share","share":{"kind":"virtio-fs","mount-tag":"data","shared-dir":"/srv"}}"#;
+        let Request::AttachShare { share: attached } = serde_json::from_str(share).unwrap() else { panic!("another") };
+        assert_eq!(serde_json::to_string(&Request::AttachShare { share: attached }).unwrap(), share);
+        let detach = Request::DetachShare { tag: "data".into(), folder: None };
+        assert_eq!(serde_json::from_str::<Request>(r#"{"ask":"detach-share","tag":"data"}"#).unwrap(), detach);
         let balloon = Request::Balloon { mib: 512 };
         assert_eq!(serde_json::from_str::<Request>(r#"{"ask":"balloon","mib":512}"#).unwrap(), balloon);
         assert_eq!(serde_json::to_string(&Answer::State("paused".into())).unwrap(), r#"{"state":"paused"}"#);

@@ -171,8 +171,16 @@ fn answer(vm: &VirtualMachine, suspend_to: Option<&Path>, request: Request) -> A
         Request::AttachDisk { disk } => disks::attach(vm, &disk),
         Request::DetachDisk { name, seconds } => disks::detach(vm, &name, seconds),
         Request::ResizeDisk { name, size } => disks::resize(vm, &name, size),
+        Request::Shares {} => Ok(Answer::Shares(vm.shares())),
+        Request::AttachShare { share } => shares(vm, vm.attach_share(&share)),
+        Request::DetachShare { tag, folder } => shares(vm, vm.detach_share(&tag, folder.as_deref())),
     };
     done.unwrap_or_else(Answer::Error)
+}
+
+/// All shares after a change.
+fn shares(vm: &VirtualMachine, changed: Result<(), vm::Error>) -> Result<Answer, String> {
+    changed.map(|()| Answer::Shares(vm.shares())).map_err(|error| error.to_string())
 }
 
 fn change(

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::{
     GraphicsDevice, Input, Machine, Nat, Network, NetworkAttachment, Platform, Problem, PublishHost, RosettaCache,
-    SerialAttachment, SerialDevice, ShareSource,
+    SerialAttachment, SerialDevice, Share, ShareSource,
 };
 
 /// Longest path of a unix socket: `sun_path` less its zero byte, on Linux (macOS has four bytes less).
@@ -195,13 +195,23 @@ fn vsock(machine: &Machine, problems: &mut Vec<Problem>) {
 fn shares(machine: &Machine, problems: &mut Vec<Problem>) {
     let mut tags = Once::new();
     for (index, share) in machine.share.iter().enumerate() {
-        let field = |key: &str| format!("share[{index}].{key}");
-        if share.tag.is_empty() || share.tag.len() > MAX_TAG || share.tag.contains('\0') {
-            let what = format!("`{}` cannot be the tag of a share", share.tag.escape_debug());
+        let field = format!("share[{index}]");
+        problems.extend(share.check(&field));
+        tags.see(&share.tag, format!("{field}.mount-tag"), "give each share its own tag", problems);
+    }
+}
+
+impl Share {
+    /// What is wrong with a share by itself, which is the field `field`.
+    #[must_use]
+    pub fn check(&self, field: &str) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let field = |key: &str| format!("{field}.{key}");
+        if self.tag.is_empty() || self.tag.len() > MAX_TAG || self.tag.contains('\0') {
+            let what = format!("`{}` cannot be the tag of a share", self.tag.escape_debug());
             problems.push(Problem::error(field("mount-tag"), what, format!("give 1 to {MAX_TAG} bytes")));
         }
-        tags.see(&share.tag, field("mount-tag"), "give each share its own tag", problems);
-        match &share.source {
+        match &self.source {
             ShareSource::Single(_) | ShareSource::Rosetta { cache: None, .. } => {}
             ShareSource::Multiple(directories) => {
                 for name in directories.keys() {
@@ -211,8 +221,9 @@ fn shares(machine: &Machine, problems: &mut Vec<Problem>) {
                     }
                 }
             }
-            ShareSource::Rosetta { cache: Some(cache), .. } => rosetta_cache(cache, &field, problems),
+            ShareSource::Rosetta { cache: Some(cache), .. } => rosetta_cache(cache, &field, &mut problems),
         }
+        problems
     }
 }
 

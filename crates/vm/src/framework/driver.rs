@@ -9,6 +9,7 @@ use vz::{Call, Command, Devices, End, Framework, Notice, Session, Signal, Status
 
 use super::drives::Drives;
 use super::saved::Suspension;
+use super::shares::Shares;
 use super::vsock::{self, Port};
 use super::window::OpenWork;
 use crate::state::Life;
@@ -59,6 +60,7 @@ pub(super) struct Driver {
     /// vsock ports on which the host listens.
     ports: Vec<Port>,
     pub(super) drives: Arc<Drives>,
+    pub(super) shares: Arc<Shares>,
     waiting: Option<Waiting>,
     /// The machine is being suspended.
     pub(super) suspension: Option<Suspension>,
@@ -71,12 +73,19 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(life: Arc<Life>, messages: Sender<Message>, ports: Vec<Port>, drives: Arc<Drives>) -> Self {
+    pub(super) fn new(
+        life: Arc<Life>,
+        messages: Sender<Message>,
+        ports: Vec<Port>,
+        drives: Arc<Drives>,
+        shares: Arc<Shares>,
+    ) -> Self {
         Self {
             life,
             messages,
             ports,
             drives,
+            shares,
             waiting: None,
             suspension: None,
             failure: None,
@@ -215,11 +224,13 @@ impl Driver {
                     self.show(session);
                     if state == vz::State::Running {
                         vsock::listen(session, &self.ports);
+                        self.shares.renew(session);
                     }
                 }
                 Notice::Ended(end) => {
                     self.window = None;
                     self.drives.clear();
+                    self.shares.clear();
                     let failure = self.failure.take().map(Outcome::Failed);
                     let suspended = self.end_suspension().then_some(Outcome::Suspended);
                     self.life.end(failure.or(suspended).unwrap_or_else(|| outcome(end)));
@@ -240,7 +251,7 @@ impl Driver {
         let Some(window) = &self.window else { return };
         let can_be = self.suspend_to.is_some() && session.framework().check_save().is_ok();
         let drives = self.drives.plugged();
-        let savable = can_be && drives.is_empty();
+        let savable = can_be && drives.is_empty() && self.shares.changed().is_none();
         window.show(Status { state: session.state(), savable, takes_drives: self.drives.can_change(), drives });
     }
 

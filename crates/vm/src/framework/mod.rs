@@ -11,6 +11,7 @@ mod frames;
 mod handle;
 mod helpers;
 mod saved;
+mod shares;
 mod stream;
 mod sys;
 mod vsock;
@@ -35,6 +36,7 @@ use self::driver::{Driver, Message};
 use self::drives::Drives;
 use self::handle::Handle;
 use self::helpers::Helpers;
+use self::shares::Shares;
 use crate::state::Life;
 use crate::{Console, DiskName, DiskStatus, Error, MacosGuests, NatCard, Seat};
 
@@ -43,6 +45,7 @@ pub(crate) struct Machine {
     life: Arc<Life>,
     driver: Handle,
     drives: Arc<Drives>,
+    shares: Arc<Shares>,
     thread: Option<JoinHandle<()>>,
     /// What a window on its display is like; `None` when it has none.
     window: Option<WindowOptions>,
@@ -84,7 +87,8 @@ impl Machine {
         let (told, made) = channel();
         let (handle, fixed) = (Handle::new(messages.clone()), drives::fixed(&config, &plan, helpers.served()));
         let drives = Arc::new(Drives::new(&config, &host, handle.clone(), fixed));
-        let driver = Driver::new(life.clone(), messages.clone(), helpers.ports(), drives.clone());
+        let shares = Arc::new(Shares::new(&config, &plan, handle.clone()));
+        let driver = Driver::new(life.clone(), messages.clone(), helpers.ports(), drives.clone(), shares.clone());
         let make = move |signals| virtualization.machine(&plan, resources, signals);
         let thread = std::thread::Builder::new()
             .name("machine".into())
@@ -94,7 +98,7 @@ impl Machine {
         made.recv().map_err(|_| gone())?.map_err(|error| Error::Framework(error.to_string()))?;
         helpers.open_doors(&messages)?;
         let thread = Some(thread);
-        Ok(Self { life, driver: handle, config, host, drives, thread, window, saves, helpers, _seat: seat })
+        Ok(Self { life, driver: handle, config, host, drives, shares, thread, window, saves, helpers, _seat: seat })
     }
 
     pub(crate) fn life(&self) -> &Life {
@@ -170,6 +174,18 @@ impl Machine {
 
     pub(crate) fn detach_disk(&self, name: DiskName) -> Result<(), Error> {
         self.drives.detach(name)
+    }
+
+    pub(crate) fn shares(&self) -> Vec<config::Share> {
+        self.shares.list()
+    }
+
+    pub(crate) fn attach_share(&self, share: &config::Share) -> Result<(), Error> {
+        self.shares.attach(share)
+    }
+
+    pub(crate) fn detach_share(&self, tag: &str, folder: Option<&str>) -> Result<(), Error> {
+        self.shares.detach(tag, folder)
     }
 
     pub(crate) fn set_memory(&self, mib: u64) -> Result<(), Error> {

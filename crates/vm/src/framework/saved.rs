@@ -90,7 +90,7 @@ impl Driver {
         let state = session.state();
         let suspension = Suspension { path, ran: state == vz::State::Running, saved: false, reply };
         // Before a guest is paused for nothing.
-        let checked = session.framework().check_save().map_err(Error::Unsavable).and_then(|()| self.check_drives());
+        let checked = session.framework().check_save().map_err(Error::Unsavable).and_then(|()| self.check_devices());
         let first = checked.and_then(|()| match state {
             vz::State::Running => Ok(Command::Pause),
             vz::State::Paused => prepare(&suspension.path).map(Command::Save),
@@ -108,10 +108,13 @@ impl Driver {
         }
     }
 
-    /// A machine is restored with the disks of its configuration.
-    fn check_drives(&self) -> Result<(), Error> {
+    /// A machine is restored with the disks and shares of its configuration.
+    fn check_devices(&self) -> Result<(), Error> {
         let without = |drive| format!("it would be restored without `{drive}`, which was attached: detach that first");
-        self.drives.any().map_or(Ok(()), |drive| Err(Error::Unsavable(without(drive))))
+        let other =
+            |tag| format!("it would be restored with another share `{tag}`, which was changed: undo that first");
+        let wrong = self.drives.any().map(without).or_else(|| self.shares.changed().map(other));
+        wrong.map_or(Ok(()), |reason| Err(Error::Unsavable(reason)))
     }
 
     /// Takes the answer to a call for a suspension, and makes the next one.

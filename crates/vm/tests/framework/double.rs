@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use vz::{
-    Accept, Answer, Call, Devices, Drive, DriveId, Entitlements, Error, Framework, Host, InstallSignal, Installer,
-    Object, Plan, Resource, RestoreImage, Rosetta, Signal, StartOptions, Version, Virtualization,
+    Accept, Answer, Call, Devices, Drive, DriveId, Entitlements, Error, Folders, Framework, Host, InstallSignal,
+    Installer, Object, Plan, Resource, RestoreImage, Rosetta, Signal, StartOptions, Version, Virtualization,
 };
 
 /// Long enough for a busy host.
@@ -47,6 +47,8 @@ pub(crate) struct OnDevices {
     /// The balloon's target and the display's size, each time that they were changed.
     pub(crate) memory: Vec<u64>,
     pub(crate) display: Vec<(u32, u32)>,
+    /// What shares were told to show, each time.
+    pub(crate) shares: Vec<(String, Folders)>,
 }
 
 impl Mac {
@@ -106,7 +108,7 @@ impl Virtualization for Double {
             report,
             devices: devices.clone(),
             has_balloon: has(|object| matches!(object, Object::Balloon)),
-            has_share: has(|object| matches!(object, Object::Share { .. })),
+            has_share: has(|object| matches!(object, Object::Share { tag, .. } if tag == "unsaved")),
         };
         self.0.send(Mac { plan, resources, signals, calls, devices }).unwrap();
         Ok(machine)
@@ -202,6 +204,15 @@ impl Devices for Machine {
 
     fn resize_display(&mut self, width: u32, height: u32, answer: Answer<()>) {
         self.devices.lock().unwrap().display.push((width, height));
+        answer(Ok(()));
+    }
+
+    /// The share `lost` is one that the framework does not know.
+    fn set_share(&mut self, tag: String, folders: Folders, answer: Answer<()>) {
+        if tag == "lost" {
+            return answer(Err("there is no such share".to_owned()));
+        }
+        self.devices.lock().unwrap().shares.push((tag, folders));
         answer(Ok(()));
     }
 

@@ -6,6 +6,7 @@ mod double;
 mod helpers;
 mod networks;
 mod saved;
+mod shares;
 mod window;
 
 use std::fs;

@@ -178,7 +178,7 @@ fn an_end_on_the_way_leaves_no_state() {
 fn what_cannot_be_saved_is_said_before_the_guest_is_paused() {
     let share = |machine: &mut config::Machine| {
         let folder = SharedDirectory { path: "/".into(), read_only: true };
-        machine.share.push(config::Share { tag: "s".into(), source: config::ShareSource::Single(folder) });
+        machine.share.push(config::Share { tag: "unsaved".into(), source: config::ShareSource::Single(folder) });
     };
     let (folder, vm, _mac, _events) = running_with(share);
     let path = folder.path().join("state");

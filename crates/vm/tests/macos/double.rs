@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use vz::{
-    Accept, Answer, Call, Devices, Drive, DriveId, Entitlements, Error, Framework, Host, InstallSignal, Installer,
-    Plan, Requirements, Resource, RestoreImage, Rosetta, Signal, Version, Virtualization,
+    Accept, Answer, Call, Devices, Drive, DriveId, Entitlements, Error, Folders, Framework, Host, InstallSignal,
+    Installer, Plan, Requirements, Resource, RestoreImage, Rosetta, Signal, Version, Virtualization,
 };
 
 /// A Mac with everything.
@@ -212,6 +212,10 @@ impl Devices for NoMachine {
     }
 
     fn resize_display(&mut self, _: u32, _: u32, _: Answer<()>) {
+        match self.0 {}
+    }
+
+    fn set_share(&mut self, _: String, _: Folders, _: Answer<()>) {
         match self.0 {}
     }
 

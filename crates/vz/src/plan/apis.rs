@@ -3,8 +3,8 @@
 use config::{RosettaCache, VsockDirection};
 
 use super::{
-    BootLoader, Disk, DiskDevice, DiskSource, Helper, Keyboard, Network, NetworkSource, Object, Plan, Platform,
-    Pointing, Port, Share,
+    BootLoader, Disk, DiskDevice, DiskSource, Folders, Helper, Keyboard, Network, NetworkSource, Object, Plan,
+    Platform, Pointing, Port, Share,
 };
 use crate::Api;
 
@@ -132,8 +132,8 @@ impl Port {
 impl Share {
     fn apis(&self) -> &'static [Api] {
         match self {
-            Share::Single(_) => &[Api::SingleShare, Api::SharedDirectory],
-            Share::Multiple(_) => &[Api::MultipleShare, Api::SharedDirectory],
+            Share::Folders(Folders::Single(_)) => &[Api::ShareChange, Api::SingleShare, Api::SharedDirectory],
+            Share::Folders(Folders::Multiple(_)) => &[Api::ShareChange, Api::MultipleShare, Api::SharedDirectory],
             Share::Rosetta { cache: None, .. } => &[Api::RosettaShare],
             Share::Rosetta { cache: Some(RosettaCache::UnixSocket(_)), .. } => &[Api::RosettaShare, Api::RosettaSocket],
             Share::Rosetta { cache: Some(RosettaCache::AbstractSocket(_)), .. } => {

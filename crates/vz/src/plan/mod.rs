@@ -7,6 +7,7 @@ mod disks;
 mod networks;
 mod object;
 mod ports;
+mod shares;
 mod show;
 
 use config::{Machine, Platform as Configured, Problem};
@@ -16,9 +17,10 @@ use crate::{Api, Host};
 pub use boot::MACOS_GUESTS;
 pub use disks::{Drive, plan_drive};
 pub use object::{
-    BlockSync, BootLoader, Disk, DiskDevice, DiskSource, Helper, ImageSync, Keyboard, Network, NetworkSource, Object,
-    Platform, Pointing, Port, Share,
+    BlockSync, BootLoader, Disk, DiskDevice, DiskSource, Folders, Helper, ImageSync, Keyboard, Network, NetworkSource,
+    Object, Platform, Pointing, Port, Share,
 };
+pub use shares::plan_share;
 
 /// What is asked of the framework, and what of ours runs beside it.
 ///
@@ -51,6 +53,7 @@ pub fn plan(machine: &Machine, host: &Host) -> Result<Plan, Vec<Problem>> {
     planner.disks();
     planner.networks();
     planner.ports();
+    planner.shares();
     planner.devices();
     let saves = planner.saves();
     let Planner { helpers, objects, problems: warnings, .. } = planner.finish()?;

@@ -241,17 +241,24 @@ pub enum Port {
 /// What a file system shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Share {
-    /// `VZSingleDirectoryShare`.
-    Single(SharedDirectory),
-    /// `VZMultipleDirectoryShare`.
-    Multiple(BTreeMap<String, SharedDirectory>),
-    /// `VZLinuxRosettaDirectoryShare`.
+    /// Folders of the host, which can be others while the machine runs.
+    Folders(Folders),
+    /// `VZLinuxRosettaDirectoryShare`, which stays as long as the machine runs.
     Rosetta {
         /// Is installed first.
         install: bool,
         /// `options`: where the guest's daemon keeps translations.
         cache: Option<RosettaCache>,
     },
+}
+
+/// Folders of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Folders {
+    /// `VZSingleDirectoryShare`.
+    Single(SharedDirectory),
+    /// `VZMultipleDirectoryShare`: by name, or none.
+    Multiple(BTreeMap<String, SharedDirectory>),
 }
 
 /// Keyboards.

@@ -5,8 +5,8 @@ use std::fmt;
 use config::RosettaCache;
 
 use super::{
-    BlockSync, BootLoader, Disk, DiskDevice, DiskSource, Helper, ImageSync, Network, NetworkSource, Object, Plan,
-    Platform, Port, Share,
+    BlockSync, BootLoader, Disk, DiskDevice, DiskSource, Folders, Helper, ImageSync, Network, NetworkSource, Object,
+    Plan, Platform, Port, Share,
 };
 
 impl fmt::Display for Plan {
@@ -179,11 +179,11 @@ impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let read_only = |read_only: bool| if read_only { " read-only" } else { "" };
         match self {
-            Share::Single(directory) => {
+            Share::Folders(Folders::Single(directory)) => {
                 let path = directory.path.display();
                 write!(f, "VZSingleDirectoryShare {path}{}", read_only(directory.read_only))
             }
-            Share::Multiple(directories) => {
+            Share::Folders(Folders::Multiple(directories)) => {
                 f.write_str("VZMultipleDirectoryShare")?;
                 directories.iter().try_for_each(|(name, directory)| {
                     write!(f, "\n    {name:?}: {}{}", directory.path.display(), read_only(directory.read_only))

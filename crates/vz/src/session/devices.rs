@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use crate::{Drive, Resource};
+use crate::{Drive, Folders, Resource};
 
 /// Takes the answer of the framework; the text is its reason. It is called once, on a thread of the framework's, and
 /// must not wait there.
@@ -34,6 +34,9 @@ pub trait Devices {
 
     /// `VZGraphicsDisplay reconfigureWithSizeInPixels:error:`, of the display. Whether the guest follows is up to it.
     fn resize_display(&mut self, width: u32, height: u32, answer: Answer<()>);
+
+    /// `VZVirtioFileSystemDevice.share`, of the device with this tag: what the guest finds in it from now on.
+    fn set_share(&mut self, tag: String, folders: Folders, answer: Answer<()>);
 
     /// `VZVirtioSocketDevice connectToPort:completionHandler:`: a stream to a program in the guest.
     fn connect(&mut self, port: u32, answer: Answer<OwnedFd>);

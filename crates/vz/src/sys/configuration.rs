@@ -9,7 +9,7 @@ use objc2_foundation::{NSArray, NSString};
 use objc2_virtualization as vz;
 
 use super::files::{data, file_url};
-use super::{devices, disks, error};
+use super::{devices, disks, error, shares};
 use crate::{BootLoader, Error, Keyboard, Object, Plan, Platform, Pointing, Resource, Resources};
 
 /// The lists of a configuration, which are set at once when all are known.
@@ -92,7 +92,7 @@ fn add(
                 let balloon = Retained::into_super(vz::VZVirtioTraditionalMemoryBalloonDeviceConfiguration::new());
                 configuration.setMemoryBalloonDevices(&NSArray::from_retained_slice(&[balloon]));
             }
-            Object::Share { tag, share } => lists.share.push(Retained::into_super(devices::share(tag, share)?)),
+            Object::Share { tag, share } => lists.share.push(Retained::into_super(shares::share(tag, share)?)),
             Object::MacDisplay { width, height, pixels_per_inch, .. } => {
                 let display = devices::mac_display(*width, *height, *pixels_per_inch);
                 lists.graphics.push(Retained::into_super(display));

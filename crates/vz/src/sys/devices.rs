@@ -1,18 +1,16 @@
-//! Networks, consoles, shares, displays, sound.
+//! Networks, consoles, displays, sound.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use block2::RcBlock;
-use config::RosettaCache;
 use objc2::rc::Retained;
 use objc2::{AnyThread, ClassType};
-use objc2_foundation::{NSArray, NSDictionary, NSError, NSFileHandle, NSString};
+use objc2_foundation::{NSArray, NSFileHandle, NSString};
 use objc2_virtualization as vz;
 
-use super::error::{self, failure};
+use super::error;
 use super::files::{file_handle, file_url};
-use crate::{Error, Network, NetworkSource, Port, Resources, Share};
+use crate::{Error, Network, NetworkSource, Port, Resources};
 
 /// A network card.
 pub(super) fn network(
@@ -141,78 +139,6 @@ fn named_ports(
             device.ports().setObject_atIndexedSubscript(Some(&port), index);
         }
         device
-    }
-}
-
-/// Installs Rosetta and waits until that is done, which can take minutes.
-fn install_rosetta() -> Result<(), Error> {
-    type Rosetta = vz::VZLinuxRosettaDirectoryShare;
-    let (tell, told) = std::sync::mpsc::channel();
-    let done = RcBlock::new(move |error: *mut NSError| {
-        // Nobody waits any more only when this process ends.
-        let _ = tell.send(failure(error));
-    });
-    // SAFETY: the block lives until the framework has called it, which copies it; it may be called on any queue.
-    unsafe { Rosetta::installRosettaWithCompletionHandler(&done) };
-    let told = told.recv().unwrap_or_else(|_| Err("the installation was given up".to_owned()));
-    told.map_err(|reason| Error::new(Rosetta::NAME, reason))
-}
-
-fn rosetta(install: bool, cache: Option<&RosettaCache>) -> Result<Retained<vz::VZLinuxRosettaDirectoryShare>, Error> {
-    type Rosetta = vz::VZLinuxRosettaDirectoryShare;
-    type UnixSocket = vz::VZLinuxRosettaUnixSocketCachingOptions;
-    type AbstractSocket = vz::VZLinuxRosettaAbstractSocketCachingOptions;
-    if install {
-        install_rosetta()?;
-    }
-    // SAFETY: plain initializers and setters; the younger classes are used only where the plan has them.
-    unsafe {
-        let share = Rosetta::initWithError(Rosetta::alloc()).map_err(error::of(Rosetta::NAME))?;
-        match cache {
-            None => {}
-            Some(RosettaCache::UnixSocket(path)) => {
-                let options = UnixSocket::initWithPath_error(UnixSocket::alloc(), &NSString::from_str(path));
-                share.setOptions(Some(&*options.map_err(error::of(UnixSocket::NAME))?));
-            }
-            Some(RosettaCache::AbstractSocket(name)) => {
-                let options = AbstractSocket::initWithName_error(AbstractSocket::alloc(), &NSString::from_str(name));
-                share.setOptions(Some(&*options.map_err(error::of(AbstractSocket::NAME))?));
-            }
-        }
-        Ok(share)
-    }
-}
-
-/// A file system.
-pub(super) fn share(tag: &str, share: &Share) -> Result<Retained<vz::VZVirtioFileSystemDeviceConfiguration>, Error> {
-    type FileSystem = vz::VZVirtioFileSystemDeviceConfiguration;
-    let directory = |directory: &config::SharedDirectory| {
-        let class = vz::VZSharedDirectory::alloc();
-        // SAFETY: a plain initializer, with arguments of the declared types.
-        unsafe { vz::VZSharedDirectory::initWithURL_readOnly(class, &file_url(&directory.path), directory.read_only) }
-    };
-    let tag = NSString::from_str(tag);
-    // SAFETY: plain initializers and setters. An invalid tag would raise an exception: it is asked about first.
-    unsafe {
-        FileSystem::validateTag_error(&tag).map_err(error::of(FileSystem::NAME))?;
-        let source: Retained<vz::VZDirectoryShare> = match share {
-            Share::Single(single) => {
-                let class = vz::VZSingleDirectoryShare::alloc();
-                Retained::into_super(vz::VZSingleDirectoryShare::initWithDirectory(class, &directory(single)))
-            }
-            Share::Multiple(directories) => {
-                let names: Vec<_> = directories.keys().map(|name| NSString::from_str(name)).collect();
-                let names: Vec<&NSString> = names.iter().map(|name| &**name).collect();
-                let folders: Vec<_> = directories.values().map(directory).collect();
-                let folders = NSDictionary::from_retained_objects(&names, &folders);
-                let class = vz::VZMultipleDirectoryShare::alloc();
-                Retained::into_super(vz::VZMultipleDirectoryShare::initWithDirectories(class, &folders))
-            }
-            Share::Rosetta { install, cache } => Retained::into_super(rosetta(*install, cache.as_ref())?),
-        };
-        let file_system = FileSystem::initWithTag(FileSystem::alloc(), &tag);
-        file_system.setShare(Some(&source));
-        Ok(file_system)
     }
 }
 

@@ -13,8 +13,8 @@ use objc2_virtualization::{self as vz, VZUSBDevice};
 
 use super::error::{failure, reason};
 use super::machine::{Inner, Machine};
-use super::{disks, vsock};
-use crate::{Accept, Answer, Devices, Drive, DriveId, Resource, Resources};
+use super::{disks, shares, vsock};
+use crate::{Accept, Answer, Devices, Drive, DriveId, Folders, Resource, Resources};
 
 impl Devices for Machine {
     fn attach_drive(&mut self, drive: Drive, resources: Vec<Resource>, answer: Answer<DriveId>) {
@@ -86,6 +86,17 @@ impl Devices for Machine {
         });
     }
 
+    fn set_share(&mut self, tag: String, folders: Folders, answer: Answer<()>) {
+        self.inner.run(move |inner| {
+            let Some(device) = file_system(inner, &tag) else { return answer(Err(none("share of this tag"))) };
+            let set = shares::folders(&folders).map(|folders| {
+                // SAFETY: on the machine's queue. Only Rosetta would raise an exception, and that is none of `Folders`.
+                unsafe { device.setShare(Some(&folders)) };
+            });
+            answer(set.map_err(|error| error.to_string()));
+        });
+    }
+
     fn connect(&mut self, port: u32, answer: Answer<OwnedFd>) {
         self.inner.run(move |inner| {
             let Some(socket) = socket(inner) else { return answer(Err(none("vsock"))) };
@@ -136,6 +147,14 @@ fn id(device: &ProtocolObject<dyn VZUSBDevice>) -> DriveId {
 fn controller(inner: &Inner) -> Option<Retained<vz::VZUSBController>> {
     // SAFETY: on the machine's queue, where all callers are.
     unsafe { inner.machine.usbControllers() }.firstObject()
+}
+
+fn file_system(inner: &Inner, tag: &str) -> Option<Retained<vz::VZVirtioFileSystemDevice>> {
+    // SAFETY: on the machine's queue, where all callers are.
+    let devices = unsafe { inner.machine.directorySharingDevices() };
+    let mut devices = devices.iter().filter_map(|device| device.downcast::<vz::VZVirtioFileSystemDevice>().ok());
+    // SAFETY: as above.
+    devices.find(|device| unsafe { device.tag() }.to_string() == tag)
 }
 
 fn socket(inner: &Inner) -> Option<Retained<vz::VZVirtioSocketDevice>> {

@@ -20,6 +20,7 @@ mod machine;
 mod menu;
 mod provisioning;
 mod queue;
+mod shares;
 mod vsock;
 mod window;
 

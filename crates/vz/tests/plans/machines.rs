@@ -188,6 +188,7 @@ pub(crate) const MACHINES: &[(&str, &str)] = &[
             { mount-tag = "one", shared-dir = "/data", readonly = true },
             { mount-tag = "two", directories = { a = { path = "/a" }, b = { path = "/b", readonly = true } } },
             { automount = true, shared-dir = "/c" },
+            { mount-tag = "later", empty = true },
         ]
         "#,
     ),

@@ -4,6 +4,7 @@ mod drives;
 mod hosts;
 mod machines;
 mod options;
+mod shares;
 mod table;
 
 use config::{Machine, Severity};
