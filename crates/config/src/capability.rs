@@ -52,6 +52,13 @@ impl Machine {
             };
             problems.push(Problem::error(field, what, mend));
         }
+        if let (Platform::Generic(generic), Engine::Soft | Engine::Kvm) = (&self.platform, engine)
+            && generic.machine_identifier.is_some()
+        {
+            let what = format!("the engine `{engine}` tells a guest no machine identifier");
+            let mend = "remove it to hear this no more, or use the engine `vz` on a Mac";
+            problems.push(Problem::warning("platform.machine-identifier", what, mend));
+        }
     }
 
     /// The fields of this machine that need more of an engine than every engine has.
@@ -73,9 +80,6 @@ impl Machine {
             BootLoader::Macos(_) => need("bootloader".to_owned(), "macOS", VZ),
         }
         match &self.platform {
-            Platform::Generic(generic) if generic.machine_identifier.is_some() => {
-                need("platform.machine-identifier".to_owned(), "machine identifiers", VZ);
-            }
             Platform::Generic(_) => {}
             Platform::Mac(_) => need("platform".to_owned(), "a mac platform", VZ),
         }

@@ -301,6 +301,12 @@ fn machine_problems() {
             ],
         ),
         (
+            format!("platform = {{ kind = \"generic\", machine-identifier = \"disk.img\" }}\n{KERNEL}"),
+            vec![
+                "warning: platform.machine-identifier (line 1): the engine `soft` tells a guest no machine identifier: remove it to hear this no more, or use the engine `vz` on a Mac",
+            ],
+        ),
+        (
             format!("cpus = 9\n{KERNEL}"),
             vec!["error: cpus (line 1): the engine `soft` has at most 8 CPUs, not 9: give 8 or fewer"],
         ),

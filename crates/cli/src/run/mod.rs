@@ -11,10 +11,10 @@ mod stats;
 
 use std::path::{Path, PathBuf};
 
-use ::config::Severity;
+use ::config::{Engine, Machine, Platform, Severity};
 use clap::{Args, ValueEnum, ValueHint};
 use serde_json::json;
-use vm::{Bundle, Windows};
+use vm::{Bundle, BundleLock, Windows};
 
 pub(crate) use self::describe::{Description, Own};
 pub(crate) use self::signals::{Listener, Signal};
@@ -214,7 +214,7 @@ pub(crate) fn execute(args: &RunArgs, windows: Option<Windows>, json: bool) -> R
     host::allow_files();
     args.machine.check_boot()?;
     let bundle = args.machine.bundle();
-    let _lock = bundle.as_ref().map(Bundle::lock).transpose().map_err(machine::failed)?;
+    let lock = bundle.as_ref().map(Bundle::lock).transpose().map_err(machine::failed)?;
     let guest = match args.machine.is_debian() {
         true => Some(fetch(args)?),
         false => None,
@@ -231,10 +231,14 @@ pub(crate) fn execute(args: &RunArgs, windows: Option<Windows>, json: bool) -> R
             warning.to_string()
         });
     }
-    let Some(machine) = &description.parsed.machine else {
+    let engine = description.engine();
+    let Some(mut machine) = description.parsed.machine else {
         return Err(Failure::new(Status::Usage, "there is no machine in the configuration"));
     };
     let restore = args.saved_state(bundle.as_ref())?;
+    if let (Some(bundle), Some(lock), None, Engine::Vz) = (&bundle, &lock, &restore, engine) {
+        identify(bundle, lock, &mut machine, vm::new_generic_identifier)?;
+    }
     let suspend_to = bundle.as_ref().map(Bundle::saved_state);
     let account = args.account.read()?;
     let control: Vec<PathBuf> = args.control.iter().cloned().chain(bundle.as_ref().map(Bundle::control)).collect();
@@ -254,7 +258,28 @@ pub(crate) fn execute(args: &RunArgs, windows: Option<Windows>, json: bool) -> R
         stats: args.stats,
         json,
     };
-    session::run(machine, options, windows.filter(|_| !args.headless))
+    session::run(&machine, options, windows.filter(|_| !args.headless))
+}
+
+/// Gives a kept machine of Apple's framework that has no identity one that stays. Those that an older russet made, or that
+/// were made on another host, have none, and a saved state fits the same machine only.
+fn identify(
+    bundle: &Bundle,
+    lock: &BundleLock,
+    machine: &mut Machine,
+    new: impl FnOnce() -> Option<Vec<u8>>,
+) -> Result<(), Failure> {
+    let Platform::Generic(generic) = &mut machine.platform else { return Ok(()) };
+    if generic.machine_identifier.is_some() {
+        return Ok(());
+    }
+    let Some(identity) = new() else { return Ok(()) };
+    if bundle.identify(lock, &identity).map_err(machine::failed)?
+        && let Platform::Generic(kept) = bundle.read().map_err(machine::failed)?.platform
+    {
+        generic.machine_identifier = kept.machine_identifier;
+    }
+    Ok(())
 }
 
 impl RunArgs {
@@ -286,4 +311,40 @@ fn fetch(args: &RunArgs) -> Result<Guest, Failure> {
 
 pub(crate) fn fetch_guest(request: &debian::Request) -> Result<Guest, Failure> {
     debian::fetch(request, &debian::Bar::new()).map_err(|error| Failure::because(Status::Host, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use vm::Store;
+
+    use super::*;
+
+    #[test]
+    fn a_machine_without_an_identity_gets_one_when_it_runs_on_the_framework_and_keeps_it() {
+        let root = tempfile::tempdir().unwrap();
+        let draft = Store::in_folder(root.path()).draft(&"old".parse().unwrap()).unwrap();
+        let text = "bootloader = { kind = \"linux\", kernel = \"Image\" }";
+        let bundle = draft.finish(&Machine::from_toml(text).unwrap()).unwrap();
+        let lock = bundle.lock().unwrap();
+        let identity = |machine: &Machine| match &machine.platform {
+            Platform::Generic(generic) => generic.machine_identifier.clone(),
+            Platform::Mac(_) => None,
+        };
+        // As on a host that makes none.
+        let mut machine = bundle.read().unwrap();
+        identify(&bundle, &lock, &mut machine, || None).unwrap();
+        assert_eq!((identity(&machine), bundle.files().unwrap().len()), (None, 0));
+
+        // What the arguments of this run have changed is not kept.
+        machine.cpus = 3;
+        identify(&bundle, &lock, &mut machine, || Some(b"one".to_vec())).unwrap();
+        let path = identity(&machine).unwrap();
+        assert_eq!((std::fs::read(&path).unwrap(), machine.cpus), (b"one".to_vec(), 3));
+        let kept = bundle.read().unwrap();
+        assert_eq!((identity(&kept), kept.cpus), (Some(path.clone()), 1));
+        let mut again = kept;
+        identify(&bundle, &lock, &mut again, || panic!("it has one")).unwrap();
+        assert!(!bundle.identify(&lock, b"two").unwrap());
+        assert_eq!(std::fs::read(path).unwrap(), b"one");
+    }
 }

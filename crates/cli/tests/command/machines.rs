@@ -172,6 +172,9 @@ fn a_machine_is_paused_and_goes_on() {
     assert!(refused(folder, &["suspend", "one"], 1).contains("the engine `soft` cannot suspend a machine yet"));
     run(folder, &["balloon", "one", "256M"], 0);
     assert!(refused(folder, &["display", "one", "640x480"], 1).contains("`soft` cannot show a display"));
+    let share = ["share", "attach", "one", "virtio-fs,mount-tag=data,shared-dir=."];
+    assert!(refused(folder, &share, 1).contains("the engine `soft` cannot share folders yet"));
+    assert_eq!(said(folder, &["--json", "share", "list", "one"]), "[]");
     // One that is paused can be stopped hard.
     run(folder, &["pause", "one"], 0);
     run(folder, &["stop", "one", "--force"], 0);

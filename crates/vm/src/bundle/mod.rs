@@ -34,6 +34,8 @@ const CONFIGURATION: &str = "machine.toml";
 const LOCK: &str = "lock";
 /// Where the machine listens for other commands while it runs.
 const CONTROL: &str = "control.sock";
+/// The identity of a machine that was made without one.
+const MACHINE_IDENTIFIER: &str = "MachineIdentifier";
 /// The state of a machine that is suspended.
 const SAVED_STATE: &str = "SavedState";
 /// Longest description that is read, in bytes.
@@ -103,6 +105,23 @@ impl Bundle {
     /// It cannot be written.
     pub fn write(&self, machine: &config::Machine) -> Result<(), BundleError> {
         files::write_configuration(&self.folder, machine)
+    }
+
+    /// Gives a machine that is not macOS an identity that stays, where it has none; whether it did. A machine that is
+    /// interrupted on the way has none yet.
+    ///
+    /// # Errors
+    /// Its description cannot be read or written.
+    pub fn identify(&self, _: &BundleLock, identity: &[u8]) -> Result<bool, BundleError> {
+        let mut machine = self.read()?;
+        let config::Platform::Generic(generic) = &mut machine.platform else { return Ok(false) };
+        if generic.machine_identifier.is_some() {
+            return Ok(false);
+        }
+        let path = self.folder.join(MACHINE_IDENTIFIER);
+        files::write(&path, identity).map_err(|source| BundleError::file(&path, source))?;
+        generic.machine_identifier = Some(path);
+        self.write(&machine).map(|()| true)
     }
 
     /// Takes the machine for this process: it is about to run or to be changed as a whole.
