@@ -1,6 +1,7 @@
 //! Machines on Apple's framework, over a double of it: their life through the same states and events as on our board,
 //! and what of ours runs beside them.
 
+mod account;
 mod devices;
 mod double;
 mod helpers;

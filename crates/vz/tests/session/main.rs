@@ -2,6 +2,7 @@
 
 mod devices;
 mod double;
+mod late;
 mod start;
 
 use proptest::prelude::*;

@@ -1,7 +1,7 @@
 //! Starts with options: for which machines and Macs there are any.
 
 use config::Machine;
-use vz::{Entitlements, Host, Provisioning, Rosetta, StartOptions, Version};
+use vz::{Command, Entitlements, Host, Notice, Provisioning, Rosetta, Signal, StartOptions, State, Version};
 
 const MACOS: &str = "bootloader = { kind = \"macos\" }\nplatform = { kind = \"mac\", machine-identifier = \"i\", \
                      hardware-model = \"h\", auxiliary-storage = \"a\" }";
@@ -65,5 +65,13 @@ fn an_account_is_for_macos_guests_on_a_mac_that_makes_them() {
 
 #[test]
 fn a_password_is_not_shown() {
-    assert!(!format!("{:?}", vz::Call::Provision(account("secret"))).contains("secret"));
+    let (command, call) = (Command::Provision(account("secret")), vz::Call::Provision(account("secret")));
+    let signal = Signal::Done(call.clone(), Err("no".to_owned()));
+    let notices = [Notice::Refused(command.clone(), State::Running), Notice::Failed(call.clone(), "no".to_owned())];
+    for shown in
+        [format!("{:?}", account("secret")), format!("{command:?}"), format!("{call:#?}"), format!("{signal:?}")]
+    {
+        assert!(shown.contains("ada") && !shown.contains("secret"), "{shown}");
+    }
+    assert!(!format!("{notices:#?}").contains("secret"));
 }
