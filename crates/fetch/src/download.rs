@@ -30,12 +30,16 @@ pub struct Options {
     pub pause: Duration,
     /// Longest file, in bytes.
     pub most: u64,
+    /// What is free in a folder, in bytes. Where it is not known, nothing is refused for lack of it.
+    pub free: fn(&Path) -> Option<u64>,
+    /// What must be free besides the file, in bytes, for what is to be made of it.
+    pub spare: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let (patience, pause) = (Duration::from_secs(60), Duration::from_secs(1));
-        Self { sha256: None, patience, tries: 6, pause, most: 1 << 40 }
+        Self { sha256: None, patience, tries: 6, pause, most: 1 << 40, free: |_| None, spare: 0 }
     }
 }
 
@@ -282,6 +286,7 @@ impl<'a> Download<'a> {
         if total.is_some_and(|total| total > self.options.most) {
             return Err(too_long());
         }
+        total.map_or(Ok(()), |total| self.make_sure_of_room(part, total))?;
         let mut body = response.into_body().into_reader();
         let mut block = vec![0; BLOCK];
         progress(Progress::Fetching { done: part.length(), total });
@@ -306,6 +311,16 @@ impl<'a> Download<'a> {
             }
             part.write(&block[..count])?;
             progress(Progress::Fetching { done: part.length(), total });
+        }
+    }
+
+    /// That what is still to come of `total` bytes has room, before any of it comes.
+    fn make_sure_of_room(&self, part: &Part, total: u64) -> Result<(), Error> {
+        let folder = part.path().parent().unwrap_or(Path::new("."));
+        let needed = total.saturating_sub(part.length()).saturating_add(self.options.spare);
+        match (self.options.free)(folder) {
+            Some(free) if free < needed => Err(Error::Space { path: folder.to_owned(), needed, free }),
+            _ => Ok(()),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Why a file did not come.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -61,6 +62,17 @@ pub enum Error {
         /// As it is.
         found: Sha256,
     },
+    /// There is no room for what is still to come, and for what is to be made of it.
+    #[error("{path}: {} must be free for what is still to come, and {} are: free {} more", Size(*needed), Size(*free),
+            Size(needed - free))]
+    Space {
+        /// The folder.
+        path: PathBuf,
+        /// Bytes.
+        needed: u64,
+        /// Bytes.
+        free: u64,
+    },
     /// A file here cannot be read or written.
     #[error("{path}: {source}")]
     File {
@@ -69,6 +81,18 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
+}
+
+/// Bytes, for people.
+struct Size(u64);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            bytes if bytes >= 1 << 30 => write!(f, "{}.{} GiB", bytes >> 30, ((bytes % (1 << 30)) * 10) >> 30),
+            bytes => write!(f, "{} KiB", bytes.div_ceil(1 << 10)),
+        }
+    }
 }
 
 impl Error {

@@ -19,6 +19,7 @@ mod framework;
 mod gdb;
 mod macos;
 mod open;
+mod space;
 mod state;
 mod sysrq;
 mod virtual_machine;
@@ -33,7 +34,10 @@ pub use framework::{
     Windows, default_engine, install_macos, mac_host, new_generic_identifier, new_mac_identifier, with_windows,
 };
 pub use gdb::GdbServer;
-pub use macos::{InstallError, InstallStep, MacosGuest, MacosGuests, NewMac, RestoreSource, Seat, mac_files};
+pub use macos::{
+    InstallError, InstallStep, MACOS_SIZE, MacosGuest, MacosGuests, NewMac, RestoreSource, Seat, mac_files,
+};
 pub use soft::JitMode;
+pub use space::free_space;
 pub use state::{Event, Outcome, State};
 pub use virtual_machine::{Options, VirtualMachine};

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use ::config::{Engine, HostFacts, Machine, Platform, Severity, Storage};
+use ::config::{Engine, HostFacts, Machine, Platform, Problem, Severity, Storage};
 use clap::{Args, ValueHint};
 use serde_json::json;
 use vm::{Bundle, Draft, MachineName, RestoreSource, Sha256};
@@ -143,6 +143,7 @@ fn identify(machine: &mut Machine, draft: &Draft) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Makes the machine's own disk, which takes space as the guest writes: that there may be too little of it is said.
 pub(super) fn make_disk(folder: &Path, size: u64) -> Result<PathBuf, Failure> {
     let path = folder.join("Disk.img");
     if size == 0 || !size.is_multiple_of(512) {
@@ -154,5 +155,32 @@ pub(super) fn make_disk(folder: &Path, size: u64) -> Result<PathBuf, Failure> {
         let _ = fs::remove_file(&path);
         Failure::new(Status::Host, format!("{}: {error}", path.display()))
     })?;
+    if let Some(warning) = vm::free_space(folder).and_then(|free| outgrows(size, free, folder)) {
+        say::line(&warning.to_string());
+    }
     Ok(path)
+}
+
+/// What is to be said of a disk of `size` bytes where `free` are free.
+fn outgrows(size: u64, free: u64, folder: &Path) -> Option<Problem> {
+    let (has, are) = (size::words(size), size::words(free));
+    let what = format!("the disk can take {has}, and {are} are free in {}", folder.parent()?.display());
+    let mend = "free some before the guest has used them up, or give a smaller --disk-size";
+    (size > free).then(|| Problem::warning("storage[0]", what, mend))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_may_outgrow_what_is_free_is_warned_of() {
+        let warning = |size| outgrows(size, 4 << 30, Path::new("/m/.one.part")).map(|problem| problem.to_string());
+        assert_eq!(warning(4 << 30), None);
+        assert_eq!(
+            warning(20 << 30).unwrap(),
+            "warning: storage[0]: the disk can take 20.00 GiB, and 4.00 GiB are free in /m: free some before the guest has \
+             used them up, or give a smaller --disk-size"
+        );
+    }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ::config::{FileKind, HostFacts};
-use vm::{FetchOptions, InstallError, MacosGuests, NewMac, RestoreSource, mac_files};
+use vm::{FetchOptions, InstallError, MACOS_SIZE, MacosGuests, NewMac, RestoreSource, mac_files};
 
 use super::create::{CreateArgs, begin, complete, make_disk, tell};
 use super::{failed, install};
@@ -34,6 +34,7 @@ pub(super) fn create(args: &CreateArgs, source: &RestoreSource, json: bool) -> R
         cache: cache.join("macos"),
         fetch: FetchOptions { sha256: args.sha256, ..FetchOptions::default() },
         guests: MacosGuests::of_user().map_err(failed)?,
+        size: MACOS_SIZE,
     };
     tell(&install::run(&new, draft, json)?, json);
     Ok(())

@@ -57,6 +57,31 @@ fn a_server_that_breaks_off_is_asked_for_the_rest() {
 }
 
 #[test]
+fn what_has_no_room_is_not_begun_and_what_is_here_counts() {
+    let place = begun(40_000);
+    let server = server(|_, reply| reply);
+    moved(&place, &server);
+    let fetch = |free: fn(&std::path::Path) -> Option<u64>, spare| {
+        let options = Options { free, spare, ..options() };
+        fetch(&server.url("/"), &place.path(), &options, &Cancel::default(), &mut |_| ())
+    };
+    for (free, spare) in
+        [((|_| Some(159_999)) as fn(&_) -> _, 0), (|_| Some(259_999), 100_000), (|_| Some(0), u64::MAX)]
+    {
+        let error = fetch(free, spare).unwrap_err();
+        assert!(matches!(error, Error::Space { .. }), "{error}");
+        assert_eq!(fs::metadata(place.beside(".part")).unwrap().len(), 40_000, "it is kept");
+    }
+    let said = fetch(|_| Some(100 << 10), 0).unwrap_err().to_string();
+    assert!(
+        said.ends_with("cache: 157 KiB must be free for what is still to come, and 100 KiB are: free 57 KiB more"),
+        "{said}"
+    );
+    assert_eq!(fetch(|_| Some(160_000), 0).unwrap().check, Check::Length);
+    assert!(place.read() == content(LENGTH, 1));
+}
+
+#[test]
 fn a_later_download_goes_on_from_there() {
     let place = begun(70_000);
     let server = server(|_, reply| reply);

@@ -30,7 +30,7 @@ pub use sys::{
     Windows, default_engine, install_macos, mac_host, new_generic_identifier, new_mac_identifier, with_windows,
 };
 
-pub(crate) use sys::{on_this_host, open_window};
+pub(crate) use sys::{on_this_host, open_window, promised_space};
 
 use self::driver::{Driver, Message};
 use self::drives::Drives;

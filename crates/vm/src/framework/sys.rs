@@ -8,9 +8,9 @@ pub use mac::{Windows, install_macos, mac_host, new_generic_identifier, new_mac_
 pub use other::{Windows, install_macos, mac_host, new_generic_identifier, new_mac_identifier, with_windows};
 
 #[cfg(target_os = "macos")]
-pub(crate) use mac::{on_this_host, open_window};
+pub(crate) use mac::{on_this_host, open_window, promised_space};
 #[cfg(not(target_os = "macos"))]
-pub(crate) use other::{on_this_host, open_window};
+pub(crate) use other::{on_this_host, open_window, promised_space};
 
 /// The engine of a machine that names none: Apple's framework on a Mac where this program has the right to it, else our
 /// software CPU.
@@ -75,6 +75,11 @@ mod mac {
     ) -> Result<Bundle, InstallError> {
         let host = vz::Host::here(vz::Entitlements::of_this_program(), Vec::new());
         new.install(&vz::sys::Mac, &host, draft, cancel, tell)
+    }
+
+    /// What macOS says that is free at a path, with what it gives up for it.
+    pub(crate) fn promised_space(path: &Path) -> Option<u64> {
+        vz::sys::free_space(path)
     }
 
     pub(crate) fn on_this_host(config: &config::Machine, name: &str) -> Result<Machine, Error> {
@@ -144,6 +149,11 @@ mod other {
         _: &mut dyn FnMut(InstallStep),
     ) -> Result<Bundle, InstallError> {
         Err(InstallError::NoMac)
+    }
+
+    /// Other systems give up nothing.
+    pub(crate) fn promised_space(_: &Path) -> Option<u64> {
+        None
     }
 
     pub(crate) fn on_this_host(_: &config::Machine, _: &str) -> Result<Machine, Error> {

@@ -1,14 +1,16 @@
 //! From a restore image to a machine with macOS.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use config::{Machine, Platform};
+use config::{DiskAttachment, Machine, Platform, Problem};
 use fetch::{Cancel, Fetched};
 use vz::{Host, InstallEnd, InstallNotice, Installation, Installer, Virtualization};
 
 use super::{InstallError, MacosGuests, RestoreSource, source};
+use crate::space::{free_space, size};
 use crate::{Bundle, Draft};
 
 /// How often it is asked whether the installation was given up.
@@ -28,7 +30,12 @@ pub struct NewMac {
     pub fetch: fetch::Options,
     /// The macOS guests that run: an installation is one.
     pub guests: MacosGuests,
+    /// Bytes that macOS takes of its disk at least, for which there must be room; [`MACOS_SIZE`] is a good guess.
+    pub size: u64,
 }
+
+/// What macOS takes of its disk, in bytes, about: as much as its restore image has.
+pub const MACOS_SIZE: u64 = 15 << 30;
 
 /// What an installation does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +69,8 @@ impl NewMac {
         tell: &mut dyn FnMut(InstallStep),
     ) -> Result<Bundle, InstallError> {
         check(&self.machine, host)?;
-        let path = self.image(virtualization, host, cancel, tell)?;
+        self.check_disk(draft.folder())?;
+        let path = self.image(virtualization, host, draft.folder(), cancel, tell)?;
         tell(InstallStep::Loading);
         let image = virtualization.load_restore_image(&path);
         let image = image.map_err(|source| InstallError::Image { path: path.clone(), source })?;
@@ -85,11 +93,34 @@ impl NewMac {
         Ok(draft.finish(&self.machine)?)
     }
 
+    /// That macOS has room on its disk, and its disk in `folder`.
+    fn check_disk(&self, folder: &Path) -> Result<(), InstallError> {
+        let needs = format!("macOS takes some {} of its disk", size(self.size));
+        let refuse = |what: String, mend: String| {
+            Err(InstallError::Problems { problems: vec![Problem::error("storage[0]", what, mend)] })
+        };
+        let disk = match self.machine.storage.first().map(|disk| &disk.attachment) {
+            Some(DiskAttachment::Image { path, .. }) => path.metadata().ok(),
+            _ => None,
+        };
+        if let Some(disk) = disk.filter(|disk| disk.len() < self.size) {
+            return refuse(format!("{needs}, and this one has {}", size(disk.len())), "give it 64 GiB".to_owned());
+        }
+        match free_space(folder) {
+            Some(free) if free < self.size => {
+                let what = format!("{needs}, and {} are free in {}", size(free), folder.display());
+                refuse(what, format!("free {} more, or keep machines elsewhere", size(self.size - free)))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The restore image, as a file.
     fn image<V: Virtualization>(
         &self,
         virtualization: &V,
         host: &Host,
+        folder: &Path,
         cancel: &Cancel,
         tell: &mut dyn FnMut(InstallStep),
     ) -> Result<PathBuf, InstallError> {
@@ -113,10 +144,19 @@ impl NewMac {
             }
         };
         let place = source::place(&self.cache, &url);
-        let fetched = fetch::fetch(&url, &place, &self.fetch, cancel, &mut |now| tell(InstallStep::Fetching(now)))?;
+        // What is downloaded is not to take the room that the disk needs then.
+        let spare = if on_same_volume(&self.cache, folder) { self.size } else { 0 };
+        let options = fetch::Options { free: free_space, spare, ..self.fetch.clone() };
+        let fetched = fetch::fetch(&url, &place, &options, cancel, &mut |now| tell(InstallStep::Fetching(now)))?;
         tell(InstallStep::Fetched(place.clone(), fetched));
         Ok(place)
     }
+}
+
+/// Whether two paths, which are or are to be, share what is free.
+fn on_same_volume(one: &Path, other: &Path) -> bool {
+    let volume = |path: &Path| path.ancestors().find_map(|ancestor| Some(ancestor.metadata().ok()?.dev()));
+    volume(one) == volume(other)
 }
 
 /// Finds what this Mac cannot do before anything is fetched.

@@ -10,7 +10,7 @@ mod source;
 
 pub use error::InstallError;
 pub use guests::{MacosGuest, MacosGuests, Seat};
-pub use install::{InstallStep, NewMac};
+pub use install::{InstallStep, MACOS_SIZE, NewMac};
 pub use source::RestoreSource;
 
 use config::MacPlatform;

@@ -72,7 +72,8 @@ impl Home {
         draft.put("Disk.img", &[0; 4096]).unwrap();
         let machine = machine(draft.folder());
         let fetch = FetchOptions { pause: Duration::from_millis(1), tries: 2, ..FetchOptions::default() };
-        let mut new = NewMac { source: source.clone(), machine, cache: self.cache(), fetch, guests: self.guests() };
+        let (source, cache, guests) = (source.clone(), self.cache(), self.guests());
+        let mut new = NewMac { source, machine, cache, fetch, guests, size: 4096 };
         change(&mut new);
         let cancel = Cancel::default();
         let copy = cancel.clone();
@@ -200,6 +201,27 @@ fn a_machine_that_is_too_small_is_refused_before_anything_is_fetched() {
     let tell = |step, _: &Cancel| panic!("{step:?}");
     let error = home.install_with(&apple, &RestoreSource::Latest, large, tell).unwrap_err().to_string();
     assert!(error.contains("a machine on this Mac has 1 to 8 CPUs, not 99"), "{error}");
+    assert_eq!(server.asked(), []);
+    home.is_empty();
+}
+
+#[test]
+fn what_has_no_room_is_refused_before_anything_is_fetched() {
+    let (home, server) = (Home::new(), good());
+    let apple = Apple::new(&url(&server), Course::Good);
+    let install = |size| {
+        let mut tell = |step, _: &Cancel| assert_eq!(step, InstallStep::Asking);
+        home.install_as(&apple, &RestoreSource::Latest, |new| new.size = size, &mut tell).unwrap_err().to_string()
+    };
+    assert_eq!(
+        install(15 << 30),
+        "error: storage[0]: macOS takes some 15.0 GiB of its disk, and this one has 0 MiB: give it 64 GiB"
+    );
+    let large = |new: &mut NewMac| (new.size, new.machine.storage) = (1 << 60, Vec::new());
+    let mut tell = |step, _: &Cancel| panic!("{step:?}");
+    let error = home.install_as(&apple, &RestoreSource::Latest, large, &mut tell).unwrap_err().to_string();
+    assert!(error.starts_with("error: storage[0]: macOS takes some 1073741824.0 GiB of its disk, and "), "{error}");
+    assert!(error.contains(" are free in ") && error.ends_with(" more, or keep machines elsewhere"), "{error}");
     assert_eq!(server.asked(), []);
     home.is_empty();
 }

@@ -21,6 +21,7 @@ mod menu;
 mod provisioning;
 mod queue;
 mod shares;
+mod space;
 mod vsock;
 mod window;
 
@@ -28,3 +29,4 @@ pub use app::{Window, Windows, with_windows};
 pub use install::Installer;
 pub use mac::Mac;
 pub use machine::Machine;
+pub use space::free_space;
