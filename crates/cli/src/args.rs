@@ -7,19 +7,21 @@ use crate::config::ConfigCommand;
 use crate::disk::DiskCommand;
 use crate::machine::{CloneArgs, CreateArgs, DeleteArgs, GetArgs, RenameArgs, SetArgs, StopArgs};
 use crate::port::{IpArgs, PortCommand};
+use crate::prune::PruneArgs;
 use crate::run::RunArgs;
 use crate::running::{BalloonArgs, DisplayArgs, RunningArgs, SuspendArgs};
 use crate::share::ShareCommand;
 
 const AFTER_HELP: &str = "\
 Examples:
-  russet run debian                                a Debian kernel with a root prompt; Ctrl-] q leaves
+  russet run debian                         a root prompt; Ctrl-] q leaves
   russet run -k Image -i initrd.gz -d root.img -t 0
-  russet create web debian --disk-size 20G          a machine that is kept; then: russet run web, russet stop web
+  russet create web debian --disk-size 20G  a machine that is kept
+  russet run web                            runs it, and: russet stop web
   russet run machine.toml
   russet run debian --publish 2222:22 --control vm.sock
-  russet port add vm.sock 8080:80                  a port of the host that leads to the running guest
-  russet doctor                                    what this host can do
+  russet port add vm.sock 8080:80           port 8080 leads to the guest's 80
+  russet doctor                             what this host can do
 
 Exit status:
   0    the guest powered off, or the command did what it was asked
@@ -66,6 +68,8 @@ pub(crate) enum Command {
     /// Delete a machine that does not run, with its disks.
     #[command(visible_alias = "rm")]
     Delete(DeleteArgs),
+    /// Remove what was fetched and can be had again: restore images of macOS, Debian's guest.
+    Prune(PruneArgs),
     /// Ask the guest of a running machine to power off, and wait until it has.
     Stop(StopArgs),
     /// Make a running guest stand still, until `russet resume`.
@@ -119,5 +123,27 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// What is laid out by hand is broken in the wrong places on a terminal of 80 columns, if it is wider.
+    #[test]
+    fn what_help_lays_out_by_hand_fits_a_terminal() {
+        const TERMINAL: usize = 80;
+        const INDENT: usize = 10;
+        let (mut commands, mut wide) = (vec![Cli::command()], Vec::new());
+        while let Some(command) = commands.pop() {
+            let mut look = |text: String, width: usize, by_hand: fn(&str) -> bool| {
+                let lines = text.lines().filter(|line| line.chars().count() > width && by_hand(line));
+                wide.extend(lines.map(|line| format!("{}: {line}", command.get_name())));
+            };
+            if let Some(after) = command.get_after_help() {
+                look(after.to_string(), TERMINAL, |_| true);
+            }
+            for help in command.get_arguments().filter_map(|argument| argument.get_long_help()) {
+                look(help.to_string(), TERMINAL - INDENT, |line| line.starts_with(' '));
+            }
+            commands.extend(command.get_subcommands().cloned());
+        }
+        assert!(wide.is_empty(), "{}", wide.join("\n"));
     }
 }

@@ -12,6 +12,7 @@ mod failure;
 mod host;
 mod machine;
 mod port;
+mod prune;
 mod run;
 mod running;
 mod say;
@@ -50,6 +51,7 @@ fn work(cli: &Cli, windows: Option<Windows>) -> ExitCode {
         Command::Rename(args) => machine::rename(args, cli.json),
         Command::Delete(args) => machine::delete(args),
         Command::Stop(args) => machine::stop(args),
+        Command::Prune(args) => prune::execute(args, cli.json),
         Command::Pause(args) => running::pause(args),
         Command::Resume(args) => running::resume(args),
         Command::Suspend(args) => running::suspend(args),

@@ -15,6 +15,7 @@ mod client;
 mod digest;
 mod download;
 mod error;
+mod kept;
 mod note;
 mod part;
 
@@ -22,3 +23,4 @@ pub use cancel::{Cancel, Hook};
 pub use digest::Sha256;
 pub use download::{Check, Fetched, Options, Progress, fetch, verify};
 pub use error::Error;
+pub use kept::{Kept, Use, keep, kept};

@@ -129,7 +129,7 @@ impl Part {
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).read(true).write(true).truncate(false).open(path)
 }
 
@@ -157,7 +157,7 @@ fn lock(path: &Path, cancel: &Cancel, waits: impl FnOnce()) -> Result<File, Erro
     }
 }
 
-fn beside(place: &Path, more: &str) -> PathBuf {
+pub(crate) fn beside(place: &Path, more: &str) -> PathBuf {
     let mut name = place.file_name().unwrap_or_default().to_owned();
     name.push(more);
     place.with_file_name(name)

@@ -29,7 +29,10 @@ pub use card::NatCard;
 pub use console::{Console, ConsoleStream};
 pub use disks::{DiskName, DiskStatus};
 pub use error::Error;
-pub use fetch::{Cancel, Check, Fetched, Options as FetchOptions, Progress as FetchProgress, Sha256};
+pub use fetch::{
+    Cancel, Check, Fetched, Kept as KeptFile, Options as FetchOptions, Progress as FetchProgress, Sha256,
+    kept as kept_files,
+};
 pub use framework::{
     Windows, default_engine, install_macos, mac_host, new_generic_identifier, new_mac_identifier, with_windows,
 };

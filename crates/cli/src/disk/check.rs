@@ -13,8 +13,9 @@ use crate::failure::{Failure, Status};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The exit status is 0 when the image is good, also when space in it is lost, else 1. A raw image has nothing to check.
-Damage that --repair does not mend is in the tables: `russet disk convert` reads out what can be read.")]
+The exit status is 0 when the image is good, also when space in it is lost, else
+1. A raw image has nothing to check. Damage that --repair does not mend is in
+the tables: `russet disk convert` reads out what can be read.")]
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     image: ImageArgs,

@@ -30,8 +30,10 @@ enum Mode {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  russet disk clone root.img work.img              reflink if the file system can, else a copy
-  russet disk clone root.img work.qcow2            reflink makes no qcow2 of raw: an overlay, at once")]
+  russet disk clone root.img work.img
+      A reflink if the file system can, else a copy.
+  russet disk clone root.img work.qcow2
+      A reflink makes no qcow2 of raw: an overlay, at once.")]
 pub(crate) struct CloneArgs {
     #[command(flatten)]
     image: ImageArgs,

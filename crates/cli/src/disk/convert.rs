@@ -18,8 +18,11 @@ use crate::failure::{Failure, Status};
 #[command(after_help = "\
 Examples:
   russet disk convert root.img root.qcow2
-  russet disk convert work.qcow2 root.img          with all that is below work.qcow2: one file, nothing below
-  russet disk convert root.img to-send.qcow2 -c    small; what a guest writes to it later is not compressed
+  russet disk convert work.qcow2 root.img
+      With all that is below work.qcow2: one file, nothing below.
+  russet disk convert root.img to-send.qcow2 -c
+      Small; what a guest writes to it later is not compressed.
+
 Zeroes take no space in the new image. Ctrl-C leaves nothing behind.")]
 pub(crate) struct ConvertArgs {
     #[command(flatten)]
@@ -112,8 +115,9 @@ fn say_on_disk(path: &Path, size: u64, format: Format, json: bool) {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A guest that discards what it deletes (fstrim, mount -o discard) does this by itself. For one that does not: write
-zeroes to its free space first. Works in place; Ctrl-C stops it at any time and the image is as good as before.")]
+A guest that discards what it deletes (fstrim, mount -o discard) does this by
+itself. For one that does not: write zeroes to its free space first. Works in
+place; Ctrl-C stops it at any time and the image is as good as before.")]
 pub(crate) struct CompactArgs {
     #[command(flatten)]
     image: ImageArgs,

@@ -15,10 +15,13 @@ use crate::failure::{Failure, Status};
 const AFTER_HELP: &str = "\
 Examples:
   russet disk create root.qcow2 20G
-  russet disk create root.img 20G                  raw and sparse: takes space as the guest writes
-  russet disk create work.qcow2 -b root.qcow2      an overlay: writes go to work.qcow2, root.qcow2 stays as it is
+  russet disk create root.img 20G
+      Raw and sparse: takes space as the guest writes.
+  russet disk create work.qcow2 -b root.qcow2
+      An overlay: writes go to work.qcow2, root.qcow2 stays as it is.
 
-An image below must not be written to any more, or the overlays above it are worthless.";
+An image below must not be written to any more, or the overlays above it are
+worthless.";
 
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]

@@ -15,8 +15,8 @@ use crate::failure::{Failure, Status};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Ctrl-C stops it at any time: the overlay reads as before, and a second commit goes on. Other overlays above the same
-image are worthless afterwards.")]
+Ctrl-C stops it at any time: the overlay reads as before, and a second commit
+goes on. Other overlays above the same image are worthless afterwards.")]
 pub(crate) struct CommitArgs {
     #[command(flatten)]
     image: ImageArgs,
@@ -43,9 +43,12 @@ pub(crate) fn commit(args: &CommitArgs, json: bool) -> Result<(), Failure> {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  russet disk rebase work.qcow2 -b new-root.qcow2  work.qcow2 reads as before: it gets what new-root.qcow2 has otherwise
-  russet disk rebase work.qcow2 --flatten          work.qcow2 gets all that is below and stands alone
-  russet disk rebase work.qcow2 --header-only -b moved/root.qcow2    the image below was moved or has no format noted")]
+  russet disk rebase work.qcow2 -b new-root.qcow2
+      work.qcow2 reads as before: it gets what new-root.qcow2 has otherwise.
+  russet disk rebase work.qcow2 --flatten
+      work.qcow2 gets all that is below and stands alone.
+  russet disk rebase work.qcow2 --header-only -b moved/root.qcow2
+      The image below was moved or has no format noted.")]
 pub(crate) struct RebaseArgs {
     #[command(flatten)]
     image: ImageArgs,

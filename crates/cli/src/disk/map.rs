@@ -12,8 +12,9 @@ use crate::failure::Failure;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-With --json a list of objects: start, length, kind (data, zero for zeroes with space, hole for zeroes without), and for
-qcow2 images layer (top or below) and, where it is plain data of the top file, offset.")]
+With --json a list of objects: start, length, kind (data, zero for zeroes with
+space, hole for zeroes without), and for qcow2 images layer (top or below) and,
+where it is plain data of the top file, offset.")]
 pub(crate) struct MapArgs {
     #[command(flatten)]
     image: ImageArgs,

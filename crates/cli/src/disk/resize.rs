@@ -15,7 +15,8 @@ Examples:
   russet disk resize root.qcow2 +10G
   russet disk resize root.img 10G --shrink         what is beyond 10G is lost
 
-Partitions and file systems in the disk keep their sizes: make them smaller before, or larger after.")]
+Partitions and file systems in the disk keep their sizes: make them smaller
+before, or larger after.")]
 pub(crate) struct ResizeArgs {
     #[command(flatten)]
     image: ImageArgs,

@@ -20,14 +20,18 @@ use crate::say;
 const AFTER_HELP: &str = "\
 Examples:
   russet disk serve root.qcow2 --snapshot --socket nbd.sock
-      One disk on a unix socket, nbd+unix:///?socket=nbd.sock; what clients write is thrown away at the end.
+      One disk on a unix socket, nbd+unix:///?socket=nbd.sock; what clients
+      write is thrown away at the end.
   russet disk serve root.img --export root --port 10809
-      On TCP, for this host only: nbd://localhost:10809/root. Others reach it with --bind 0.0.0.0: then use --tls-dir.
+      On TCP, for this host only: nbd://localhost:10809/root. Others reach it
+      with --bind 0.0.0.0: then use --tls-dir.
   russet disk serve a.img b.img --export a --export b --read-only
       Several disks on the default port 10809; clients choose by name.
 
-Clients: russet run --device nbd,uri=URI, qemu-img, qemu, nbdcopy, nbdinfo, nbd-client, Apple's Virtualization framework.
-Ctrl-C and SIGTERM end it: requests under way are finished, the disks flushed, and the socket removed.";
+Clients: russet run --device nbd,uri=URI, qemu-img, qemu, nbdcopy, nbdinfo,
+nbd-client, Apple's Virtualization framework.
+Ctrl-C and SIGTERM end it: requests under way are finished, the disks flushed,
+and the socket removed.";
 
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]

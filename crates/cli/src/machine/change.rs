@@ -44,7 +44,7 @@ pub(crate) fn delete(args: &DeleteArgs) -> Result<(), Failure> {
 }
 
 /// Asks the user of the terminal.
-fn agreed(question: &str) -> Result<bool, Failure> {
+pub(crate) fn agreed(question: &str) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::new(Status::Usage, "there is no terminal to ask on: add --force"));
     }

@@ -14,9 +14,11 @@ use crate::failure::{Failure, Status};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-All files in the machine's folder are copied: with shared blocks, in no time, where the file system can (APFS, XFS,
-btrfs), else without their zeroes. The copy gets network addresses and a machine identifier of its own; what its guest
-has written down of itself, such as host keys of SSH, is the same in both. Files elsewhere are used by both: give a disk that both write to one of them a copy.")]
+All files in the machine's folder are copied: with shared blocks, in no time,
+where the file system can (APFS, XFS, btrfs), else without their zeroes. The
+copy gets network addresses and a machine identifier of its own; what its guest
+has written down of itself, such as host keys of SSH, is the same in both. Files
+elsewhere are used by both: give a disk that both write to one of them a copy.")]
 pub(crate) struct CloneArgs {
     /// The machine, which must not run.
     name: MachineName,

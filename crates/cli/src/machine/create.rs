@@ -22,18 +22,24 @@ const MAX_SOCKET_PATH: usize = 103;
 
 const AFTER_HELP: &str = "\
 Examples:
-  russet create web debian --disk-size 20G         Debian's kernel and a root prompt, with an empty disk /dev/vda
-  russet create box --disk-size 20G -c debian.iso  boots by UEFI from the first disk that can
-  russet create sonoma --macos latest              macOS, fetched from Apple and installed: on a Mac with Apple silicon
-  russet create dev -k Image -i initrd.gz -d root.img -a 'console=hvc0 root=/dev/vda1'
+  russet create web debian --disk-size 20G
+      Debian's kernel and a root prompt, with an empty disk /dev/vda.
+  russet create box --disk-size 20G -c debian.iso
+      Boots by UEFI from the first disk that can.
+  russet create sonoma --macos latest
+      macOS, fetched from Apple and installed: on a Mac with Apple silicon.
+  russet create dev -k Image -d root.img -a 'console=hvc0 root=/dev/vda1'
 
-The machine is a folder: `russet list` says where. What is named here stays where it is; the disk of --disk-size and the
-variables of UEFI are in the folder. Each network card keeps its address.
+The machine is a folder: `russet list` says where. What is named here stays
+where it is; the disk of --disk-size and the variables of UEFI are in the
+folder. Each network card keeps its address.
 
-With --macos the machine gets a disk of 64G, 4 CPUs, 8 GiB, NAT, a display, keyboard, trackpad and sound where nothing else
-is said. A restore image has some 15 GB; it is kept where the system keeps caches, in russet/macos, until you remove it.
-Its length is checked, and its SHA-256 where Apple's server or --sha256 says one. Ctrl-C at any point leaves no machine, and
-what was downloaded is gone on with the next time.";
+With --macos the machine gets a disk of 64G, 4 CPUs, 8 GiB, NAT, a display,
+keyboard, trackpad and sound where nothing else is said. A restore image has
+some 15 GB; it is kept for the next machine, where the system keeps caches,
+until `russet prune`. Its length is checked, and its SHA-256 where Apple's
+server or --sha256 says one. Ctrl-C at any point leaves no machine, and what was
+downloaded is gone on with the next time.";
 
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]

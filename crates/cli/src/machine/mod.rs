@@ -18,7 +18,7 @@ use vm::{Bundle, BundleError, MachineName, Store};
 
 use crate::failure::{Failure, Status};
 
-pub(crate) use change::{DeleteArgs, RenameArgs, delete, rename};
+pub(crate) use change::{DeleteArgs, RenameArgs, agreed, delete, rename};
 pub(crate) use clone::{CloneArgs, execute as clone};
 pub(crate) use create::{CreateArgs, execute as create};
 pub(crate) use list::execute as list;
@@ -28,6 +28,11 @@ pub(crate) use stop::{StopArgs, ends_within, execute as stop};
 /// The user's machines.
 fn store() -> Result<Store, Failure> {
     Store::of_user().map_err(failed)
+}
+
+/// Removes what killed processes left of machines.
+pub(crate) fn sweep() -> Result<(), Failure> {
+    store()?.sweep().map_err(failed)
 }
 
 /// The machine of this name.

@@ -25,15 +25,21 @@ const DISK_HELP: &str = "\
 Disk: an image, or nbd://HOST/EXPORT. Repeat for more, in order: vda, vdb, ..
 
 Keys behind a comma:
-  snapshot            throw away what the guest writes; the image is not changed and can be shared
+  snapshot            throw away what the guest writes; the image is
+                      not changed and can be shared
   readonly            the guest cannot write
-  format=FORMAT       raw, qcow2, vmdk or vhdx. Without it a file called .qcow2, .vmdk or .vhdx is that and everything else
-                      is raw; contents never decide, because a guest can write a qcow2 header into its raw disk
-  backing-folder=DIR  files below a qcow2 image may lie there; without it only in the image's own folder or in it
+  format=FORMAT       raw, qcow2, vmdk or vhdx. Without it a file
+                      called .qcow2, .vmdk or .vhdx is that, and all
+                      else is raw; contents never decide, because a
+                      guest can write a qcow2 header into its raw disk
+  backing-folder=DIR  files below a qcow2 image may lie there; without
+                      it only in the image's own folder or in it
   bps=N, iops=N       most bytes and requests in a second
-  sync=MODE           what a flush of the guest does: full and fsync make it durable; none loses data when the power
+  sync=MODE           what a flush of the guest does: full and fsync
+                      make it durable; none loses data when the power
                       fails
-  caching=MODE        cached, or uncached to keep the disk out of the host's page cache
+  caching=MODE        cached, or uncached to keep the disk out of the
+                      host's page cache
   device-id=ID        serial number";
 
 /// The arguments.

@@ -28,26 +28,35 @@ use crate::host::{self, ThisHost};
 use crate::{machine, say};
 
 const AFTER_HELP: &str = "\
-The same machine can be given in five ways, and they mix: arguments add devices to a file and replace the rest.
+The same machine can be given in five ways, and they mix: arguments add devices
+to a file and replace the rest.
 
   russet run debian
-      Debian's newest arm64 cloud kernel with a busybox root prompt, fetched once through apt.
-  russet run -k Image -i initrd.gz -d root.img -c install.iso -p 4 -m 2048 -a 'console=hvc0 root=/dev/vda1' -t 0
-      vftool's flags: NAT, entropy and a balloon are there; the console is a new pty unless -t 0.
-  russet run --bootloader linux,kernel=Image,initrd=initrd.gz,cmdline='\"console=hvc0 quiet\"' --cpus 4 --memory 2048 \\
-             --device virtio-blk,path=root.img --device virtio-net,nat --device virtio-rng --device virtio-serial,stdio
+      Debian's newest arm64 cloud kernel with a busybox root prompt, fetched
+      once through apt.
+  russet run -k Image -i initrd.gz -d root.img -c install.iso -p 4 -m 2048 \\
+             -a 'console=hvc0 root=/dev/vda1' -t 0
+      vftool's flags: NAT, entropy and a balloon are there; the console is a
+      new pty unless -t 0.
+  russet run --bootloader linux,kernel=Image,initrd=initrd.gz,cmdline=quiet \\
+             --cpus 4 --memory 2048 --device virtio-blk,path=root.img \\
+             --device virtio-net,nat --device virtio-rng \\
+             --device virtio-serial,stdio
       vfkit's grammar: what you name is there and nothing else.
   russet run NAME
-      A machine of `russet create` and `russet list`. A suspended one goes on from where it was.
+      A machine of `russet create` and `russet list`. A suspended one goes on
+      from where it was.
   russet run machine.toml
-      A file; `russet config show` makes one of arguments, `russet config check` checks it.
+      A file; `russet config show` makes one of arguments, `russet config check`
+      checks it.
 
 Keys on a raw terminal: Ctrl-] and then
   p  ask the guest to power off      q  stop the machine at once
   ?  show these keys                 Ctrl-]  send Ctrl-] to the guest
-With -t 0 Ctrl-C is not sent to the guest: it asks the guest to power off, the second one stops the machine at once, as
-SIGINT does. One SIGTERM, SIGHUP or SIGQUIT is enough: a guest that does not listen is stopped at once, one that has not
-powered off after a minute then.";
+With -t 0 Ctrl-C is not sent to the guest: it asks the guest to power off, the
+second one stops the machine at once, as SIGINT does. One SIGTERM, SIGHUP or
+SIGQUIT is enough: a guest that does not listen is stopped at once, one that has
+not powered off after a minute then.";
 
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]

@@ -242,6 +242,43 @@ fn a_create_that_is_killed_leaves_a_whole_machine_or_nothing() {
 }
 
 #[test]
+fn what_was_fetched_is_listed_with_its_size_and_removed_when_nobody_uses_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let cache = folder.join("cache/russet");
+    let pruned = |args: &[&str], status: i32| {
+        let mut command = kept(folder, &[&["prune"], args].concat());
+        let output = command.env("XDG_CACHE_HOME", folder.join("cache")).output().unwrap();
+        assert_eq!(output.status.code(), Some(status), "{args:?}: {}", text(&output.stderr));
+        text(if status == 0 { &output.stdout } else { &output.stderr })
+    };
+    assert!(pruned(&[], 0).starts_with("nothing is kept in "));
+    let left = folder.join("home/machines/.one.part");
+    for made in [cache.join("macos"), cache.join("debian/trixie/guest-1"), left.clone()] {
+        fs::create_dir_all(made).unwrap();
+    }
+    let files = ["macos/a.ipsw", "macos/b.ipsw.part", "macos/notes.txt", "debian/trixie/guest-1/Image"];
+    files.iter().for_each(|file| fs::write(cache.join(file), [0; 2048]).unwrap());
+    let list = pruned(&["--list"], 0);
+    assert_eq!(list.lines().count(), 3, "{list}");
+    assert!(list.contains("2.00 KiB  macOS: ") && list.contains("  a part of macOS: ") && list.contains("  Debian: "));
+    let error = pruned(&[], 2);
+    assert!(error.contains("there is no terminal to ask on: add --force"), "{error}");
+    assert!(files.iter().all(|file| cache.join(file).exists()));
+
+    let used = fs::File::create(cache.join("macos/a.ipsw.lock")).unwrap();
+    used.lock_shared().unwrap();
+    let said: serde_json::Value = serde_json::from_str(&pruned(&["--force", "--json"], 0)).unwrap();
+    assert_eq!((&said["freed"], &said["kept"][0]["used"]), (&4096.into(), &true.into()));
+    assert!(said["kept"][0]["path"].as_str().unwrap().ends_with("macos/a.ipsw"));
+    drop(used);
+    assert_eq!(pruned(&["--force"], 0).lines().last(), Some("freed 2.00 KiB"));
+    assert_eq!(files.map(|file| cache.join(file).exists()), [false, false, true, false]);
+    assert!(!left.exists());
+    assert!(pruned(&["--list"], 0).starts_with("nothing is kept in "));
+}
+
+#[test]
 fn macos_needs_a_mac_and_says_so() {
     // On a Mac this would install.
     if cfg!(target_os = "macos") {

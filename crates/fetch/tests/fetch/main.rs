@@ -1,6 +1,7 @@
 //! Downloads from servers that break off, fall silent, change the file and lie; given up, and gone on with.
 
 mod interrupted;
+mod kept;
 mod server;
 mod trust;
 

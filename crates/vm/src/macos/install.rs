@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use config::{DiskAttachment, Machine, Platform, Problem};
-use fetch::{Cancel, Fetched};
+use fetch::{Cancel, Fetched, Use};
 use vz::{Host, InstallEnd, InstallNotice, Installation, Installer, Virtualization};
 
 use super::{InstallError, MacosGuests, RestoreSource, source};
@@ -70,7 +70,7 @@ impl NewMac {
     ) -> Result<Bundle, InstallError> {
         check(&self.machine, host)?;
         self.check_disk(draft.folder())?;
-        let path = self.image(virtualization, host, draft.folder(), cancel, tell)?;
+        let (path, _use) = self.image(virtualization, host, draft.folder(), cancel, tell)?;
         tell(InstallStep::Loading);
         let image = virtualization.load_restore_image(&path);
         let image = image.map_err(|source| InstallError::Image { path: path.clone(), source })?;
@@ -115,7 +115,7 @@ impl NewMac {
         }
     }
 
-    /// The restore image, as a file.
+    /// The restore image, as a file that is not removed from the cache meanwhile.
     fn image<V: Virtualization>(
         &self,
         virtualization: &V,
@@ -123,14 +123,14 @@ impl NewMac {
         folder: &Path,
         cancel: &Cancel,
         tell: &mut dyn FnMut(InstallStep),
-    ) -> Result<PathBuf, InstallError> {
+    ) -> Result<(PathBuf, Option<Use>), InstallError> {
         let url = match &self.source {
             RestoreSource::File(path) => {
                 if let Some(expected) = self.fetch.sha256 {
                     let checked = fetch::verify(path, expected, cancel, &mut |now| tell(InstallStep::Fetching(now)))?;
                     tell(InstallStep::Fetched(path.clone(), checked));
                 }
-                return Ok(path.clone());
+                return Ok((path.clone(), None));
             }
             RestoreSource::Url(url) => url.clone(),
             RestoreSource::Latest => {
@@ -147,9 +147,15 @@ impl NewMac {
         // What is downloaded is not to take the room that the disk needs then.
         let spare = if on_same_volume(&self.cache, folder) { self.size } else { 0 };
         let options = fetch::Options { free: free_space, spare, ..self.fetch.clone() };
-        let fetched = fetch::fetch(&url, &place, &options, cancel, &mut |now| tell(InstallStep::Fetching(now)))?;
-        tell(InstallStep::Fetched(place.clone(), fetched));
-        Ok(place)
+        loop {
+            let fetched = fetch::fetch(&url, &place, &options, cancel, &mut |now| tell(InstallStep::Fetching(now)))?;
+            let kept = fetch::keep(&place)?;
+            // One that is removed as soon as it is there is fetched again.
+            if place.is_file() {
+                tell(InstallStep::Fetched(place.clone(), fetched));
+                return Ok((place, Some(kept)));
+            }
+        }
     }
 }
 

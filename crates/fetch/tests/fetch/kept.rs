@@ -1,0 +1,58 @@
+//! What is kept of downloads, and its removal.
+
+use std::fs;
+use std::path::Path;
+
+use fetch::{Cancel, Kept, Progress, fetch, keep, kept};
+
+use crate::server::{Reply, Server};
+use crate::{Place, TAG, content, options};
+
+fn folder(place: &Place) -> std::path::PathBuf {
+    place.path().parent().unwrap().to_owned()
+}
+
+#[test]
+fn what_nobody_uses_is_removed() {
+    let server = Server::new(|asked| Reply::file(asked, &content(1000, 1), TAG));
+    let place = Place::new();
+    assert_eq!(kept(&folder(&place)).unwrap(), []);
+    place.fetch(&server.url("/")).unwrap();
+    let file = Kept { place: place.path(), length: 1000, whole: true };
+    assert_eq!(kept(&folder(&place)).unwrap(), std::slice::from_ref(&file));
+
+    // Two use it; neither keeps the other away.
+    let uses = [keep(&place.path()).unwrap(), keep(&place.path()).unwrap()];
+    assert!(file.is_used() && !file.remove().unwrap());
+    assert_eq!(place.read().len(), 1000);
+    drop(uses);
+    assert!(!file.is_used() && file.remove().unwrap());
+    assert_eq!(place.entries(), ["file.lock"]);
+    assert_eq!(kept(&folder(&place)).unwrap(), []);
+    assert!(file.remove().unwrap(), "what is gone is gone");
+    place.fetch(&server.url("/")).unwrap();
+    assert_eq!(place.read(), content(1000, 1));
+}
+
+#[test]
+fn a_part_is_kept_too_and_stays_while_it_is_fetched() {
+    let server = Server::new(|asked| match asked.number {
+        0 => Reply::file(asked, &content(1000, 1), TAG).breaking_off(400),
+        1..4 => Reply::new(503, b""),
+        _ => Reply::file(asked, &content(1000, 1), TAG),
+    });
+    let place = Place::new();
+    place.fetch(&server.url("/")).unwrap_err();
+    fs::create_dir(folder(&place).join("folder")).unwrap();
+    let [part] = &kept(&folder(&place)).unwrap()[..] else { panic!("{:?}", place.entries()) };
+    assert_eq!((&part.place, part.whole, part.length > 400), (&place.path(), false, true));
+    let mut looked = false;
+    let mut tell = |_: Progress| {
+        looked = true;
+        assert!(part.is_used() && !part.remove().unwrap());
+    };
+    fetch(&server.url("/"), &place.path(), &options(), &Cancel::default(), &mut tell).unwrap();
+    assert!(looked);
+    assert_eq!(place.read(), content(1000, 1));
+    assert!(kept(Path::new("/nowhere")).unwrap().is_empty());
+}
