@@ -112,11 +112,12 @@ impl Lpis {
         if !(self.enabled && from.enabled) || self.limit() != from.limit() {
             return;
         }
-        // The smaller set goes into the larger one, so that a guest cannot make this slow by repeating it.
+        // The smaller set goes into the larger one, LPI by LPI (`append` would build the larger one anew), so that a guest
+        // cannot make this slow by repeating it.
         if self.ready.len() < from.ready.len() {
             std::mem::swap(&mut self.ready, &mut from.ready);
         }
-        self.ready.append(&mut from.ready);
+        self.ready.extend(std::mem::take(&mut from.ready));
         for (to, from) in self.pending.iter_mut().zip(&mut from.pending) {
             *to |= std::mem::take(from);
         }
