@@ -26,6 +26,14 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
+    /// A file is not the kernel that it is said to be.
+    #[error("{field}: {source}")]
+    Kernel {
+        /// The field that names it.
+        field: String,
+        /// What is wrong with it.
+        source: machine::loader::LoadError,
+    },
     /// A disk could not be opened.
     #[error("{field}: {source}")]
     Disk {

@@ -166,7 +166,9 @@ fn what_cannot_be_opened_is_named_by_its_field() {
     let missing = Machine::new(boot("/nowhere/Image"));
     assert!(error(&missing).starts_with("bootloader.kernel: /nowhere/Image: "));
     assert!(error(&Machine::new(boot("/dev/null"))).contains("not a regular file"));
-    let mut machine = Machine::new(boot("/etc/passwd"));
+    assert!(error(&Machine::new(boot("/etc/passwd"))).starts_with("bootloader.kernel: the kernel is not in a format"));
+    let kernel = kernel_of(0x1_0000);
+    let mut machine = Machine::new(boot(kernel.path().to_str().unwrap()));
     machine.storage.push(Storage::image("/nowhere/disk"));
     assert!(error(&machine).starts_with("storage[0]: "));
     machine.storage.clear();
@@ -174,14 +176,23 @@ fn what_cannot_be_opened_is_named_by_its_field() {
     assert!(error(&machine).starts_with("serial[0]: /nowhere/log"));
 }
 
+/// A file with the header of a kernel that says it needs `size` bytes.
+fn kernel_of(size: u64) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut header = [0; 64];
+    header[16..24].copy_from_slice(&size.to_le_bytes());
+    header[56..60].copy_from_slice(b"ARM\x64");
+    std::fs::write(file.path(), header).unwrap();
+    file
+}
+
 #[test]
-fn what_is_no_kernel_ends_in_an_error_that_says_so() {
-    let kernel = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(kernel.path(), "a text").unwrap();
+fn a_kernel_that_does_not_fit_ends_in_an_error_that_says_so() {
+    let kernel = kernel_of(1 << 40);
     let boot = LinuxBoot { kernel: kernel.path().into(), initrd: None, cmdline: String::new() };
     let vm = VirtualMachine::new(&Machine::new(BootLoader::Linux(boot))).unwrap();
     vm.start().unwrap();
     let Some(Outcome::Failed(reason)) = vm.wait() else { panic!("it ran") };
-    assert!(reason.contains("arm64 Image"), "{reason}");
+    assert!(reason.contains("give the machine more memory"), "{reason}");
     assert_eq!(vm.state(), State::Error);
 }

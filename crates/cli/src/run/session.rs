@@ -71,7 +71,7 @@ pub(super) fn run(machine: &Machine, options: Options<'_>, windows: Option<Windo
     let slots = if !options.control.is_empty() { vm::Options::default().slots } else { 0 };
     let vm =
         VirtualMachine::with_options(machine, vm::Options { name: options.title.to_owned(), jit: options.jit, slots })
-            .map_err(|error| Failure::new(Status::Host, error.to_string()))?;
+            .map_err(not_opened)?;
     let vm = Arc::new(vm);
     let _control: Vec<_> = options
         .control
@@ -114,6 +114,11 @@ pub(super) fn run(machine: &Machine, options: Options<'_>, windows: Option<Windo
 fn start(vm: &VirtualMachine, options: Options<'_>) -> Result<(), Failure> {
     match options.restore {
         Some(state) => vm.restore(state).map_err(|error| not_restored(&error.to_string())),
+fn not_opened(error: vm::Error) -> Failure {
+    let status = if matches!(error, vm::Error::Kernel { .. }) { Status::Usage } else { Status::Host };
+    Failure::new(status, error.to_string())
+}
+
         None => {
             let started = match options.account {
                 Some(account) => vm.start_with_account(account.clone()),

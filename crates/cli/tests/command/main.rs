@@ -135,7 +135,7 @@ fn what_is_wrong_has_its_status() {
         (&["run", "-k", "text", "-t", "2"], 2, "2 is not in 0..=1"),
         (&["run", "-k", "text", "--device", "virtio-blk,pth=x"], 2, "did you mean `path`?"),
         (&["run", "-k", "text", "--engine", "kvm"], 2, "the engine `kvm` is not in this version"),
-        (&["run", "-k", "text", "-t", "0"], 3, "not in a format that is known"),
+        (&["run", "-k", "text"], 2, "bootloader.kernel: the kernel is not in a format that is known"),
     ] {
         let output = run(folder, args, status);
         assert!(text(&output.stderr).contains(wanted), "{args:?}: {}", text(&output.stderr));

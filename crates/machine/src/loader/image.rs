@@ -27,20 +27,20 @@ pub struct Kernel {
     pub end: u64,
 }
 
+/// Looks whether `file` is a kernel for this machine, before there is guest memory for it.
+///
+/// # Errors
+/// When the file is no arm64 kernel, or its beginning is damaged.
+pub fn check_kernel(file: &File) -> Result<(), LoadError> {
+    open(file).map(drop)
+}
+
 /// Reads the kernel in `file`, an Image as it is or compressed, into the beginning of guest memory.
 ///
 /// # Errors
 /// When the file is no arm64 kernel or is damaged, and when guest memory is too small for it.
 pub fn load_kernel(file: &File, memory: &GuestMemory) -> Result<Kernel, LoadError> {
-    let read = |source| LoadError::Read { what: "kernel", source };
-    let mut source = format::open(file)?;
-    let mut header = [0; HEADER];
-    match &mut source {
-        Source::Plain(file) => Section { file, at: 0, end: HEADER as u64 }.read_exact(&mut header).map_err(read)?,
-        Source::Stream(stream) => stream.read_exact(&mut header).map_err(read)?,
-    }
-    let header = Header::parse(&header)?;
-
+    let (source, header) = open(file)?;
     let entry = RAM_BASE + header.text_offset;
     let limit = ram_end(memory);
     let room = limit.saturating_sub(entry);
@@ -53,6 +53,18 @@ pub fn load_kernel(file: &File, memory: &GuestMemory) -> Result<Kernel, LoadErro
         return Err(LoadError::too_big("kernel", needed, room));
     }
     Ok(Kernel { entry, end: entry + needed })
+}
+
+/// The Image in a file, and its header; a stream goes on behind that.
+fn open(file: &File) -> Result<(Source<'_>, Header), LoadError> {
+    let read = |source| LoadError::Read { what: "kernel", source };
+    let mut source = format::open(file)?;
+    let mut header = [0; HEADER];
+    match &mut source {
+        Source::Plain(file) => Section { file, at: 0, end: HEADER as u64 }.read_exact(&mut header).map_err(read)?,
+        Source::Stream(stream) => stream.read_exact(&mut header).map_err(read)?,
+    }
+    Ok((source, Header::parse(&header)?))
 }
 
 /// The fields of the header that matter.

@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io;
 
 pub use firmware::load_firmware;
-pub use image::{Kernel, load_kernel};
+pub use image::{Kernel, check_kernel, load_kernel};
 pub use initrd::load_initrd;
 pub use unpack::unpack_kernel;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use block::{RawDisk, RawOptions};
 use config::{BootLoader, EfiBoot};
 use devices::flash::{Flash, spec};
-use machine::{Boot, FirmwareBoot, LinuxBoot};
+use machine::{Boot, FirmwareBoot, LinuxBoot, loader};
 
 use crate::Error;
 
@@ -27,7 +27,9 @@ pub(super) fn open(config: &config::Machine) -> Result<Boot, Error> {
     match &config.bootloader {
         BootLoader::Linux(linux) => {
             let initrd = linux.initrd.as_deref().map(|path| file("bootloader.initrd", path)).transpose()?;
-            let kernel = file("bootloader.kernel", &linux.kernel)?;
+            let field = "bootloader.kernel";
+            let kernel = file(field, &linux.kernel)?;
+            loader::check_kernel(&kernel).map_err(|source| Error::Kernel { field: field.to_owned(), source })?;
             Ok(Boot::Linux(LinuxBoot { kernel, initrd, command_line: linux.cmdline.clone() }))
         }
         BootLoader::Efi(efi) => Ok(Boot::Firmware(FirmwareBoot { code: firmware(efi)?, variables: variables(efi)? })),
