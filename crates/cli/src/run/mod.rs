@@ -5,6 +5,7 @@ mod attachments;
 mod describe;
 mod gdb;
 mod macos;
+mod panics;
 mod session;
 mod signals;
 mod stats;

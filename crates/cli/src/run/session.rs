@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use ::config::{Engine, Machine, SerialAttachment};
 use serde_json::json;
-use vm::{Outcome, VirtualMachine, Windows};
+use vm::{Outcome, State, VirtualMachine, Windows};
 
 use super::gdb::{self, GdbAddress};
 use super::signals::{Listener, Signal};
-use super::stats;
+use super::{panics, stats};
 use crate::console::escape::{HELP, Wish};
 use crate::console::stdio::Stdio;
 use crate::console::terminal;
@@ -57,6 +57,8 @@ enum Event {
     Wish(Wish),
     /// The guest asked for a reset.
     Reset,
+    /// A thread has panicked: its name.
+    Panicked(String),
     Ended(Option<Outcome>),
 }
 
@@ -67,6 +69,8 @@ enum Event {
 pub(super) fn run(machine: &Machine, options: Options<'_>, windows: Option<Windows>) -> Result<(), Failure> {
     let (tell, events) = mpsc::channel();
     let _signals = listen(tell.clone())?;
+    let alarm = tell.clone();
+    panics::listen(move |thread| drop(alarm.send(Event::Panicked(thread.to_owned()))));
     // Who cannot ask for disks later needs no slots for them, and a guest starts a little sooner without.
     let slots = if !options.control.is_empty() { vm::Options::default().slots } else { 0 };
     let vm =
@@ -110,15 +114,15 @@ pub(super) fn run(machine: &Machine, options: Options<'_>, windows: Option<Windo
     result
 }
 
-/// Starts the machine: from power-on, into its recovery system, or from its saved state.
-fn start(vm: &VirtualMachine, options: Options<'_>) -> Result<(), Failure> {
-    match options.restore {
-        Some(state) => vm.restore(state).map_err(|error| not_restored(&error.to_string())),
 fn not_opened(error: vm::Error) -> Failure {
     let status = if matches!(error, vm::Error::Kernel { .. }) { Status::Usage } else { Status::Host };
     Failure::new(status, error.to_string())
 }
 
+/// Starts the machine: from power-on, into its recovery system, or from its saved state.
+fn start(vm: &VirtualMachine, options: Options<'_>) -> Result<(), Failure> {
+    match options.restore {
+        Some(state) => vm.restore(state).map_err(|error| not_restored(&error.to_string())),
         None => {
             let started = match options.account {
                 Some(account) => vm.start_with_account(account.clone()),
@@ -254,6 +258,14 @@ fn follow(
                     vm.stop();
                 }
             }
+            Event::Panicked(thread) => {
+                vm.stop();
+                // The thread may be one without which the machine does not come to its end.
+                while events.recv_timeout(LAST_PATIENCE).is_ok_and(|event| !matches!(event, Event::Ended(_))) {}
+                let what =
+                    format!("the thread `{thread}` panicked, which is a defect of russet; the machine was stopped");
+                return Err(Failure::new(Status::Crashed, what));
+            }
             Event::Signal(Signal::Resized) => {
                 if on_terminal {
                     tell_size(vm);
@@ -287,12 +299,17 @@ const INTERRUPT: u8 = 2;
 /// How long a guest has to power off after a signal that nobody may repeat: as long as by `russet stop`.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a machine has to stop of which a thread has panicked.
+const LAST_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Presses the power button because of a signal or, without one, a key; on a thread of its own, because that takes a moment.
 fn power_off(vm: &Arc<VirtualMachine>, signal: Option<u8>) {
     let vm = vm.clone();
     let pressed = thread::Builder::new().name("power".to_owned()).spawn(move || {
         let asked = vm.request_stop();
         match (signal, asked) {
+            // It has nothing yet that could be lost.
+            (_, Err(vm::Error::WrongState { state: State::Starting, .. })) => vm.stop(),
             (None, Ok(())) => say::line("asked the guest to power off; Ctrl-] q stops it at once"),
             (None, Err(error)) => say::line(&format!("{error}; Ctrl-] q stops it at once")),
             (Some(INTERRUPT), Ok(())) => say::line("asked the guest to power off; once more to stop it at once"),
