@@ -4,8 +4,8 @@ use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
 use crate::args::Cli;
-use crate::config::print;
 use crate::failure::Failure;
+use crate::say::print;
 
 #[derive(Debug, Args)]
 pub(crate) struct CompletionArgs {

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::failure::{Failure, Status};
 use crate::host::ThisHost;
 use crate::run::MachineArgs;
+use crate::say::print;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
@@ -83,12 +84,6 @@ fn show(args: &MachineArgs, as_args: bool, json: bool) -> Result<(), Failure> {
     };
     print(&text);
     Ok(())
-}
-
-/// Writes a result to standard output; a reader that has gone away, as `head` does, is no error.
-pub(crate) fn print(text: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
 /// `text` as one word for a POSIX shell.

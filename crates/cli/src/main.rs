@@ -65,7 +65,11 @@ fn work(cli: &Cli, windows: Option<Windows>) -> ExitCode {
         Command::Doctor => doctor::execute(cli.json),
         Command::Completion(completion) => completion::execute(completion),
     };
-    match result {
+    let written = || match say::unwritten() {
+        Some(error) => Err(Failure::new(Status::Other, format!("standard output: {error}"))),
+        None => Ok(()),
+    };
+    match result.and_then(|()| written()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             console::terminal::restore();

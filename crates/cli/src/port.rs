@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueHint};
 use serde_json::json;
 
-use crate::config::print;
 use crate::control::{Answer, CardStatus, Request, ask};
 use crate::failure::{Failure, Status};
+use crate::say::print;
 
 #[derive(Debug, Args)]
 pub(crate) struct IpArgs {

@@ -1,6 +1,7 @@
-//! What the command says to people, on standard error, also while the terminal is raw.
+//! What the command says to people, on standard error, also while the terminal is raw; and its results, on standard output.
 
 use std::io::{self, Write};
+use std::sync::OnceLock;
 
 use crate::console::terminal;
 
@@ -9,6 +10,28 @@ pub(crate) fn line(text: &str) {
     let text = if terminal::is_raw() { format!("\n[russet] {text}\n") } else { format!("{text}\n") };
     // Standard error may be closed; there is nobody left to tell.
     let _ = Writer::new().write_all(text.as_bytes());
+}
+
+/// Why a result could not be written, the first time.
+static UNWRITTEN: OnceLock<io::Error> = OnceLock::new();
+
+/// Writes a result to standard output. That it could not be written is told at the end, by [`unwritten`].
+pub(crate) fn print(text: &str) {
+    if let Err(error) = writeln!(io::stdout().lock(), "{text}")
+        && !is_gone(&error)
+    {
+        let _ = UNWRITTEN.set(error);
+    }
+}
+
+/// Why not all that was to be on standard output is there.
+pub(crate) fn unwritten() -> Option<&'static io::Error> {
+    UNWRITTEN.get()
+}
+
+/// Whether the reader of an output has gone away, as `head` does, which is no error.
+pub(crate) fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
 }
 
 /// Standard error. On a raw terminal, which does not do it itself, a line ends with a carriage return as well.

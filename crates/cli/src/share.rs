@@ -6,10 +6,10 @@ use ::config::{Builder, Engine, Severity, Share, ShareSource, SharedDirectory};
 use clap::{Args, Subcommand, ValueHint};
 use serde_json::json;
 
-use crate::config::print;
 use crate::control::{Answer, Request, ask};
 use crate::failure::{Failure, Status};
 use crate::host::ThisHost;
+use crate::say::print;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ShareCommand {

@@ -8,6 +8,7 @@ use vm::ConsoleStream;
 
 use super::escape::{Filter, Wish};
 use super::terminal;
+use crate::say;
 
 /// The console on standard input and output.
 pub(crate) struct Stdio {
@@ -48,8 +49,13 @@ impl Stdio {
             let mut stdout = io::stdout().lock();
             let mut open = true;
             let result = each_chunk(&mut from_guest, |bytes| {
-                // A reader that has gone away, as `head` does, does not stop the guest.
-                open = open && stdout.write_all(bytes).and_then(|()| stdout.flush()).is_ok();
+                // An output that takes nothing any more does not stop the guest.
+                if open && let Err(error) = stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+                    open = false;
+                    if !say::is_gone(&error) {
+                        say::line(&format!("what the guest prints is lost from here on: standard output: {error}"));
+                    }
+                }
                 Ok(())
             });
             if let Err(error) = result {

@@ -8,8 +8,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::{ImageArgs, failed};
-use crate::config::print;
 use crate::failure::{Failure, Status};
+use crate::say::print;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::target::{Plan, Target};
 use super::{ImageArgs, convert, create, failed};
-use crate::config::print;
 use crate::failure::{Failure, Status};
+use crate::say::print;
 
 /// Files of fewer bytes are copied as they are.
 const SMALL: u64 = 1 << 20;

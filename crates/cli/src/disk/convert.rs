@@ -11,8 +11,8 @@ use serde_json::json;
 use super::target::{Plan, Target};
 use super::work::Work;
 use super::{ImageArgs, failed, size};
-use crate::config::print;
 use crate::failure::{Failure, Status};
+use crate::say::print;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::target::{Plan, Target};
 use super::{failed, size};
-use crate::config::print;
 use crate::failure::{Failure, Status};
+use crate::say::print;
 
 const AFTER_HELP: &str = "\
 Examples:

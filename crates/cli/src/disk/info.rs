@@ -7,8 +7,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{ImageArgs, failed, size};
-use crate::config::print;
 use crate::failure::Failure;
+use crate::say::print;
 
 #[derive(Debug, Args)]
 pub(crate) struct InfoArgs {

@@ -10,8 +10,8 @@ use serde_json::json;
 
 use super::work::Work;
 use super::{ImageArgs, create, failed};
-use crate::config::print;
 use crate::failure::{Failure, Status};
+use crate::say::print;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

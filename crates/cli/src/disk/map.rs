@@ -7,8 +7,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::{ImageArgs, failed, size};
-use crate::config::print;
 use crate::failure::Failure;
+use crate::say::print;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::size::{self, NewSize};
 use super::{ImageArgs, failed};
-use crate::config::print;
 use crate::failure::{Failure, Status};
+use crate::say::print;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -7,10 +7,10 @@ use clap::{Args, ValueHint};
 use serde_json::json;
 
 use super::size;
-use crate::config::print;
 use crate::control::{Answer, DiskStatus, Request, ask};
 use crate::failure::{Failure, Status};
 use crate::host::ThisHost;
+use crate::say::print;
 
 /// Where the machine is.
 #[derive(Debug, Args)]

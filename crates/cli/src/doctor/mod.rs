@@ -9,9 +9,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use self::mac::Mac;
-use crate::config::print;
 use crate::failure::{Failure, Status};
 use crate::host::ThisHost;
+use crate::say::print;
 
 /// The longest that the trial of an engine takes.
 const TRIAL_LIMIT: Duration = Duration::from_secs(2);

@@ -7,8 +7,8 @@ use serde_json::json;
 use vm::MachineName;
 
 use super::{failed, open, store};
-use crate::config::print;
 use crate::failure::{Failure, Status};
+use crate::say::print;
 
 #[derive(Debug, Args)]
 pub(crate) struct RenameArgs {

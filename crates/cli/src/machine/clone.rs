@@ -8,9 +8,9 @@ use serde_json::json;
 use vm::{Draft, MachineName};
 
 use super::{failed, name_cards, open, refuse_suspended, store};
-use crate::config::print;
 use crate::disk;
 use crate::failure::{Failure, Status};
+use crate::say::print;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

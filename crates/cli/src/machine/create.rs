@@ -9,13 +9,13 @@ use serde_json::json;
 use vm::{Bundle, Draft, MachineName, RestoreSource, Sha256};
 
 use super::{failed, macos, name_cards, store};
-use crate::config::print;
 use crate::debian::{self, Guest};
 use crate::disk::size;
 use crate::failure::{Failure, Status};
 use crate::host::ThisHost;
 use crate::run::{Description, MachineArgs, Own, fetch_guest};
 use crate::say;
+use crate::say::print;
 
 /// Longest path of a unix socket on every system.
 const MAX_SOCKET_PATH: usize = 103;

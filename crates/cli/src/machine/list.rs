@@ -8,9 +8,9 @@ use serde_json::json;
 use vm::Bundle;
 
 use super::{failed, store};
-use crate::config::print;
 use crate::control::{Answer, Request, ask};
 use crate::failure::Failure;
+use crate::say::print;
 
 /// A machine as programs see it.
 #[derive(Debug, Serialize)]

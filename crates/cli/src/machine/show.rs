@@ -6,11 +6,11 @@ use serde_json::Value;
 use vm::MachineName;
 
 use super::{failed, name_cards, open, refuse_suspended};
-use crate::config::print;
 use crate::failure::{Failure, Status};
 use crate::host::ThisHost;
 use crate::run::MachineArgs;
 use crate::say;
+use crate::say::print;
 
 #[derive(Debug, Args)]
 pub(crate) struct GetArgs {

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::config::print;
 use crate::disk::size;
 use crate::failure::{Failure, Status};
 use crate::host;
 use crate::machine::{agreed, sweep};
 use crate::say;
+use crate::say::print;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -146,6 +146,26 @@ fn what_is_wrong_has_its_status() {
     assert_eq!(json["error"]["problems"][0]["path"], "bootloader.kernel");
 }
 
+/// A result that is not where it should be is not a success, but for who has read enough.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_output_is_an_error() {
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = russet(Path::new("/"), &["config", "example"]).stdout(full()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("standard output: No space left"), "{}", text(&output.stderr));
+    let mut child = russet(Path::new("/"), &["config", "example"]).stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    guest::kernel(folder, &[guest::print("lost"), guest::POWER_OFF.to_vec()].concat());
+    let mut machine = russet(folder, &["run", "--bootloader", "linux,kernel=Image", "--device", "pl011,stdio"]);
+    let output = machine.stdout(full()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "the guest powered off");
+    assert!(text(&output.stderr).contains("what the guest prints is lost"), "{}", text(&output.stderr));
+}
+
 #[test]
 fn doctor_knows_every_engine() {
     let output = run(Path::new("/"), &["doctor", "--json"], 0);
