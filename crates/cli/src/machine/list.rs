@@ -51,17 +51,19 @@ pub(crate) fn execute(json: bool) -> Result<(), Failure> {
         print(&format!("no machines in {}: russet create makes one", store.folder().display()));
         return Ok(());
     }
-    let width = entries.iter().map(|entry| entry.name.len()).max().unwrap_or_default().max(4);
-    print(&format!("{:width$}  STATE           ENGINE  CPUS  MEMORY     BOOT   DISKS", "NAME"));
-    for Entry { name, state, pid, machine, error, .. } in &entries {
-        let state = pid.map_or_else(|| state.clone(), |pid| format!("{state} ({pid})"));
+    let told = |entry: &Entry| entry.pid.map_or_else(|| entry.state.clone(), |pid| format!("{} ({pid})", entry.state));
+    let width = entries.iter().map(|entry| entry.name.len()).max().unwrap_or_default().max("NAME".len());
+    let wide = entries.iter().map(|entry| told(entry).len()).max().unwrap_or_default().max("STATE".len());
+    print(&format!("{:width$}  {:wide$}  ENGINE  CPUS  MEMORY     BOOT   DISKS", "NAME", "STATE"));
+    for entry in &entries {
+        let Entry { name, machine, error, .. } = entry;
         let rest = match machine {
             Some(Facts { engine, cpus, memory, disks, boot }) => {
                 format!("{engine:6}  {cpus:<4}  {:9}  {boot:5}  {disks}", format!("{memory} MiB"))
             }
             None => error.clone().unwrap_or_default(),
         };
-        print(&format!("{name:width$}  {state:14}  {rest}"));
+        print(&format!("{name:width$}  {:wide$}  {rest}", told(entry)));
     }
     Ok(())
 }
