@@ -5,6 +5,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::DiskName;
+
 /// The state of a virtual machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -94,6 +96,8 @@ pub enum Event {
     Reset,
     /// A network card, by its place in the configuration, lost what it was plugged into. The text says why.
     Disconnected(usize, String),
+    /// A disk works no more, and the guest gets errors from it. The text says why.
+    DiskFailed(DiskName, String),
     /// It has ended. The event of the state follows.
     Ended(Outcome),
 }

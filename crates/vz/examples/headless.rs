@@ -56,6 +56,7 @@ fn host() -> Host {
     Host {
         macos: vz::Version::new(27, 0),
         apple_silicon: true,
+        supported: true,
         cpus: 1..=8,
         memory: 128..=16384,
         entitlements: vz::Entitlements { virtualization: true, networking: true },

@@ -54,6 +54,7 @@ apis! {
     BlockIdentifier "VZVirtioBlockDeviceConfiguration.blockDeviceIdentifier" 12 3 "serial numbers of virtio disks";
     Nvme "VZNVMExpressControllerDeviceConfiguration" 14 0 "NVMe disks";
     UsbMassStorage "VZUSBMassStorageDeviceConfiguration" 13 0 "USB drives";
+    UsbIdentifier "VZUSBMassStorageDeviceConfiguration.uuid" 15 0 "USB drives that a saved state knows again";
     XhciController "VZXHCIControllerConfiguration" 15 0 "a USB controller whose drives can be unplugged";
     UsbHotPlug "VZUSBController" 15 0 "USB drives that come and go while the machine runs";
     DiskImage "VZDiskImageStorageDeviceAttachment" 11 0 "disks in raw image files";
@@ -109,6 +110,7 @@ apis! {
     SoundSink "VZHostAudioOutputStreamSink" 12 0 "the host's loudspeaker";
     SoundInput "VZVirtioSoundDeviceInputStreamConfiguration" 12 0 "what the guest records";
     SoundSource "VZHostAudioInputStreamSource" 12 0 "the host's microphone";
+    Stop "VZVirtualMachine.stopWithCompletionHandler" 12 0 "a machine that is stopped hard";
     SaveState "VZVirtualMachine.saveMachineStateToURL" 14 0 "a machine's state in a file, and back";
     StartOptions "VZMacOSVirtualMachineStartOptions" 13 0 "a start into macOS Recovery";
     Provisioning "VZMacGuestProvisioningOptions" 27 0 "an account that a new macOS guest makes by itself";

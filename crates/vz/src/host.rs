@@ -3,6 +3,10 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use config::Problem;
+
+use crate::Api;
+
 /// A version of macOS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
@@ -56,6 +60,8 @@ pub struct Host {
     pub macos: Version,
     /// It has Apple silicon; else it is an Intel Mac.
     pub apple_silicon: bool,
+    /// The framework works here (`VZVirtualMachine.supported`). In macOS that is a guest itself it may not.
+    pub supported: bool,
     /// CPUs that a machine may have (`minimumAllowedCPUCount` to `maximumAllowedCPUCount`).
     pub cpus: RangeInclusive<u32>,
     /// Memory that a machine may have, in MiB (`minimumAllowedMemorySize` to `maximumAllowedMemorySize`).
@@ -70,4 +76,25 @@ pub struct Host {
     pub bridged: Vec<String>,
     /// The macOS guests that run now on this Mac, in any process, by name.
     pub macos_guests: Vec<String>,
+}
+
+impl Host {
+    /// Whether its macOS has it.
+    #[must_use]
+    pub fn has(&self, api: Api) -> bool {
+        self.macos >= api.since()
+    }
+
+    /// As [`has`](Self::has), for what `field` asks for.
+    ///
+    /// # Errors
+    /// Its macOS is older. `instead` says what to do other than updating.
+    pub fn need(&self, field: &str, api: Api, instead: &str) -> Result<(), Problem> {
+        if self.has(api) {
+            return Ok(());
+        }
+        let what = format!("{} came with {}, and this Mac has {}", api.purpose(), api.since(), self.macos);
+        let mend = format!("update to {} or later, or {instead}", api.since());
+        Err(Problem::error(field, what, mend))
+    }
 }

@@ -126,6 +126,7 @@ mod tests {
         let host = Host {
             macos: Version::new(27, 0),
             apple_silicon: true,
+            supported: true,
             cpus: 1..=16,
             memory: 128..=65536,
             entitlements: Entitlements { virtualization: true, networking: true },

@@ -70,6 +70,7 @@ mod tests {
         Host {
             macos: Version::new(major, 0),
             apple_silicon: true,
+            supported: true,
             cpus: 1..=8,
             memory: 128..=16384,
             entitlements: Entitlements { virtualization: true, networking: false },

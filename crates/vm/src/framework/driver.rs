@@ -13,7 +13,7 @@ use super::shares::Shares;
 use super::vsock::{self, Port};
 use super::window::OpenWork;
 use crate::state::Life;
-use crate::{Error, Event, Outcome, State};
+use crate::{DiskName, Error, Event, Outcome, State};
 
 /// What the thread is told.
 pub(super) enum Message {
@@ -238,7 +238,14 @@ impl Driver {
                         let _ = reply.send(Err(Error::WrongState { wish, state: self.life.state() }));
                     }
                 }
-                Notice::Disconnected(card, reason) => self.life.tell(&Event::Disconnected(card, reason)),
+                Notice::Disconnected(card, reason) => {
+                    tracing::warn!("network[{card}] has lost what it was plugged into: {reason}");
+                    self.life.tell(&Event::Disconnected(card, reason));
+                }
+                Notice::DiskFailed(disk, reason) => {
+                    tracing::error!("storage[{disk}] works no more: {reason}");
+                    self.life.tell(&Event::DiskFailed(DiskName::Storage(disk), reason));
+                }
                 Notice::Failed(call, reason) => tracing::warn!("Virtualization.framework: {call:?}: {reason}"),
                 Notice::NotAsked(reason) => tracing::warn!("the guest cannot be asked to power off: {reason}"),
                 // Who asked was told.

@@ -52,24 +52,18 @@ pub(super) struct Fixed {
 
 /// The disks of the configuration, some of which are `served` by our helpers, by their place in it.
 pub(super) fn fixed(config: &config::Machine, plan: &Plan, served: &[(usize, Arc<dyn Disk>)]) -> Vec<Fixed> {
-    let mut disks: Vec<&vz::Disk> = Vec::new();
-    let mut drives: Vec<&vz::Disk> = Vec::new();
-    for object in &plan.objects {
-        match object {
-            Object::Disk(disk) => disks.push(disk),
-            Object::XhciController(list) => drives.extend(list),
-            _ => {}
-        }
-    }
-    let (mut disks, mut drives) = (disks.into_iter(), drives.into_iter());
-    let usb = config::StorageDevice::UsbMassStorage;
-    let on_controller = !drives.as_slice().is_empty();
-    let fixed = config.storage.iter().enumerate().filter_map(|(index, storage)| {
-        let disk = if storage.device == usb && on_controller { drives.next() } else { disks.next() }?;
-        let served = served.iter().find(|(place, _)| *place == index).map(|(_, disk)| disk);
-        Some(Fixed { blocks: Blocks::of(storage, &disk.source, served), read_only: storage.read_only })
+    let planned = plan.objects.iter().flat_map(|object| match object {
+        Object::Disk(disk) => std::slice::from_ref(disk),
+        Object::XhciController(drives) => drives,
+        _ => &[],
     });
-    fixed.collect()
+    let mut disks: Vec<_> = planned.filter_map(|disk| Some((disk.place?, disk))).collect();
+    disks.sort_by_key(|(place, _)| *place);
+    let fixed = |(place, disk): (usize, &vz::Disk)| {
+        let served = served.iter().find(|(other, _)| *other == place).map(|(_, disk)| disk);
+        Fixed { blocks: Blocks::of(&config.storage[place], &disk.source, served), read_only: disk.read_only }
+    };
+    disks.into_iter().map(fixed).collect()
 }
 
 /// A drive that was attached.
@@ -100,7 +94,7 @@ impl Drives {
 
     /// Whether drives can come and go.
     pub(super) fn can_change(&self) -> bool {
-        self.host.macos >= Api::UsbHotPlug.since()
+        self.host.has(Api::UsbHotPlug)
     }
 
     /// One that was attached, if there is any.
@@ -124,8 +118,11 @@ impl Drives {
 
     pub(super) fn list(&self) -> Vec<DiskStatus> {
         let status = |name, blocks: &Blocks, read_only| DiskStatus { name, size: blocks.size(), read_only };
-        // In other states there is nothing to ask, and nobody to change it.
-        if let Ok(there) = self.driver.with_devices("asked for its drives", |devices, answer| devices.drives(answer)) {
+        // Where they do not change, and in other states, there is nothing to ask.
+        if self.can_change()
+            && let Ok(there) =
+                self.driver.with_devices("asked for its drives", |devices, answer| devices.drives(answer))
+        {
             self.retain(|id| there.contains(&id));
         }
         let fixed = self.fixed.iter().enumerate();

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 
-use vz::{Command, Provisioning, StartOptions, Virtualization, WindowOptions};
+use vz::{Api, Command, Provisioning, StartOptions, Virtualization, WindowOptions};
 
 pub use sys::{
     Windows, default_engine, install_macos, mac_host, new_generic_identifier, new_mac_identifier, with_windows,
@@ -193,6 +193,7 @@ impl Machine {
     }
 
     pub(crate) fn resize_display(&self, width: u32, height: u32) -> Result<(), Error> {
+        self.host.need("display", Api::Resize, "give its size in the configuration").map_err(Error::plan)?;
         self.driver.with_devices("given another display", move |devices, answer| {
             devices.resize_display(width, height, answer);
         })

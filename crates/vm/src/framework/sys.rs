@@ -12,12 +12,12 @@ pub(crate) use mac::{on_this_host, open_window, promised_space};
 #[cfg(not(target_os = "macos"))]
 pub(crate) use other::{on_this_host, open_window, promised_space};
 
-/// The engine of a machine that names none: Apple's framework on a Mac where this program has the right to it, else our
-/// software CPU.
+/// The engine of a machine that names none: Apple's framework on a Mac where it works and this program has the right to
+/// it, else our software CPU.
 #[must_use]
 pub fn default_engine() -> Engine {
     #[cfg(target_os = "macos")]
-    if cfg!(target_arch = "aarch64") && vz::Entitlements::of_this_program().virtualization {
+    if mac_host().is_some_and(|host| host.apple_silicon && host.supported && host.entitlements.virtualization) {
         return Engine::Vz;
     }
     Engine::Soft

@@ -11,9 +11,10 @@ use block::nbd::{Client, ClientOptions, Uri};
 use block::qcow2::{self, CreateOptions};
 use block::{Disk as _, RawDisk, RawOptions};
 use config::{Balloon, Storage, StorageDevice, Vsock, VsockDirection};
-use vm::{DiskName, DiskStatus, State};
-use vz::{Call, Resource, Signal};
+use vm::{DiskName, DiskStatus, MacosGuests, Options, State, VirtualMachine};
+use vz::{Call, Host, Resource, Signal, Version};
 
+use crate::double::{Double, host};
 use crate::{machine, made, running, running_with, states};
 
 fn usb(path: &Path) -> Storage {
@@ -134,4 +135,24 @@ fn a_device_that_is_asked_for_while_the_machine_is_being_paused_is_refused() {
         paused.join().unwrap().unwrap();
     });
     vm.connect_vsock(7).unwrap();
+}
+
+#[test]
+fn a_mac_is_asked_for_nothing_that_came_later() {
+    let (_folder, machine) = machine();
+    let ventura = Host { macos: Version::new(13, 6), ..host() };
+    let guests = MacosGuests::in_folder(Path::new("/nowhere"));
+    let (double, machines) = Double::new();
+    let vm = VirtualMachine::on_framework(&machine, &Options::default(), &guests, &ventura, double).unwrap();
+    let mac = machines.recv().unwrap();
+    let events = vm.subscribe();
+    vm.start().unwrap();
+    mac.start();
+    states(&events, State::Running);
+    assert_eq!(vm.disks(), []);
+    let refused = vm.resize_display(640, 480).unwrap_err().to_string();
+    assert!(refused.contains("came with macOS 14, and this Mac has macOS 13.6"), "{refused}");
+    assert!(vm.attach_disk(&usb(Path::new("a.img"))).unwrap_err().to_string().contains("came with macOS 15"));
+    let devices = mac.devices.lock().unwrap();
+    assert_eq!((devices.asked_for_drives, &devices.display[..]), (0, &[][..]));
 }

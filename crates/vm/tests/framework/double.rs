@@ -19,6 +19,7 @@ pub(crate) fn host() -> Host {
     Host {
         macos: Version::new(27, 0),
         apple_silicon: true,
+        supported: true,
         cpus: 1..=8,
         memory: 128..=16384,
         entitlements: Entitlements { virtualization: true, networking: false },
@@ -47,6 +48,8 @@ pub(crate) struct OnDevices {
     /// The balloon's target and the display's size, each time that they were changed.
     pub(crate) memory: Vec<u64>,
     pub(crate) display: Vec<(u32, u32)>,
+    /// How often it was asked for its drives.
+    pub(crate) asked_for_drives: usize,
     /// What shares were told to show, each time.
     pub(crate) shares: Vec<(String, Folders)>,
 }
@@ -186,7 +189,9 @@ impl Devices for Machine {
     }
 
     fn drives(&mut self, answer: Answer<Vec<DriveId>>) {
-        answer(Ok(self.devices.lock().unwrap().drives.iter().map(|(id, ..)| *id).collect()));
+        let mut devices = self.devices.lock().unwrap();
+        devices.asked_for_drives += 1;
+        answer(Ok(devices.drives.iter().map(|(id, ..)| *id).collect()));
     }
 
     fn detach_drive(&mut self, drive: DriveId, answer: Answer<()>) {

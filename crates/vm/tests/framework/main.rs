@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::mpsc::Receiver;
 
 use config::{BootLoader, GenericPlatform, LinuxBoot, Machine, Platform};
-use vm::{Event, MacosGuests, Options, Outcome, State, VirtualMachine};
+use vm::{DiskName, Event, MacosGuests, Options, Outcome, State, VirtualMachine};
 use vz::{Call, Signal, StartOptions};
 
 use crate::double::{Double, Mac, PATIENCE, host};
@@ -87,10 +87,13 @@ fn a_guest_runs_is_paused_and_powers_off() {
         resumed.join().unwrap().unwrap();
     });
     mac.report(Signal::Disconnected(0, "en0 is gone".into()));
+    mac.report(Signal::DiskFailed(1, "the server is gone".into()));
     mac.report(Signal::GuestStopped);
     assert_eq!(vm.wait(), Some(Outcome::PoweredOff));
     let told: Vec<_> = events.try_iter().collect();
     assert!(told.contains(&Event::Disconnected(0, "en0 is gone".into())), "{told:?}");
+    let failed = Event::DiskFailed(DiskName::Storage(1), "the server is gone".into());
+    assert!(told.contains(&failed), "{told:?}");
     let end = [Event::Ended(Outcome::PoweredOff), Event::State(State::Stopped)];
     assert_eq!(told[told.len() - 2..], end);
 

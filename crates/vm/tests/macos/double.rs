@@ -17,6 +17,7 @@ pub(crate) fn host() -> Host {
     Host {
         macos: Version::new(15, 0),
         apple_silicon: true,
+        supported: true,
         cpus: 1..=8,
         memory: 128..=16384,
         entitlements: Entitlements { virtualization: true, networking: false },

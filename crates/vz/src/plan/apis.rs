@@ -18,6 +18,7 @@ impl Plan {
             apis.push(Api::SocketListener);
         }
         apis.extend(self.saves.is_ok().then_some(Api::SaveState));
+        apis.extend(self.stops.then_some(Api::Stop));
         apis.sort_unstable();
         apis.dedup();
         apis
@@ -91,7 +92,8 @@ impl Disk {
             DiskDevice::VirtioBlock { identifier: None } => vec![Api::VirtioBlock],
             DiskDevice::VirtioBlock { identifier: Some(_) } => vec![Api::VirtioBlock, Api::BlockIdentifier],
             DiskDevice::Nvme => vec![Api::Nvme],
-            DiskDevice::UsbMassStorage => vec![Api::UsbMassStorage],
+            DiskDevice::UsbMassStorage { id: None } => vec![Api::UsbMassStorage],
+            DiskDevice::UsbMassStorage { id: Some(_) } => vec![Api::UsbMassStorage, Api::UsbIdentifier],
         };
         match &self.source {
             DiskSource::Image { modes, .. } => {

@@ -3,7 +3,7 @@
 use config::{Caching, DiskAttachment, ImageFormat, Machine, Platform, Problem, Storage, StorageDevice, Sync};
 
 use super::{BlockSync, Disk, DiskDevice, DiskSource, Helper, ImageSync, Object, Planner};
-use crate::{Api, Host};
+use crate::{Api, DriveId, Host};
 
 /// A USB drive to be plugged into a machine that runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub fn plan_drive(machine: &Machine, storage: &Storage, host: &Host) -> Result<D
     }
     let device = planner.device("storage", storage);
     let source = planner.source(0, "storage", storage);
-    let disk = Disk { device, source, read_only: storage.read_only };
+    let disk = Disk { place: None, device, source, read_only: storage.read_only };
     let Planner { helpers, problems: warnings, .. } = planner.finish()?;
     Ok(Drive { disk, helpers, warnings })
 }
@@ -42,11 +42,13 @@ impl Planner<'_> {
             let field = format!("storage[{index}]");
             let device = self.device(&field, storage);
             let source = self.source(index, &field, storage);
-            let disk = Disk { device, source, read_only: storage.read_only };
-            if disk.device == DiskDevice::UsbMassStorage && self.has(Api::XhciController) {
-                drives.push(disk);
-            } else {
-                self.objects.push(Object::Disk(disk));
+            let mut disk = Disk { place: Some(index), device, source, read_only: storage.read_only };
+            match &mut disk.device {
+                DiskDevice::UsbMassStorage { id } if self.has(Api::XhciController) => {
+                    *id = Some(DriveId::of_configuration(index));
+                    drives.push(disk);
+                }
+                _ => self.objects.push(Object::Disk(disk)),
             }
         }
         // It is there without drives too, for those that are plugged in while the machine runs.
@@ -78,7 +80,7 @@ impl Planner<'_> {
             }
             StorageDevice::UsbMassStorage => {
                 self.need(&kind, Api::UsbMassStorage, "use `virtio-blk`");
-                DiskDevice::UsbMassStorage
+                DiskDevice::UsbMassStorage { id: None }
             }
         }
     }

@@ -37,6 +37,8 @@ pub struct Plan {
     pub objects: Vec<Object>,
     /// Whether the framework is to be asked if it can save the machine's state; else why a saved state would be none.
     pub saves: Result<(), String>,
+    /// Whether it can be stopped hard.
+    pub stops: bool,
     /// With what the machine can run and may disappoint.
     pub warnings: Vec<Problem>,
 }
@@ -55,9 +57,9 @@ pub fn plan(machine: &Machine, host: &Host) -> Result<Plan, Vec<Problem>> {
     planner.ports();
     planner.shares();
     planner.devices();
-    let saves = planner.saves();
+    let (saves, stops) = (planner.saves(), planner.has(Api::Stop));
     let Planner { helpers, objects, problems: warnings, .. } = planner.finish()?;
-    Ok(Plan { cpus: machine.cpus, memory: machine.memory << 20, helpers, objects, saves, warnings })
+    Ok(Plan { cpus: machine.cpus, memory: machine.memory << 20, helpers, objects, saves, stops, warnings })
 }
 
 /// A plan in the making.
@@ -91,16 +93,12 @@ impl<'a> Planner<'a> {
     /// Refuses `field` on a macOS that is older than the class or member that it needs. `instead` says what to do
     /// other than updating.
     fn need(&mut self, field: &str, api: Api, instead: &str) {
-        if !self.has(api) {
-            let what = format!("{} came with {}, and this Mac has {}", api.purpose(), api.since(), self.host.macos);
-            let mend = format!("update to {} or later, or {instead}", api.since());
-            self.refuse(field, what, mend);
-        }
+        self.problems.extend(self.host.need(field, api, instead).err());
     }
 
     /// Whether this Mac's macOS has it.
     fn has(&self, api: Api) -> bool {
-        self.host.macos >= api.since()
+        self.host.has(api)
     }
 
     /// The framework restores a state into the same machine only, by its identifier.
@@ -131,6 +129,9 @@ impl<'a> Planner<'a> {
         if self.host.macos < first {
             let what = format!("Virtualization.framework came with {first}, this Mac has {}", self.host.macos);
             self.refuse("engine", what, "update macOS, or choose the engine `soft`");
+        } else if !self.has(Api::Stop) {
+            let what = "macOS 11 stops no machine hard: one whose guest does not power off ends with russet";
+            self.warn("engine", what, format!("update to {} or later", Api::Stop.since()));
         }
         if !self.host.entitlements.virtualization {
             let what = "this program is not signed with the right `com.apple.security.virtualization`";
@@ -140,6 +141,9 @@ impl<'a> Planner<'a> {
         if !self.host.apple_silicon {
             let what = "this is an Intel Mac, whose guests are x86-64; machines of Russet are arm64";
             self.refuse("engine", what, "choose the engine `soft`, or use a Mac with Apple silicon");
+        } else if !self.host.supported {
+            let what = "Virtualization.framework does not work here, as in a macOS that is a guest itself";
+            self.refuse("engine", what, "choose the engine `soft`, or run it on the Mac itself");
         }
     }
 

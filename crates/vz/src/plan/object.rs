@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use config::{Caching, MacAddress, RosettaCache, SharedDirectory, VsockDirection};
 
+use crate::DriveId;
+
 /// An object that becomes a property of the machine's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Object {
@@ -117,6 +119,8 @@ pub enum Platform {
 /// A disk: the device and what its blocks are in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disk {
+    /// Its place in the configuration's `storage`; `None` for one that is plugged in later.
+    pub place: Option<usize>,
     /// The device that the guest sees.
     pub device: DiskDevice,
     /// Where the blocks are.
@@ -136,7 +140,10 @@ pub enum DiskDevice {
     /// `VZNVMExpressControllerDeviceConfiguration`.
     Nvme,
     /// `VZUSBMassStorageDeviceConfiguration`.
-    UsbMassStorage,
+    UsbMassStorage {
+        /// `uuid`, by which a saved state knows the drive again; `None`: the framework's own.
+        id: Option<DriveId>,
+    },
 }
 
 /// The attachment of a disk.

@@ -101,7 +101,7 @@ impl DiskDevice {
         match self {
             DiskDevice::VirtioBlock { .. } => "VZVirtioBlockDeviceConfiguration",
             DiskDevice::Nvme => "VZNVMExpressControllerDeviceConfiguration",
-            DiskDevice::UsbMassStorage => "VZUSBMassStorageDeviceConfiguration",
+            DiskDevice::UsbMassStorage { .. } => "VZUSBMassStorageDeviceConfiguration",
         }
     }
 }
@@ -110,6 +110,9 @@ impl fmt::Display for Disk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let DiskDevice::VirtioBlock { identifier: Some(identifier) } = &self.device {
             write!(f, " identifier {identifier:?}")?;
+        }
+        if let DiskDevice::UsbMassStorage { id: Some(id) } = &self.device {
+            write!(f, " {id}")?;
         }
         f.write_str("\n    ")?;
         let sync = |sync: &BlockSync| match sync {

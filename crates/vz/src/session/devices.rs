@@ -1,5 +1,6 @@
 //! What can be done to the devices of a machine while it runs.
 
+use std::fmt;
 use std::os::fd::OwnedFd;
 
 use crate::{Drive, Folders, Resource};
@@ -14,6 +15,25 @@ pub type Accept = Box<dyn Fn(OwnedFd) + Send>;
 /// A USB drive of a machine, by its UUID (`VZUSBDevice.uuid`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DriveId(pub u128);
+
+impl DriveId {
+    /// That of the drive at this place in the configuration's `storage`, the same in every run. Where the framework makes
+    /// it, it is another each time, and a saved state does not find its drives.
+    pub(crate) fn of_configuration(place: usize) -> Self {
+        // A UUID of version 8 (RFC 9562, 5.8): `russet`, and the place.
+        Self(0x7275_7373_6574_8000_8000_0000_0000_0000 | (place as u128 & 0xffff_ffff))
+    }
+}
+
+impl fmt::Display for DriveId {
+    /// As UUIDs are written (RFC 9562, 4).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(id) = self;
+        let group = |low: u32, bits: u32| (id >> low) & ((1 << bits) - 1);
+        let [a, b, c, d, e] = [group(96, 32), group(80, 16), group(64, 16), group(48, 16), group(0, 48)];
+        write!(f, "{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}")
+    }
+}
 
 /// The devices of a machine that runs or is paused: [`Session::devices`](crate::Session::devices) gives them in no
 /// other state. Every method returns at once. Where the machine has no such device, the answer says so.

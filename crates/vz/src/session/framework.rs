@@ -34,6 +34,9 @@ pub enum Signal {
     StoppedWithError(String),
     /// `virtualMachine:networkDevice:attachmentWasDisconnectedWithError:`, with the card's place among the cards.
     Disconnected(usize, String),
+    /// `attachment:didEncounterError:` of the attachment of a disk over NBD, by its place in the configuration: it works no
+    /// more.
+    DiskFailed(usize, String),
 }
 
 /// `VZVirtualMachine`, as a session sees it. On a Mac it is the framework's, else a double.

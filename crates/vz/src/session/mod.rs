@@ -84,6 +84,8 @@ pub enum Notice {
     Saved,
     /// A network card, by its place in the configuration, lost what it was plugged into.
     Disconnected(usize, String),
+    /// A disk, by its place in the configuration, works no more.
+    DiskFailed(usize, String),
     /// It has ended.
     Ended(End),
 }
@@ -173,7 +175,10 @@ impl<F: Framework> Session<F> {
             Signal::Disconnected(network, reason) if self.state != State::Stopped => {
                 self.notices.push(Notice::Disconnected(network, reason));
             }
-            Signal::Disconnected(..) => {}
+            Signal::DiskFailed(disk, reason) if self.state != State::Stopped => {
+                self.notices.push(Notice::DiskFailed(disk, reason));
+            }
+            Signal::Disconnected(..) | Signal::DiskFailed(..) => {}
         }
         std::mem::take(&mut self.notices)
     }

@@ -26,7 +26,7 @@ impl StartOptions {
             let mend = "start it without, or give the rescue system of its own as a disk";
             return Err(Problem::error("recovery", "only macOS guests have a recovery system of this kind", mend));
         }
-        need("recovery", Api::StartOptions, host)
+        host.need("recovery", Api::StartOptions, "start it without")
     }
 }
 
@@ -59,7 +59,7 @@ impl Provisioning {
         if self.username.is_empty() || self.password.is_empty() {
             return Err(Problem::error("provisioning", "an account has a name and a password", "give both"));
         }
-        need("provisioning", Api::Provisioning, host)
+        host.need("provisioning", Api::Provisioning, "start it without")
     }
 }
 
@@ -67,13 +67,4 @@ impl fmt::Debug for Provisioning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Provisioning").field("username", &self.username).finish_non_exhaustive()
     }
-}
-
-fn need(field: &str, api: Api, host: &Host) -> Result<(), Problem> {
-    let since = api.since();
-    if host.macos >= since {
-        return Ok(());
-    }
-    let what = format!("{} came with {since}, and this Mac has {}", api.purpose(), host.macos);
-    Err(Problem::error(field, what, format!("update to {since} or later, or start it without")))
 }

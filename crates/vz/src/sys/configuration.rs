@@ -8,6 +8,7 @@ use objc2::{AnyThread, ClassType, Message};
 use objc2_foundation::{NSArray, NSString};
 use objc2_virtualization as vz;
 
+use super::export::Exports;
 use super::files::{data, file_url};
 use super::{devices, disks, error, shares};
 use crate::{BootLoader, Error, Keyboard, Object, Plan, Platform, Pointing, Resource, Resources};
@@ -25,13 +26,18 @@ struct Lists {
     keyboard: Vec<Retained<vz::VZKeyboardConfiguration>>,
     pointing: Vec<Retained<vz::VZPointingDeviceConfiguration>>,
     sound: Vec<Retained<vz::VZAudioDeviceConfiguration>>,
+    exports: Exports,
+}
+
+/// What a plan has become.
+pub(super) struct Configured {
+    pub(super) configuration: Retained<vz::VZVirtualMachineConfiguration>,
+    /// Its disks over NBD.
+    pub(super) exports: Exports,
 }
 
 /// Makes everything that the plan lists, and has the framework validate it.
-pub(super) fn configuration(
-    plan: &Plan,
-    resources: Vec<Resource>,
-) -> Result<Retained<vz::VZVirtualMachineConfiguration>, Error> {
+pub(super) fn configuration(plan: &Plan, resources: Vec<Resource>) -> Result<Configured, Error> {
     let mut resources = Resources::new(resources);
     let mut lists = Lists::default();
     // SAFETY: plain initializers and setters, with arguments of the declared types.
@@ -48,7 +54,7 @@ pub(super) fn configuration(
     // SAFETY: a plain method.
     let valid = unsafe { configuration.validateWithError() };
     valid.map_err(error::of(vz::VZVirtualMachineConfiguration::NAME))?;
-    Ok(configuration)
+    Ok(Configured { configuration, exports: lists.exports })
 }
 
 fn add(
@@ -62,9 +68,10 @@ fn add(
         match object {
             Object::BootLoader(loader) => configuration.setBootLoader(Some(&*boot_loader(loader)?)),
             Object::Platform(described) => configuration.setPlatform(&*platform(described)?),
-            Object::Disk(disk) => lists.storage.push(disks::storage(disk, resources)?),
+            Object::Disk(disk) => lists.storage.push(disks::storage(disk, resources, &mut lists.exports)?),
             Object::XhciController(drives) => {
-                let drives: Result<Vec<_>, _> = drives.iter().map(|disk| disks::drive(disk, resources)).collect();
+                let drive = |disk| disks::drive(disk, resources, &mut lists.exports);
+                let drives: Result<Vec<_>, _> = drives.iter().map(drive).collect();
                 let drives: Vec<_> = drives?.into_iter().map(ProtocolObject::from_retained).collect();
                 let controller = vz::VZXHCIControllerConfiguration::new();
                 controller.setUsbDevices(&NSArray::from_retained_slice(&drives));

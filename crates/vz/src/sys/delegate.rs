@@ -1,5 +1,7 @@
 //! The delegate of a machine: what the framework reports by itself.
 
+use std::sync::Arc;
+
 use objc2::rc::Retained;
 use objc2::runtime::NSObjectProtocol;
 use objc2::{AnyThread, DefinedClass, define_class, msg_send};
@@ -9,8 +11,8 @@ use objc2_virtualization::{self as vz, VZVirtualMachineDelegate};
 use super::error::reason;
 use crate::Signal;
 
-/// Takes a report, on the machine's queue.
-type Report = Box<dyn Fn(Signal) + Send>;
+/// Takes reports.
+pub(super) type Report = Arc<dyn Fn(Signal) + Send + Sync>;
 
 define_class!(
     // SAFETY: NSObject has no rules for subclasses, and the class has no `Drop`.
@@ -49,8 +51,8 @@ define_class!(
 );
 
 impl Delegate {
-    pub(super) fn new(report: impl Fn(Signal) + Send + 'static) -> Retained<Self> {
-        let this = Self::alloc().set_ivars(Box::new(report));
+    pub(super) fn new(report: Report) -> Retained<Self> {
+        let this = Self::alloc().set_ivars(report);
         // SAFETY: the signature of NSObject's `init`.
         unsafe { msg_send![super(this), init] }
     }

@@ -5,11 +5,12 @@ use std::fs::OpenOptions;
 use config::Caching;
 use objc2::rc::Retained;
 use objc2::{AnyThread, ClassType};
-use objc2_foundation::{NSString, NSURL};
-use objc2_virtualization as vz;
+use objc2_foundation::{NSString, NSUUID};
+use objc2_virtualization::{self as vz, VZUSBDeviceConfiguration};
 
-use super::error;
+use super::export::Exports;
 use super::files::{file_handle, file_url};
+use super::{error, export};
 use crate::{BlockSync, Disk, DiskDevice, DiskSource, Error, ImageSync, Resources};
 
 /// How long an export may take to answer when nothing is said, in seconds.
@@ -19,8 +20,9 @@ const TIMEOUT: f64 = 10.0;
 pub(super) fn storage(
     disk: &Disk,
     resources: &mut Resources,
+    exports: &mut Exports,
 ) -> Result<Retained<vz::VZStorageDeviceConfiguration>, Error> {
-    let attachment = attachment(disk, resources)?;
+    let attachment = attachment(disk, resources, exports)?;
     // SAFETY: plain initializers, with arguments of the declared types; the plan says that this macOS has the classes.
     unsafe {
         Ok(match &disk.device {
@@ -28,7 +30,10 @@ pub(super) fn storage(
                 let class = vz::VZVirtioBlockDeviceConfiguration::alloc();
                 let device = vz::VZVirtioBlockDeviceConfiguration::initWithAttachment(class, &attachment);
                 if let Some(identifier) = identifier {
-                    device.setBlockDeviceIdentifier(&NSString::from_str(identifier));
+                    type Block = vz::VZVirtioBlockDeviceConfiguration;
+                    let identifier = NSString::from_str(identifier);
+                    Block::validateBlockDeviceIdentifier_error(&identifier).map_err(error::of(Block::NAME))?;
+                    device.setBlockDeviceIdentifier(&identifier);
                 }
                 Retained::into_super(device)
             }
@@ -39,7 +44,7 @@ pub(super) fn storage(
                     &attachment,
                 ))
             }
-            DiskDevice::UsbMassStorage => Retained::into_super(usb(&attachment)),
+            DiskDevice::UsbMassStorage { .. } => Retained::into_super(usb(&attachment)),
         })
     }
 }
@@ -48,9 +53,14 @@ pub(super) fn storage(
 pub(super) fn drive(
     disk: &Disk,
     resources: &mut Resources,
+    exports: &mut Exports,
 ) -> Result<Retained<vz::VZUSBMassStorageDeviceConfiguration>, Error> {
-    let attachment = attachment(disk, resources)?;
-    Ok(usb(&attachment))
+    let drive = usb(&*attachment(disk, resources, exports)?);
+    if let DiskDevice::UsbMassStorage { id: Some(id) } = &disk.device {
+        // SAFETY: a plain setter, which every macOS with a USB controller has.
+        unsafe { drive.setUuid(&NSUUID::from_bytes(id.0.to_be_bytes())) };
+    }
+    Ok(drive)
 }
 
 fn usb(attachment: &vz::VZStorageDeviceAttachment) -> Retained<vz::VZUSBMassStorageDeviceConfiguration> {
@@ -59,7 +69,17 @@ fn usb(attachment: &vz::VZStorageDeviceAttachment) -> Retained<vz::VZUSBMassStor
     unsafe { vz::VZUSBMassStorageDeviceConfiguration::initWithAttachment(class, attachment) }
 }
 
-fn attachment(disk: &Disk, resources: &mut Resources) -> Result<Retained<vz::VZStorageDeviceAttachment>, Error> {
+/// What a disk's blocks are in. An export joins `exports`.
+fn attachment(
+    disk: &Disk,
+    resources: &mut Resources,
+    exports: &mut Exports,
+) -> Result<Retained<vz::VZStorageDeviceAttachment>, Error> {
+    let mut export = |uri: &str, seconds, sync| {
+        let export = export::attach(uri, seconds, disk.read_only, sync)?;
+        exports.extend(disk.place.map(|place| (place, export.clone())));
+        Ok(Retained::into_super(export))
+    };
     match &disk.source {
         DiskSource::Image { path, modes } => {
             let url = file_url(path);
@@ -100,31 +120,10 @@ fn attachment(disk: &Disk, resources: &mut Resources) -> Result<Retained<vz::VZS
         DiskSource::Nbd { uri, timeout, sync } => {
             #[allow(clippy::cast_precision_loss)] // milliseconds of people
             let seconds = timeout.map_or(TIMEOUT, |milliseconds| milliseconds as f64 / 1000.0);
-            export(uri, seconds, disk.read_only, *sync)
+            export(uri, seconds, *sync)
         }
-        DiskSource::Served { helper, sync } => export(&resources.export(*helper)?, TIMEOUT, disk.read_only, *sync),
+        DiskSource::Served { helper, sync } => export(&resources.export(*helper)?, TIMEOUT, *sync),
     }
-}
-
-fn export(
-    uri: &str,
-    seconds: f64,
-    read_only: bool,
-    sync: BlockSync,
-) -> Result<Retained<vz::VZStorageDeviceAttachment>, Error> {
-    let url = NSURL::URLWithString(&NSString::from_str(uri)).ok_or_else(|| Error::new(uri, "this is no URL"))?;
-    type Export = vz::VZNetworkBlockDeviceStorageDeviceAttachment;
-    // SAFETY: a plain initializer, with arguments of the declared types.
-    let export = unsafe {
-        Export::initWithURL_timeout_forcedReadOnly_synchronizationMode_error(
-            Export::alloc(),
-            &url,
-            seconds,
-            read_only,
-            block_sync(sync),
-        )
-    };
-    export.map(Retained::into_super).map_err(error::of(Export::NAME))
 }
 
 fn caching_mode(caching: Caching) -> vz::VZDiskImageCachingMode {

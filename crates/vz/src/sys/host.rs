@@ -29,6 +29,7 @@ impl Host {
             Self {
                 macos,
                 apple_silicon: cfg!(target_arch = "aarch64"),
+                supported: vz::VZVirtualMachine::isSupported(),
                 cpus: count(Configuration::minimumAllowedCPUCount())..=count(Configuration::maximumAllowedCPUCount()),
                 memory: Configuration::minimumAllowedMemorySize().div_ceil(1 << 20)
                     ..=Configuration::maximumAllowedMemorySize() >> 20,

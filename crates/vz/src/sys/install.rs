@@ -44,13 +44,14 @@ impl Installer {
     ) -> Result<Self, Error> {
         let report = signals.clone();
         let inner = OnQueue::new(DispatchQueue::new("russet.installer", None), move |queue| {
-            let configuration = configuration(plan, resources)?;
-            let machine = Inner::new(&configuration, queue, move |signal| {
+            let configured = configuration(plan, resources)?;
+            let report = move |signal| {
                 // That the guest powers off is a part of its installation.
                 if let Signal::StoppedWithError(reason) = signal {
                     tell(&report, InstallSignal::Stopped(reason));
                 }
-            });
+            };
+            let machine = Inner::new(configured, queue, Arc::new(report));
             let class = vz::VZMacOSInstaller::alloc();
             // SAFETY: on the machine's queue, with arguments of the declared types; the platform is a Mac's and the URL a
             // file's, or an exception would be raised.

@@ -19,7 +19,7 @@ use crate::{Accept, Answer, Devices, Drive, DriveId, Folders, Resource, Resource
 impl Devices for Machine {
     fn attach_drive(&mut self, drive: Drive, resources: Vec<Resource>, answer: Answer<DriveId>) {
         self.inner.run(move |inner| {
-            let drive = match disks::drive(&drive.disk, &mut Resources::new(resources)) {
+            let drive = match disks::drive(&drive.disk, &mut Resources::new(resources), &mut Vec::new()) {
                 Ok(drive) => drive,
                 Err(error) => return answer(Err(error.to_string())),
             };

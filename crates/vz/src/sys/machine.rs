@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use block2::RcBlock;
@@ -15,37 +16,37 @@ use objc2::runtime::ProtocolObject;
 use objc2_foundation::NSError;
 use objc2_virtualization as vz;
 
-use super::configuration::configuration;
-use super::delegate::Delegate;
+use super::configuration::{Configured, configuration};
+use super::delegate::{Delegate, Report};
 use super::error::{failure, reason};
+use super::export::{ExportDelegate, watch};
 use super::files::file_url;
 use super::provisioning::provisioned;
 use super::queue::OnQueue;
 use super::vsock::Listener;
 use crate::{Call, Error, Framework, Plan, Resource, Signal, StartOptions};
 
-/// The object, and the delegate, to which the framework holds no reference.
+/// The object, and the delegates, to which the framework holds no reference.
 pub(super) struct Inner {
     pub(super) machine: Retained<vz::VZVirtualMachine>,
     /// The vsock ports on which the host listens, of which the framework keeps no delegates.
     pub(super) listeners: RefCell<HashMap<u32, Listener>>,
     _delegate: Retained<Delegate>,
+    _exports: Vec<Retained<ExportDelegate>>,
 }
 
 impl Inner {
-    /// On `queue`, with a delegate that reports to `report`.
-    pub(super) fn new(
-        configuration: &vz::VZVirtualMachineConfiguration,
-        queue: &DispatchQueue,
-        report: impl Fn(Signal) + Send + 'static,
-    ) -> Self {
+    /// On `queue`, with delegates that report to `report`.
+    pub(super) fn new(configured: Configured, queue: &DispatchQueue, report: Report) -> Self {
+        let Configured { configuration, exports } = configured;
+        let exports = watch(exports, &report);
         // SAFETY: initializers and a setter. The queue is serial, and nothing else runs on it yet.
         unsafe {
             let class = vz::VZVirtualMachine::alloc();
-            let machine = vz::VZVirtualMachine::initWithConfiguration_queue(class, configuration, queue);
+            let machine = vz::VZVirtualMachine::initWithConfiguration_queue(class, &configuration, queue);
             let delegate = Delegate::new(report);
             machine.setDelegate(Some(ProtocolObject::from_ref(&*delegate)));
-            Self { machine, listeners: RefCell::default(), _delegate: delegate }
+            Self { machine, listeners: RefCell::default(), _delegate: delegate, _exports: exports }
         }
     }
 }
@@ -56,17 +57,20 @@ pub struct Machine {
     signals: Sender<Signal>,
     /// What the framework says of saving it.
     savable: Result<(), String>,
+    /// This macOS has the method that stops it.
+    stops: bool,
 }
 
 impl Machine {
     pub(super) fn new(plan: &Plan, resources: Vec<Resource>, signals: Sender<Signal>) -> Result<Self, Error> {
         let report = signals.clone();
         let (inner, savable) = on_queue("russet.machine", move |queue| {
-            let configuration = configuration(plan, resources)?;
-            let inner = Inner::new(&configuration, queue, move |signal| tell(&report, signal));
-            Ok((inner, savable(plan, &configuration)))
+            let configured = configuration(plan, resources)?;
+            let savable = savable(plan, &configured.configuration);
+            let report = Arc::new(move |signal| tell(&report, signal));
+            Ok((Inner::new(configured, queue, report), savable))
         })?;
-        Ok(Self { inner, signals, savable })
+        Ok(Self { inner, signals, savable, stops: plan.stops })
     }
 
     /// Waits for the queue.
@@ -108,7 +112,7 @@ fn savable(plan: &Plan, configuration: &vz::VZVirtualMachineConfiguration) -> Re
 
 impl Framework for Machine {
     fn call(&mut self, call: Call) {
-        let (signals, refused) = (self.signals.clone(), self.signals.clone());
+        let (signals, refused, stops) = (self.signals.clone(), self.signals.clone(), self.stops);
         self.inner.run(move |Inner { machine, .. }| {
             let answered = call.clone();
             let done = RcBlock::new(move |error: *mut NSError| {
@@ -135,7 +139,8 @@ impl Framework for Machine {
                     Call::Pause => machine.pauseWithCompletionHandler(&done),
                     Call::Resume => machine.resumeWithCompletionHandler(&done),
                     Call::Save(path) => machine.saveMachineStateToURL_completionHandler(&file_url(path), &done),
-                    Call::Stop => machine.stopWithCompletionHandler(&done),
+                    Call::Stop if stops => machine.stopWithCompletionHandler(&done),
+                    Call::Stop => tell(&refused, Signal::Done(Call::Stop, Err("this macOS cannot stop it".to_owned()))),
                 }
             }
         });

@@ -11,6 +11,7 @@ mod devices;
 mod disks;
 mod entitlements;
 mod error;
+mod export;
 mod files;
 mod host;
 mod install;

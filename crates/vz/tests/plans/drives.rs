@@ -25,7 +25,7 @@ const SEQUOIA: Version = Version::new(15, 0);
 #[test]
 fn a_raw_image_needs_no_helper() {
     let drive = planned(r#"{ kind = "usb-mass-storage", path = "a.img", readonly = true }"#, SEQUOIA).expect("a drive");
-    assert_eq!(drive.disk.device, DiskDevice::UsbMassStorage);
+    assert_eq!(drive.disk.device, DiskDevice::UsbMassStorage { id: None });
     assert!(drive.disk.read_only && drive.helpers.is_empty() && drive.warnings.is_empty());
 }
 

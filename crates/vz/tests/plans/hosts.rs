@@ -9,6 +9,7 @@ pub(crate) fn mac(macos: Version) -> Host {
     Host {
         macos,
         apple_silicon: true,
+        supported: true,
         cpus: 1..=10,
         memory: 128..=32768,
         entitlements: Entitlements { virtualization: true, networking: true },
@@ -37,6 +38,12 @@ fn a_program_without_the_right_is_told_the_command_that_mends_it() {
 #[test]
 fn an_intel_mac_is_refused() {
     let said = said(LINUX, |host| host.apple_silicon = false);
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_mac_on_which_the_framework_does_not_work_is_refused() {
+    let said = said(LINUX, |host| host.supported = false);
     insta::assert_snapshot!(said);
 }
 

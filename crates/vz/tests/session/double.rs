@@ -84,7 +84,7 @@ impl Double {
     /// Something that can happen now.
     pub(crate) fn happen(&mut self, choice: u8) -> Option<Signal> {
         let reason = || "a reason".to_owned();
-        match choice % 8 {
+        match choice % 9 {
             0..=3 => self.answer_if_any(),
             4 if self.pending.is_some() => Some(Signal::Done(self.answer(false), Err(reason()))),
             5 if self.state != Mac::Stopped => {
@@ -96,6 +96,7 @@ impl Double {
                 Some(Signal::StoppedWithError(reason()))
             }
             7 if self.state != Mac::Stopped => Some(Signal::Disconnected(0, reason())),
+            8 if self.state != Mac::Stopped => Some(Signal::DiskFailed(0, reason())),
             _ => None,
         }
     }

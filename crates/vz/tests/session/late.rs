@@ -15,6 +15,10 @@ fn lost() -> Signal {
     Signal::Disconnected(0, "en0 is gone".into())
 }
 
+fn failed() -> Signal {
+    Signal::DiskFailed(0, "the server does not negotiate".into())
+}
+
 /// A machine that runs, and what follows; what was told of that.
 fn after_the_start(steps: Vec<Step>) -> Vec<Notice> {
     let start = vec![Ask(START), Answer(Ok(()))];
@@ -106,17 +110,19 @@ fn an_answer_that_nobody_waits_for_changes_nothing() {
 }
 
 #[test]
-fn a_network_may_be_lost_at_any_time_before_the_end() {
+fn a_network_and_a_disk_may_be_lost_at_any_time_before_the_end() {
     let told = after_the_start(vec![
         Report(lost()),
         Ask(Command::Pause),
         Report(lost()),
         Answer(Ok(())),
-        Report(lost()),
+        Report(failed()),
         Ask(Command::Stop),
         Report(lost()),
         Answer(Ok(())),
+        Report(failed()),
     ]);
-    let told_of = told.iter().filter(|notice| matches!(notice, Notice::Disconnected(..))).count();
-    assert_eq!((told_of, end(&told)), (4, &End::Killed));
+    let networks = told.iter().filter(|notice| matches!(notice, Notice::Disconnected(..))).count();
+    let disks = told.iter().filter(|notice| matches!(notice, Notice::DiskFailed(..))).count();
+    assert_eq!((networks, disks, end(&told)), (3, 1, &End::Killed));
 }

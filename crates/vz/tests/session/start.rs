@@ -15,6 +15,7 @@ fn host(macos: Version) -> Host {
     Host {
         macos,
         apple_silicon: true,
+        supported: true,
         cpus: 1..=8,
         memory: 128..=16384,
         entitlements: Entitlements { virtualization: true, networking: false },

@@ -140,6 +140,7 @@ fn a_window_is_for_a_plan_with_a_display() {
     let host = Host {
         macos: Version::new(15, 0),
         apple_silicon: true,
+        supported: true,
         cpus: 1..=8,
         memory: 128..=16384,
         entitlements: Entitlements { virtualization: true, networking: false },
