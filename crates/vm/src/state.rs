@@ -96,6 +96,8 @@ pub enum Event {
     Reset,
     /// A network card, by its place in the configuration, lost what it was plugged into. The text says why.
     Disconnected(usize, String),
+    /// A network card that was disconnected is plugged in again.
+    Reconnected(usize),
     /// A disk works no more, and the guest gets errors from it. The text says why.
     DiskFailed(DiskName, String),
     /// It has ended. The event of the state follows.

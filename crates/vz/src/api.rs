@@ -63,6 +63,7 @@ apis! {
     NetworkBlockDevice "VZNetworkBlockDeviceStorageDeviceAttachment" 14 0
         "disks over NBD (our own server behind it brings qcow2, overlays and limits)";
     VirtioNetwork "VZVirtioNetworkDeviceConfiguration" 11 0 "virtio network cards";
+    CardPlug "VZNetworkDevice" 12 0 "cards that are plugged in again when their network is back";
     MacAddress "VZMACAddress" 11 0 "hardware addresses";
     NatAttachment "VZNATNetworkDeviceAttachment" 11 0 "networks behind the host's address";
     BridgedAttachment "VZBridgedNetworkDeviceAttachment" 11 0 "networks on an interface of the host";

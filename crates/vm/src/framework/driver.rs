@@ -7,6 +7,7 @@ use std::thread;
 
 use vz::{Call, Command, Devices, End, Framework, Notice, Session, Signal, Status, Window, Wish};
 
+use super::cards::Cards;
 use super::drives::Drives;
 use super::saved::Suspension;
 use super::shares::Shares;
@@ -36,6 +37,10 @@ pub(super) enum Message {
     Wish(Wish),
     /// A window is to be opened, whose user may suspend the machine into this file.
     Open(Box<OpenWork>, Option<PathBuf>),
+    /// A network card is to be plugged in again.
+    Plug(usize),
+    /// What came of that.
+    Plugged(usize, Result<(), String>),
     /// What a window shows has changed.
     Show,
     /// To say in the window why something was not done.
@@ -61,6 +66,7 @@ pub(super) struct Driver {
     ports: Vec<Port>,
     pub(super) drives: Arc<Drives>,
     pub(super) shares: Arc<Shares>,
+    cards: Cards,
     waiting: Option<Waiting>,
     /// The machine is being suspended.
     pub(super) suspension: Option<Suspension>,
@@ -79,6 +85,7 @@ impl Driver {
         ports: Vec<Port>,
         drives: Arc<Drives>,
         shares: Arc<Shares>,
+        cards: Cards,
     ) -> Self {
         Self {
             life,
@@ -86,6 +93,7 @@ impl Driver {
             ports,
             drives,
             shares,
+            cards,
             waiting: None,
             suspension: None,
             failure: None,
@@ -146,6 +154,15 @@ impl Driver {
                 let notices = session.signal(signal);
                 self.tell(notices, session);
             }
+            Message::Plug(card) => {
+                let devices = session.devices().map(|devices| devices as &mut dyn Devices).map_err(named);
+                self.cards.plug(card, devices);
+            }
+            Message::Plugged(card, Ok(())) => {
+                tracing::info!("network[{card}] is plugged in again");
+                self.life.tell(&Event::Reconnected(card));
+            }
+            Message::Plugged(card, Err(_)) => self.cards.lost(card),
             Message::Wish(wish) => self.wish(wish, session),
             Message::Open(open, suspend_to) => {
                 self.window = open(session.framework());
@@ -241,6 +258,7 @@ impl Driver {
                 Notice::Disconnected(card, reason) => {
                     tracing::warn!("network[{card}] has lost what it was plugged into: {reason}");
                     self.life.tell(&Event::Disconnected(card, reason));
+                    self.cards.lost(card);
                 }
                 Notice::DiskFailed(disk, reason) => {
                     tracing::error!("storage[{disk}] works no more: {reason}");

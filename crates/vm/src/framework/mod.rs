@@ -5,6 +5,7 @@
 //! that the framework reports comes to it as a message. All of it runs on any host over a double of the framework; only
 //! `sys` differs.
 
+mod cards;
 mod driver;
 mod drives;
 mod frames;
@@ -32,6 +33,7 @@ pub use sys::{
 
 pub(crate) use sys::{on_this_host, open_window, promised_space};
 
+use self::cards::Cards;
 use self::driver::{Driver, Message};
 use self::drives::Drives;
 use self::handle::Handle;
@@ -88,7 +90,9 @@ impl Machine {
         let (handle, fixed) = (Handle::new(messages.clone()), drives::fixed(&config, &plan, helpers.served()));
         let drives = Arc::new(Drives::new(&config, &host, handle.clone(), fixed));
         let shares = Arc::new(Shares::new(&config, &plan, handle.clone()));
-        let driver = Driver::new(life.clone(), messages.clone(), helpers.ports(), drives.clone(), shares.clone());
+        let cards = Cards::new(&plan, messages.clone());
+        let (ports, driven) = (helpers.ports(), (drives.clone(), shares.clone()));
+        let driver = Driver::new(life.clone(), messages.clone(), ports, driven.0, driven.1, cards);
         let make = move |signals| virtualization.machine(&plan, resources, signals);
         let thread = std::thread::Builder::new()
             .name("machine".into())

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use vz::{
     Accept, Answer, Call, Devices, Drive, DriveId, Entitlements, Error, Folders, Framework, Host, InstallSignal,
-    Installer, Object, Plan, Resource, RestoreImage, Rosetta, Signal, StartOptions, Version, Virtualization,
+    Installer, NetworkSource, Object, Plan, Resource, RestoreImage, Rosetta, Signal, StartOptions, Version,
+    Virtualization,
 };
 
 /// Long enough for a busy host.
@@ -48,6 +49,8 @@ pub(crate) struct OnDevices {
     /// The balloon's target and the display's size, each time that they were changed.
     pub(crate) memory: Vec<u64>,
     pub(crate) display: Vec<(u32, u32)>,
+    /// What cards were plugged into again, each try.
+    pub(crate) plugged: Vec<(usize, NetworkSource)>,
     /// How often it was asked for its drives.
     pub(crate) asked_for_drives: usize,
     /// What shares were told to show, each time.
@@ -210,6 +213,13 @@ impl Devices for Machine {
     fn resize_display(&mut self, width: u32, height: u32, answer: Answer<()>) {
         self.devices.lock().unwrap().display.push((width, height));
         answer(Ok(()));
+    }
+
+    /// The first time there is nothing to plug it into yet.
+    fn plug(&mut self, card: usize, source: NetworkSource, answer: Answer<()>) {
+        let mut devices = self.devices.lock().unwrap();
+        devices.plugged.push((card, source));
+        answer(if devices.plugged.len() > 1 { Ok(()) } else { Err("the interface is gone".to_owned()) });
     }
 
     /// The share `lost` is one that the framework does not know.

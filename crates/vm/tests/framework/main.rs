@@ -16,7 +16,7 @@ use std::sync::mpsc::Receiver;
 
 use config::{BootLoader, GenericPlatform, LinuxBoot, Machine, Platform};
 use vm::{DiskName, Event, MacosGuests, Options, Outcome, State, VirtualMachine};
-use vz::{Call, Signal, StartOptions};
+use vz::{Call, NetworkSource, Signal, StartOptions};
 
 use crate::double::{Double, Mac, PATIENCE, host};
 
@@ -146,6 +146,18 @@ fn a_pause_that_the_guest_overtakes_is_answered() {
         mac.report(Signal::GuestStopped);
         assert!(paused.join().unwrap().is_err());
     });
+    assert_eq!(vm.wait(), Some(Outcome::PoweredOff));
+}
+
+#[test]
+fn a_card_that_has_lost_its_network_is_plugged_in_again() {
+    let (_folder, vm, mac, events) = running_with(|machine| machine.network.push(config::Network::nat()));
+    mac.report(Signal::Disconnected(0, "the network is gone".into()));
+    let told: Vec<_> = (0..2).map(|_| events.recv_timeout(PATIENCE).unwrap()).collect();
+    assert_eq!(told, [Event::Disconnected(0, "the network is gone".into()), Event::Reconnected(0)]);
+    let tries = mac.devices.lock().unwrap().plugged.clone();
+    assert_eq!(tries, [(0, NetworkSource::Nat), (0, NetworkSource::Nat)], "the first found none");
+    mac.report(Signal::GuestStopped);
     assert_eq!(vm.wait(), Some(Outcome::PoweredOff));
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use vz::{
     Accept, Answer, Call, Devices, Drive, DriveId, Entitlements, Error, Folders, Framework, Host, InstallSignal,
-    Installer, Plan, Requirements, Resource, RestoreImage, Rosetta, Signal, Version, Virtualization,
+    Installer, NetworkSource, Plan, Requirements, Resource, RestoreImage, Rosetta, Signal, Version, Virtualization,
 };
 
 /// A Mac with everything.
@@ -213,6 +213,10 @@ impl Devices for NoMachine {
     }
 
     fn resize_display(&mut self, _: u32, _: u32, _: Answer<()>) {
+        match self.0 {}
+    }
+
+    fn plug(&mut self, _: usize, _: NetworkSource, _: Answer<()>) {
         match self.0 {}
     }
 

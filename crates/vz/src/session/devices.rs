@@ -3,7 +3,7 @@
 use std::fmt;
 use std::os::fd::OwnedFd;
 
-use crate::{Drive, Folders, Resource};
+use crate::{Drive, Folders, NetworkSource, Resource};
 
 /// Takes the answer of the framework; the text is its reason. It is called once, on a thread of the framework's, and
 /// must not wait there.
@@ -54,6 +54,11 @@ pub trait Devices {
 
     /// `VZGraphicsDisplay reconfigureWithSizeInPixels:error:`, of the display. Whether the guest follows is up to it.
     fn resize_display(&mut self, width: u32, height: u32, answer: Answer<()>);
+
+    /// `VZNetworkDevice.attachment`, of the card at this place among the cards: it is plugged in again where it has lost
+    /// what it was plugged into, and left alone where it has not. That it fails later is a
+    /// [`Signal::Disconnected`](crate::Signal::Disconnected).
+    fn plug(&mut self, card: usize, source: NetworkSource, answer: Answer<()>);
 
     /// `VZVirtioFileSystemDevice.share`, of the device with this tag: what the guest finds in it from now on.
     fn set_share(&mut self, tag: String, folders: Folders, answer: Answer<()>);

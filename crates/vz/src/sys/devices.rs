@@ -17,7 +17,7 @@ pub(super) fn network(
     network: &Network,
     resources: &mut Resources,
 ) -> Result<Retained<vz::VZVirtioNetworkDeviceConfiguration>, Error> {
-    let attachment = plug(network, resources)?;
+    let attachment = plug(&network.source, resources)?;
     // SAFETY: plain initializers and setters, with arguments of the declared types.
     unsafe {
         let card = vz::VZVirtioNetworkDeviceConfiguration::new();
@@ -35,8 +35,12 @@ pub(super) fn network(
     }
 }
 
-fn plug(network: &Network, resources: &mut Resources) -> Result<Retained<vz::VZNetworkDeviceAttachment>, Error> {
-    match &network.source {
+/// What a card is plugged into.
+pub(super) fn plug(
+    source: &NetworkSource,
+    resources: &mut Resources,
+) -> Result<Retained<vz::VZNetworkDeviceAttachment>, Error> {
+    match source {
         // SAFETY: a plain initializer.
         NetworkSource::Nat => Ok(Retained::into_super(unsafe { vz::VZNATNetworkDeviceAttachment::new() })),
         NetworkSource::Bridged { interface } => bridged(interface),

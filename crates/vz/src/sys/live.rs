@@ -13,8 +13,8 @@ use objc2_virtualization::{self as vz, VZUSBDevice};
 
 use super::error::{failure, reason};
 use super::machine::{Inner, Machine};
-use super::{disks, shares, vsock};
-use crate::{Accept, Answer, Devices, Drive, DriveId, Folders, Resource, Resources};
+use super::{devices, disks, shares, vsock};
+use crate::{Accept, Answer, Devices, Drive, DriveId, Folders, NetworkSource, Resource, Resources};
 
 impl Devices for Machine {
     fn attach_drive(&mut self, drive: Drive, resources: Vec<Resource>, answer: Answer<DriveId>) {
@@ -83,6 +83,24 @@ impl Devices for Machine {
             // SAFETY: as above.
             let resized = unsafe { display.reconfigureWithSizeInPixels_error(size) };
             answer(resized.map_err(|error| reason(&error)));
+        });
+    }
+
+    fn plug(&mut self, card: usize, source: NetworkSource, answer: Answer<()>) {
+        self.inner.run(move |inner| {
+            // SAFETY: on the machine's queue.
+            let Some(device) = unsafe { inner.machine.networkDevices() }.iter().nth(card) else {
+                return answer(Err(none("network card at this place")));
+            };
+            // SAFETY: as above.
+            if unsafe { device.attachment() }.is_some() {
+                return answer(Ok(()));
+            }
+            let plugged = devices::plug(&source, &mut Resources::new(Vec::new())).map(|attachment| {
+                // SAFETY: as above, with an argument of the declared type.
+                unsafe { device.setAttachment(Some(&attachment)) };
+            });
+            answer(plugged.map_err(|error| error.to_string()));
         });
     }
 

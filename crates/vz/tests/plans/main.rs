@@ -81,9 +81,9 @@ fn a_newer_macos_never_does_less() {
     }
 }
 
-/// What is no plan's: how a machine is started, and what comes before there is one.
-const BESIDE: [Api; 5] =
-    [Api::StartOptions, Api::Provisioning, Api::RestoreImage, Api::InstallRequirements, Api::Installer];
+/// What is no plan's: how a machine is started, what comes before there is one, and what happens to it.
+const BESIDE: [Api; 6] =
+    [Api::CardPlug, Api::StartOptions, Api::Provisioning, Api::RestoreImage, Api::InstallRequirements, Api::Installer];
 
 #[test]
 fn everything_in_the_list_is_asked_for_by_some_plan() {

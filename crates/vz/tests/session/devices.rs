@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::channel;
 
-use vz::{Accept, Answer, Command, Devices, Drive, DriveId, Folders, Resource, Session, State};
+use vz::{Accept, Answer, Command, Devices, Drive, DriveId, Folders, NetworkSource, Resource, Session, State};
 
 use crate::START;
 use crate::double::Double;
@@ -31,6 +31,11 @@ impl Devices for Double {
 
     fn resize_display(&mut self, width: u32, height: u32, answer: Answer<()>) {
         self.changes.push(format!("display {width}x{height}"));
+        answer(Ok(()));
+    }
+
+    fn plug(&mut self, card: usize, source: NetworkSource, answer: Answer<()>) {
+        self.changes.push(format!("plug {card} {source:?}"));
         answer(Ok(()));
     }
 
