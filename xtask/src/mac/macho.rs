@@ -16,8 +16,14 @@ const LOAD_DYLIB: u32 = 0xc;
 const LOAD_WEAK_DYLIB: u32 = 0x8000_0018;
 /// `LC_SEGMENT_64`.
 const SEGMENT: u32 = 0x19;
+/// `LC_UUID`.
+const UUID: u32 = 0x1b;
 /// `LC_CODE_SIGNATURE`.
 const CODE_SIGNATURE: u32 = 0x1d;
+/// `LC_BUILD_VERSION`.
+const BUILD_VERSION: u32 = 0x32;
+/// `PLATFORM_MACOS`.
+const MACOS: u32 = 1;
 
 /// A Mach-O file in memory.
 pub(super) struct MachO<'a>(&'a [u8]);
@@ -88,6 +94,19 @@ impl<'a> MachO<'a> {
         anyhow::bail!("there is no segment {name}")
     }
 
+    /// Checks what a program needs to be started on macOS from `minimum` on, as its first and second number.
+    pub(super) fn check_start(&self, minimum: (u32, u32)) -> Result<()> {
+        let commands = self.commands()?;
+        let command = |wanted| commands.iter().find(|(kind, _)| *kind == wanted).map(|(_, command)| *command);
+        let version = command(BUILD_VERSION).context("it does not say for which macOS it is")?;
+        let (platform, least) = (u32_at(self.0, version + 8)?, u32_at(self.0, version + 12)?);
+        let least = (least >> 16, least >> 8 & 0xff);
+        ensure!(platform == MACOS && least <= minimum, "it is for platform {platform}, version {least:?} or later");
+        // macOS 15 knows a program by it when it asks who may use the local network, and later loaders insist on it.
+        command(UUID).context("it has no UUID")?;
+        Ok(())
+    }
+
     /// The signature, which the linker made room for.
     pub(super) fn signature(&self) -> Result<Signature> {
         let command = self.commands()?.into_iter().find(|(kind, _)| *kind == CODE_SIGNATURE);
@@ -142,4 +161,31 @@ fn u64_at(file: &[u8], at: usize) -> Result<u64> {
 fn text_at(file: &[u8], at: usize) -> Result<&str> {
     let text = file.get(at..).and_then(|rest| rest.split(|byte| *byte == 0).next()).context("the file is cut off")?;
     Ok(std::str::from_utf8(text)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of these load commands, each of its kind and what follows its size.
+    fn file(commands: &[&[u32]]) -> Vec<u8> {
+        let mut words = vec![MAGIC, 0x0100_000c, 0, 2, commands.len() as u32, 0, 0, 0];
+        for command in commands {
+            words.extend([command[0], 4 + 4 * command.len() as u32]);
+            words.extend(&command[1..]);
+        }
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn a_program_that_no_mac_would_start_is_found() {
+        let check = |commands: &[&[u32]]| MachO::new(&file(commands)).unwrap().check_start((11, 0));
+        let (version, uuid) = ([BUILD_VERSION, MACOS, 0x000b_0000, 0x000f_0000, 0], [UUID, 1, 2, 3, 4]);
+        check(&[&uuid, &version]).unwrap();
+        check(&[&uuid, &[BUILD_VERSION, MACOS, 0x000a_0f00, 0, 0]]).unwrap();
+        assert!(check(&[&version]).is_err());
+        assert!(check(&[&uuid]).is_err());
+        assert!(check(&[&uuid, &[BUILD_VERSION, MACOS, 0x000b_0100, 0, 0]]).is_err());
+        assert!(check(&[&uuid, &[BUILD_VERSION, 2, 0x000b_0000, 0, 0]]).is_err());
+    }
 }

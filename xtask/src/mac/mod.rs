@@ -22,6 +22,9 @@ const RIGHTS: &str = "crates/vz/entitlements/russet.entitlements";
 /// Those and bridged networks.
 const BRIDGED_RIGHTS: &str = "crates/vz/entitlements/russet-bridged.entitlements";
 
+/// The first macOS with the framework, on which the program still has to start.
+const MINIMUM: (u32, u32) = (11, 0);
+
 /// How to sign.
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -76,7 +79,9 @@ fn program(rights: &str) -> Result<PathBuf> {
     let built = folder().join(TARGET).join("release/russet");
     let program = folder().join("russet");
     let mut bytes = std::fs::read(&built).with_context(|| built.display().to_string())?;
-    stubs::check(&macho::MachO::new(&bytes)?).context("xtask/src/mac/imports.txt")?;
+    let file = macho::MachO::new(&bytes)?;
+    stubs::check(&file).context("xtask/src/mac/imports.txt")?;
+    file.check_start(MINIMUM).context("no Mac would start it")?;
     if cfg!(target_os = "macos") {
         std::fs::copy(&built, &program)?;
         let codesign = ["--force", "--sign", "-", "--identifier", IDENTIFIER, "--entitlements", rights];
