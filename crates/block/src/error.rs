@@ -54,6 +54,15 @@ pub enum Error {
         /// Who holds it, as `name (process 123)`; empty where the system does not tell.
         holders: Vec<String>,
     },
+    /// Nobody may write to the file.
+    #[error(
+        "{path}: the file is write-protected, as one is on which clones of a machine stand: open it read-only, or write \
+         to an overlay above it (`russet disk create -b`); if nothing stands on it, `chmod u+w` it"
+    )]
+    WriteProtected {
+        /// The file.
+        path: PathBuf,
+    },
     /// A block device that the host itself uses (mounted, part of an array).
     #[error(
         "{path}: the host uses this block device (mounted, swap, or part of an array); unmount it or open it read-only"
@@ -102,7 +111,9 @@ impl Error {
             | Self::Locked { .. }
             | Self::Busy { .. }
             | Self::NotADisk { .. }
-            | Self::InFile { .. } => error,
+            | Self::WriteProtected { .. }
+            | Self::InFile { .. }
+            | Self::Cancelled => error,
             other => Self::InFile { path: path.into(), source: Box::new(other) },
         }
     }

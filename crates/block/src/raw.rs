@@ -72,9 +72,14 @@ impl RawDisk {
     pub fn open(path: &Path, options: RawOptions) -> Result<Self, Error> {
         let failed = |source| Error::Open { path: path.into(), source };
         // Looked at before it is opened, because opening a FIFO would wait and opening a device may do things.
-        let kind = path.metadata().map_err(failed)?.file_type();
+        let meta = path.metadata().map_err(failed)?;
+        let kind = meta.file_type();
         if let Some(kind) = not_a_disk(kind) {
             return Err(Error::NotADisk { path: path.into(), kind });
+        }
+        // The system would let the superuser write to it.
+        if !options.read_only && kind.is_file() && meta.permissions().readonly() {
+            return Err(Error::WriteProtected { path: path.into() });
         }
         let mut open = OpenOptions::new();
         open.read(true).write(!options.read_only);

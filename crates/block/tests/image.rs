@@ -1,7 +1,9 @@
 //! Image files: which format they are opened as, what may lie below them, and changes that are thrown away.
 
 use std::fs::{self, File};
-use std::io::IoSlice;
+use std::io::{IoSlice, IoSliceMut};
+use std::ops::ControlFlow;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use block::image::{self, Format, Image, ImageOptions};
@@ -160,4 +162,46 @@ fn copies_commits_and_rebases_keep_every_byte() {
     // And to stop at any time.
     let stopped = image::copy(&*base.disk, &*copy.disk, &mut |_| std::ops::ControlFlow::Break(()));
     assert!(matches!(stopped, Err(Error::Cancelled)));
+}
+
+#[test]
+fn a_file_is_copied_whole_and_a_stopped_copy_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    // A size that no disk has, data with holes around it, and less than is worth looking for holes.
+    for size in [3 * MIB + 777, MIB / 2] {
+        fs::write(path("from"), vec![0; size as usize]).unwrap();
+        let file = File::options().write(true).open(path("from")).unwrap();
+        file.write_all_at(&[7; 5000], size - 6000).unwrap();
+        let mut told = 0;
+        image::copy_file(&path("from"), &path("to"), &mut |done| {
+            told = done;
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        assert!(fs::read(path("to")).unwrap() == fs::read(path("from")).unwrap() && told <= size);
+        assert!(matches!(
+            image::copy_file(&path("from"), &path("to"), &mut |_| ControlFlow::Continue(())),
+            Err(Error::Open { .. })
+        ));
+        fs::remove_file(path("to")).unwrap();
+    }
+    fs::write(path("from"), vec![7; 3 << 20]).unwrap();
+    let stopped = image::copy_file(&path("from"), &path("to"), &mut |_| ControlFlow::Break(()));
+    // Where blocks are shared there is nothing to stop.
+    assert!(matches!(stopped, Err(Error::Cancelled) | Ok(())), "{stopped:?}");
+}
+
+#[test]
+fn an_overlay_reads_as_what_is_below() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    fs::write(path("below.img"), vec![7; MIB as usize]).unwrap();
+    let below = BackingName { name: "below.img".into(), format: Some("raw".into()) };
+    image::overlay(&path("top.qcow2"), below.clone(), 2 * MIB).unwrap();
+    assert!(matches!(image::overlay(&path("top.qcow2"), below, MIB), Err(Error::Open { .. })), "it is there");
+    let top = open(&path("top.qcow2"), None).unwrap();
+    let mut read = vec![0; 2 * MIB as usize];
+    top.disk.read(0, &mut [IoSliceMut::new(&mut read)]).unwrap();
+    assert!(read[..MIB as usize].iter().all(|byte| *byte == 7) && read[MIB as usize..].iter().all(|byte| *byte == 0));
 }

@@ -144,6 +144,17 @@ fn one_writer_or_many_readers_and_the_error_names_the_holder() {
 }
 
 #[test]
+fn nobody_writes_to_a_file_that_is_write_protected() {
+    let (_dir, path) = image(MIB);
+    let mut permissions = path.metadata().unwrap().permissions();
+    permissions.set_readonly(true);
+    fs::set_permissions(&path, permissions).unwrap();
+    // Not even the superuser, whom the system would let.
+    assert!(matches!(RawDisk::open(&path, RawOptions::default()), Err(Error::WriteProtected { .. })));
+    RawDisk::open(&path, read_only()).unwrap();
+}
+
+#[test]
 fn what_is_no_disk_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     for (path, said) in [

@@ -12,7 +12,7 @@ use crate::vmdk::Vmdk;
 use crate::{Disk, Error, RawDisk, RawOptions};
 
 /// Files below an image at most.
-const MAX_DEPTH: usize = 32;
+pub const MAX_BELOW: usize = 32;
 
 /// The way down from an image.
 pub(super) struct Chain<'a> {
@@ -46,8 +46,8 @@ impl<'a> Chain<'a> {
         if self.seen.contains(&identity) {
             return Err(Error::image(format!("its backing file {} is above itself", below.display())));
         }
-        if self.seen.len() > MAX_DEPTH {
-            return Err(Error::image(format!("there are more than {MAX_DEPTH} files below it: convert it")));
+        if self.seen.len() > MAX_BELOW {
+            return Err(Error::image(format!("there are more than {MAX_BELOW} files below it: convert it")));
         }
         self.seen.push(identity);
         self.found.push(Below { path: below.clone(), format });

@@ -21,8 +21,8 @@ use crate::qcow2::Qcow2;
 use crate::vhdx::Vhdx;
 use crate::{Caching, Disk, Error, RawDisk, RawOptions, SyncMode};
 
-pub use self::chain::resolve as resolve_below;
-pub use self::clone::reflink;
+pub use self::chain::{MAX_BELOW, resolve as resolve_below};
+pub use self::clone::{copy_file, overlay, reflink};
 pub use self::copy::{Progress, commit, compact, copy, first_difference, keep_above};
 pub use self::format::Format;
 pub use self::pack::pack;

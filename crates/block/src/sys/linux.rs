@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Seek};
 use std::num::NonZeroU64;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use rustix::fs::{Advice, FallocateFlags, SeekFrom, fadvise, fallocate, seek};
 use rustix::io::Errno;
@@ -64,13 +65,19 @@ pub(crate) fn extent(file: &File, offset: u64, len: u64) -> io::Result<Extent> {
     }
 }
 
-/// Makes `to` share the blocks of `from` (`FICLONE`, ioctl_ficlone(2)). `false`: the file system cannot.
-pub(crate) fn reflink(from: &File, to: &File) -> io::Result<bool> {
-    match rustix::fs::ioctl_ficlone(to, from) {
+/// Makes the new file `to` share the blocks of `from` (`FICLONE`, ioctl_ficlone(2)). `false`: the file system cannot,
+/// and there is no file.
+pub(crate) fn reflink(from: &File, to: &Path) -> io::Result<bool> {
+    let target = File::create_new(to)?;
+    let done = match rustix::fs::ioctl_ficlone(target, from) {
         Ok(()) => Ok(true),
         Err(Errno::OPNOTSUPP | Errno::NOTTY | Errno::XDEV | Errno::INVAL | Errno::NOSYS) => Ok(false),
         Err(e) => Err(e.into()),
+    };
+    if !matches!(done, Ok(true)) {
+        fs::remove_file(to)?;
     }
+    done
 }
 
 /// Nothing to set on the file: [`drop_cache`] does it.

@@ -1,7 +1,8 @@
-//! macOS: `F_FULLFSYNC` and `F_NOCACHE`; no holes through the safe interface, so zeroes are written.
+//! macOS: `F_FULLFSYNC`, `F_NOCACHE` and `clonefile`; no holes through the safe interface, so zeroes are written.
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
 use crate::{Extent, ExtentKind, Geometry, SyncMode};
 
@@ -29,9 +30,25 @@ pub(crate) fn extent(_: &File, _: u64, len: u64) -> io::Result<Extent> {
     Ok(Extent { len, kind: ExtentKind::Data })
 }
 
-/// Makes `to` share the blocks of `from`: not here.
-pub(crate) fn reflink(_: &File, _: &File) -> io::Result<bool> {
-    Ok(false)
+/// Makes the new file `to` share the blocks of `from` (`fclonefileat`, clonefile(2)). `false`: the file system cannot,
+/// and there is no file.
+pub(crate) fn reflink(from: &File, to: &Path) -> io::Result<bool> {
+    #[cfg(target_vendor = "apple")]
+    {
+        use rustix::fs::{CWD, CloneFlags, fclonefileat};
+        use rustix::io::Errno;
+
+        match fclonefileat(from, CWD, to, CloneFlags::NOOWNERCOPY) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOTSUP | Errno::XDEV) => Ok(false),
+            Err(e) => Err(e.into()),
+        }
+    }
+    #[cfg(not(target_vendor = "apple"))]
+    {
+        let _ = (from, to);
+        Ok(false)
+    }
 }
 
 /// Keeps the file's contents out of the cache. Advice only, so a failure is no error.

@@ -2,17 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use block::image::{self, Format, Image, ImageOptions};
+use block::image::{self, Format};
 use clap::{Args, ValueEnum, ValueHint};
 use serde_json::json;
 
 use super::target::{Plan, Target};
+use super::work::Work;
 use super::{ImageArgs, convert, create, failed};
 use crate::failure::{Failure, Status};
 use crate::say::print;
-
-/// Files of fewer bytes are copied as they are.
-const SMALL: u64 = 1 << 20;
 
 /// How to copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -97,17 +95,9 @@ pub(crate) fn execute(args: &CloneArgs, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Copies a file of a machine: with shared blocks where the file system can, else without its zeroes.
+/// Copies a file into the folder of a machine: with shared blocks where the file system can, else without its zeroes.
 pub(crate) fn copy_file(from: &Path, to: &Path, json: bool) -> Result<(), Failure> {
-    if image::reflink(from, to).map_err(|error| failed(to, error))? {
-        return Ok(());
-    }
-    let raw = ImageOptions { read_only: true, format: Some(Format::Raw), ..ImageOptions::default() };
-    let length = from.metadata().map_or(0, |metadata| metadata.len());
-    if length < SMALL || !length.is_multiple_of(512) {
-        let copied = std::fs::copy(from, to).map(drop);
-        return copied.map_err(|error| failed(to, block::Error::io("copy")(error)));
-    }
-    let source = Image::open(from, &raw).map_err(|error| failed(from, error))?;
-    convert::copy_to(&*source.disk, to, Format::Raw, 16, false, json)
+    let work = Work::start("copying", from.metadata().map_or(0, |meta| meta.len()), json)?;
+    let copied = image::copy_file(from, to, &mut work.step());
+    work.end(to, copied)
 }

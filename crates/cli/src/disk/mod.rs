@@ -17,6 +17,7 @@ mod work;
 use std::path::{Path, PathBuf};
 
 pub(crate) use clone::copy_file;
+pub(crate) use work::Work;
 
 use block::image::{Format, Image, ImageOptions};
 use clap::{Args, Subcommand, ValueHint};

@@ -10,7 +10,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use crate::failure::{Failure, Status};
 
 /// Work that is going on.
-pub(super) struct Work {
+pub(crate) struct Work {
     bar: ProgressBar,
     /// The signal that came, or 0.
     signal: Arc<AtomicUsize>,
@@ -18,7 +18,7 @@ pub(super) struct Work {
 
 impl Work {
     /// `what` begins, on `bytes` bytes. From here on a signal does not end the process.
-    pub(super) fn start(what: &str, bytes: u64, json: bool) -> Result<Self, Failure> {
+    pub(crate) fn start(what: &str, bytes: u64, json: bool) -> Result<Self, Failure> {
         let signal = Arc::new(AtomicUsize::new(0));
         for number in [SIGINT, SIGTERM, SIGHUP] {
             let value = usize::try_from(number).unwrap_or_default();
@@ -37,15 +37,26 @@ impl Work {
     pub(super) fn step(&self) -> impl FnMut(u64) -> ControlFlow<()> + '_ {
         |done| {
             self.bar.set_position(done);
-            match self.signal.load(Ordering::Relaxed) {
-                0 => ControlFlow::Continue(()),
-                _ => ControlFlow::Break(()),
-            }
+            self.go_on()
+        }
+    }
+
+    /// The same, of so many bytes.
+    pub(crate) fn step_of(&self, done: u64, of: u64) -> ControlFlow<()> {
+        self.bar.set_length(of);
+        self.bar.set_position(done);
+        self.go_on()
+    }
+
+    fn go_on(&self) -> ControlFlow<()> {
+        match self.signal.load(Ordering::Relaxed) {
+            0 => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(()),
         }
     }
 
     /// The end of the work, with its result.
-    pub(super) fn end<T>(self, path: &std::path::Path, result: Result<T, block::Error>) -> Result<T, Failure> {
+    pub(crate) fn end<T>(self, path: &std::path::Path, result: Result<T, block::Error>) -> Result<T, Failure> {
         self.bar.finish_and_clear();
         result.map_err(|error| match error {
             block::Error::Cancelled => {
