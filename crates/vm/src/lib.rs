@@ -24,7 +24,9 @@ mod state;
 mod sysrq;
 mod virtual_machine;
 
-pub use bundle::{Bundle, BundleError, BundleLock, Draft, Holder, MachineName, Store};
+pub use bundle::{
+    Bundle, BundleError, BundleLock, CloneDraft, CloneMode, CloneProgress, Draft, Holder, MachineName, Store,
+};
 pub use card::NatCard;
 pub use console::{Console, ConsoleStream};
 pub use disks::{DiskName, DiskStatus};

@@ -18,7 +18,7 @@ use crate::sysrq::KernelConsole;
 use crate::{Console, Error};
 
 pub(crate) use devices::{console, disk};
-pub(crate) use disks::open as disk_image;
+pub(crate) use disks::{image_format, open as disk_image};
 pub(crate) use nat::forwards;
 pub(crate) use network::{macs, plain_datagrams, plugged};
 

@@ -3,27 +3,52 @@
 use std::path::Path;
 
 use ::config::{Machine, Platform};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::json;
-use vm::{Draft, MachineName};
+use vm::{BundleError, CloneMode, Draft, MachineName};
 
 use super::{failed, name_cards, open, refuse_suspended, store};
-use crate::disk;
+use crate::disk::Work;
 use crate::failure::{Failure, Status};
 use crate::say::print;
 
+/// How to copy disks.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Mode {
+    /// The first of the others that can be done.
+    Auto,
+    /// Share blocks: XFS, btrfs, bcachefs, APFS.
+    Reflink,
+    /// Put both machines above the disk as it is now, each with a qcow2 overlay.
+    Overlay,
+    /// Byte by byte, without zeroes.
+    Copy,
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
-All files in the machine's folder are copied: with shared blocks, in no time,
-where the file system can (APFS, XFS, btrfs), else without their zeroes. The
-copy gets network addresses and a machine identifier of its own; what its guest
-has written down of itself, such as host keys of SSH, is the same in both. Files
-elsewhere are used by both: give a disk that both write to one of them a copy.")]
+A copy takes no time and no space where the file system can share blocks (APFS,
+XFS, btrfs). Where it cannot, a disk that the machine writes to gets a name in
+both folders and is not written to any more, and each machine goes on in an
+overlay of its own, such as Disk.1.qcow2. The machines are independent: run,
+clone, rename or delete each as you like; the space of the common disk is free
+when the last of them is deleted. After `russet disk rebase --flatten` an
+overlay stands alone, and the file below it can be removed from that folder. A
+raw disk of a machine on Apple's framework is copied byte by byte instead, and
+so are all disks with --mode copy.
+
+The copy gets network addresses and a machine identifier of its own; what its
+guest has written down of itself, such as host keys of SSH, is the same in both.
+Files outside the machine's folder are used by both: give a disk that both write
+to one of them a copy.")]
 pub(crate) struct CloneArgs {
     /// The machine, which must not run.
     name: MachineName,
     /// The name of the copy.
     new: MachineName,
+    /// How to copy the disks that the machine writes to.
+    #[arg(long, value_enum, default_value = "auto")]
+    mode: Mode,
     /// Keep the network addresses and the machine identifier.
     ///
     /// The two are one machine to networks and to Apple then, and must never run at the same time: switches and DHCP
@@ -34,27 +59,50 @@ pub(crate) struct CloneArgs {
 
 pub(crate) fn execute(args: &CloneArgs, json: bool) -> Result<(), Failure> {
     let bundle = open(&args.name)?;
-    let _lock = bundle.lock().map_err(failed)?;
+    let lock = bundle.lock().map_err(failed)?;
     refuse_suspended(&bundle)?;
-    let mut machine = bundle.read().map_err(failed)?;
+    let mode = match args.mode {
+        Mode::Auto => CloneMode::Auto,
+        Mode::Reflink => CloneMode::Reflink,
+        Mode::Overlay => CloneMode::Overlay,
+        Mode::Copy => CloneMode::Copy,
+    };
     let draft = store()?.draft(&args.new).map_err(failed)?;
-    let files = bundle.files().map_err(|error| Failure::new(Status::Host, error.to_string()))?;
-    for file in &files {
-        disk::copy_file(&bundle.folder().join(file), &draft.folder().join(file), json)?;
-    }
-    machine.map_paths(|path| match path.strip_prefix(bundle.folder()) {
-        Ok(inside) => draft.folder().join(inside),
-        Err(_) => path.to_owned(),
-    });
+    let work = Work::start("copying", 0, json)?;
+    let copied = bundle.clone_to(&lock, draft, mode, &mut |done, of| work.step_of(done, of));
+    let mut copy = match copied {
+        Err(BundleError::Disk(error)) => work.end(bundle.folder(), Err(error))?,
+        copied => copied.map_err(failed)?,
+    };
     if !args.keep_identity {
-        renew(&mut machine, &draft, new_identity)?;
+        renew(&mut copy.machine, &copy.draft, new_identity)?;
     }
-    let made = draft.finish(&machine).map_err(failed)?;
-    match json {
-        true => print(&json!({ "name": made.name().as_str(), "path": made.folder() }).to_string()),
-        false => print(&format!("made {}: russet run {0}", made.name())),
+    let disks = copy.disks().to_vec();
+    let made = copy.finish().map_err(failed)?;
+    if json {
+        let disks: Vec<_> = disks.iter().map(|(file, how)| json!({ "file": file, "how": word(*how) })).collect();
+        print(&json!({ "name": made.name().as_str(), "path": made.folder(), "disks": disks }).to_string());
+        return Ok(());
+    }
+    print(&format!("made {}: russet run {0}", made.name()));
+    for (file, _) in disks.iter().filter(|(_, how)| *how == CloneMode::Overlay) {
+        print(&format!(
+            "{}: an overlay above what {} had, which nobody writes to any more",
+            file.display(),
+            bundle.name()
+        ));
     }
     Ok(())
+}
+
+/// How a disk was copied, for programs.
+fn word(mode: CloneMode) -> &'static str {
+    match mode {
+        CloneMode::Auto => "auto",
+        CloneMode::Reflink => "reflink",
+        CloneMode::Overlay => "overlay",
+        CloneMode::Copy => "copy",
+    }
 }
 
 /// A new machine identifier for a platform, on a host that makes one.

@@ -63,9 +63,12 @@ fn refuse_suspended(bundle: &Bundle) -> Result<(), Failure> {
 pub(crate) fn failed(error: BundleError) -> Failure {
     match error {
         BundleError::Configuration { problems, .. } => Failure::configuration(problems),
-        BundleError::File { .. } | BundleError::NoHome | BundleError::Locked { .. } | BundleError::Drafted { .. } => {
-            Failure::new(Status::Host, error.to_string())
-        }
+        BundleError::File { .. }
+        | BundleError::NoHome
+        | BundleError::Locked { .. }
+        | BundleError::Drafted { .. }
+        | BundleError::Clone { .. }
+        | BundleError::Disk(_) => Failure::new(Status::Host, error.to_string()),
         BundleError::Name(_) | BundleError::Missing(_) | BundleError::Exists(_) => {
             Failure::new(Status::Usage, error.to_string())
         }

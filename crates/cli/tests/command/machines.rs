@@ -11,19 +11,19 @@ use crate::guest::{LOOP, POWER_OFF, kernel, tick};
 use crate::{russet, text};
 
 /// The command with a home for machines in `folder`.
-fn kept(folder: &Path, args: &[&str]) -> std::process::Command {
+pub fn kept(folder: &Path, args: &[&str]) -> std::process::Command {
     let mut command = russet(folder, args);
     command.env("RUSSET_HOME", folder.join("home"));
     command
 }
 
-fn run(folder: &Path, args: &[&str], status: i32) -> Output {
+pub fn run(folder: &Path, args: &[&str], status: i32) -> Output {
     let output = kept(folder, args).output().unwrap();
     assert_eq!(output.status.code(), Some(status), "{args:?}\n{}\n{}", text(&output.stdout), text(&output.stderr));
     output
 }
 
-fn said(folder: &Path, args: &[&str]) -> String {
+pub fn said(folder: &Path, args: &[&str]) -> String {
     text(&run(folder, args, 0).stdout).trim().to_owned()
 }
 
@@ -31,7 +31,7 @@ fn refused(folder: &Path, args: &[&str], status: i32) -> String {
     text(&run(folder, args, status).stderr)
 }
 
-fn list(folder: &Path) -> serde_json::Value {
+pub fn list(folder: &Path) -> serde_json::Value {
     serde_json::from_str(&said(folder, &["list", "--json"])).unwrap()
 }
 
@@ -48,7 +48,7 @@ fn start(folder: &Path, name: &str) -> Child {
 }
 
 /// Makes the machine `name`, whose guest does nothing but be there.
-fn make(folder: &Path, name: &str) {
+pub fn make(folder: &Path, name: &str) {
     kernel(folder, LOOP);
     run(folder, &["create", name, "-k", "Image", "--device", "pl011,stdio", "--disk-size", "1M"], 0);
 }
@@ -102,8 +102,10 @@ fn a_copy_has_its_own_disk_and_addresses() {
     make(folder, "one");
     let home = folder.join("home/machines");
     fs::write(home.join("one/Disk.img"), vec![7; 1 << 20]).unwrap();
-    assert_eq!(said(folder, &["clone", "one", "two"]), "made two: russet run two");
-    run(folder, &["clone", "one", "same", "--keep-identity"], 0);
+    let copied: serde_json::Value =
+        serde_json::from_str(&said(folder, &["clone", "one", "two", "--mode", "copy", "--json"])).unwrap();
+    assert_eq!(copied["disks"][0], serde_json::json!({ "file": "Disk.img", "how": "copy" }));
+    run(folder, &["clone", "one", "same", "--keep-identity", "--mode", "copy"], 0);
     fs::write(home.join("one/Disk.img"), vec![9; 1 << 20]).unwrap();
     assert!(fs::read(home.join("two/Disk.img")).unwrap() == vec![7; 1 << 20]);
     let disk = said(folder, &["get", "two", "storage.0.path"]);

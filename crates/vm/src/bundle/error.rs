@@ -48,6 +48,17 @@ pub enum BundleError {
         /// What is wrong.
         problems: Vec<Problem>,
     },
+    /// A disk cannot be copied in the way that was asked for.
+    #[error("{}: {why}: choose another way to clone", file.display())]
+    Clone {
+        /// Its file.
+        file: PathBuf,
+        /// Why not.
+        why: &'static str,
+    },
+    /// A disk could not be read or made.
+    #[error(transparent)]
+    Disk(#[from] block::Error),
     /// A file or folder could not be read, made or changed.
     #[error("{path}: {source}")]
     File {

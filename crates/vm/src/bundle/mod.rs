@@ -7,12 +7,14 @@
 //! What is made or taken away in several steps has a name that begins with a dot until it is whole, or from when it no
 //! longer is.
 
+mod clone;
 mod draft;
 mod error;
 mod files;
 mod hidden;
 mod lock;
 mod name;
+mod own_disk;
 mod store;
 mod sys;
 
@@ -20,6 +22,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use clone::{CloneDraft, CloneMode, CloneProgress};
 pub use draft::Draft;
 pub use error::BundleError;
 pub use lock::{BundleLock, Holder};

@@ -33,12 +33,7 @@ pub(crate) fn open(field: &str, storage: &Storage) -> Result<Arc<dyn Disk>, Erro
     };
     let disk = match &storage.attachment {
         DiskAttachment::Image { path, format, backing_folder } => {
-            options.format = format.map(|format| match format {
-                ImageFormat::Raw => Format::Raw,
-                ImageFormat::Qcow2 => Format::Qcow2,
-                ImageFormat::Vmdk => Format::Vmdk,
-                ImageFormat::Vhdx => Format::Vhdx,
-            });
+            options.format = format.map(image_format);
             options.allowed = backing_folder.iter().cloned().collect();
             Image::open(path, &options).map_err(failed)?.disk
         }
@@ -59,6 +54,16 @@ pub(crate) fn open(field: &str, storage: &Storage) -> Result<Arc<dyn Disk>, Erro
         true => disk,
         false => Arc::new(Throttle::new(disk, limits)),
     })
+}
+
+/// A format, as images know it.
+pub(crate) fn image_format(format: ImageFormat) -> Format {
+    match format {
+        ImageFormat::Raw => Format::Raw,
+        ImageFormat::Qcow2 => Format::Qcow2,
+        ImageFormat::Vmdk => Format::Vmdk,
+        ImageFormat::Vhdx => Format::Vhdx,
+    }
 }
 
 /// Connects to an export. `timeout` is in milliseconds: how long the server may be silent before it counts as lost.

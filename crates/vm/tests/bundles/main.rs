@@ -1,5 +1,6 @@
 //! Machines that are kept: made as a whole or not at all, locked while they run, renamed, deleted.
 
+mod clones;
 mod killed;
 
 use std::fs;

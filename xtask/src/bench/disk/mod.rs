@@ -108,7 +108,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             report.groups.push(qcow2::served(&setting, &place)?);
         }
         if wants("clone") {
-            report.clones.push(clone::measure(&setting, &place)?);
+            report.clones.extend(clone::measure(&setting, &place)?);
         }
         if wants("guest") {
             report.groups.push(guest::group(&setting, &place)?);
