@@ -1,6 +1,7 @@
 //! UEFI firmware finds what to boot by itself.
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -45,4 +46,38 @@ fn it_boots_from_a_usb_drive_and_keeps_its_variables() {
 #[test]
 fn it_boots_from_an_nvme_disk() {
     boots_from("nvme,path=stick.img");
+}
+
+/// The firmware's shell is the guest that sees it: Debian's kernel for clouds knows no USB.
+#[test]
+fn a_usb_drive_grows_under_the_firmware() {
+    const MIB: u64 = 1 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let file = fs::File::create(folder.join("stick.img")).unwrap();
+    file.set_len(16 * MIB).unwrap();
+    let loader = ["--bootloader", "efi,variable-store=vars.fd,create", "--device", "pl011,stdio"];
+    let drive = ["--device", "usb-mass-storage,path=stick.img", "--control", "vm.sock"];
+    let mut machine = Machine::start(&mut russet(folder, &[loader, drive].concat()));
+    machine.expect("Shell>");
+    let mut block = |at: u64| {
+        machine.type_in(&format!("dblk blk0 {:x} 1\r", at / 512));
+        machine.expect("Shell>")
+    };
+    assert!(block(16 * MIB).contains("Read file error"));
+    assert!(block(16 * MIB - 512).contains("BlkIo"));
+    let grown = Command::new(env!("CARGO_BIN_EXE_russet"))
+        .current_dir(folder)
+        .args(["disk", "set-size", "vm.sock", "disk0", "32M"])
+        .output()
+        .unwrap();
+    assert!(grown.status.success(), "{grown:?}");
+    file.write_all_at(b"beyond", 16 * MIB).unwrap();
+    file.write_all_at(b"the end", 32 * MIB - 512).unwrap();
+    // The first request is told that the capacity has changed, and nothing else.
+    assert!((0..2).any(|_| block(16 * MIB).contains("*beyond.")));
+    assert!(block(32 * MIB - 512).contains("*the end."));
+    assert!(block(32 * MIB).contains("Read file error"));
+    machine.type_in("reset -s\r");
+    assert_eq!(machine.end().code(), Some(0));
 }
