@@ -4,8 +4,9 @@
 //! the process is killed, while the other one writes on. In the next run fio reads back and verifies every write that
 //! had completed.
 //!
-//! A thread has one write under way. With more of them fio takes it that they complete nearly in order, and misses some
-//! that need not be there.
+//! A thread has one write under way. With more of them fio 3.33 cannot tell where to stop: when it verifies it looks at
+//! what it has read back, not at what it has asked for, and so asks for up to twice the depth, also for what it had never
+//! written (its issue 1950).
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -101,7 +102,8 @@ fn verify_all(machine: &mut Machine, state: &State) -> Vec<u64> {
     let (status, said, read) = verify(machine, state);
     assert_eq!((status, read.len()), (0, ALL), "round {}:\n{said}", state.round);
     for (read, (issued, _)) in read.iter().zip(&state.threads) {
-        assert!((issued - 1..=*issued).contains(read), "fio verified {read} of {issued} writes:\n{said}");
+        // A thread that was slow to start has issued none.
+        assert!((issued.saturating_sub(1)..=*issued).contains(read), "fio verified {read} of {issued} writes:\n{said}");
     }
     read.chunks(THREADS).map(|threads| threads.iter().sum()).collect()
 }
