@@ -2,8 +2,8 @@
 //! and read in bounded time and memory.
 #![no_main]
 
-use std::io::IoSliceMut;
-use std::sync::Arc;
+use std::io::{IoSlice, IoSliceMut};
+use std::sync::{Arc, LazyLock};
 
 use block::Disk;
 use block::contract::MemoryDisk;
@@ -18,6 +18,13 @@ const TABLE: usize = 192 * KIB;
 const BAT: usize = MIB;
 const METADATA: usize = 2 * MIB;
 const ITEMS: usize = METADATA + 64 * KIB;
+/// What is changed, and how much from there on.
+const CHANGED: [usize; 5] = [HEADER, TABLE, BAT, METADATA, ITEMS];
+const REACH: usize = 256 + 4;
+
+/// The image as it is at first, and one that inputs change: it is too large to be made for each.
+static IMAGE: LazyLock<(Vec<u8>, Arc<MemoryDisk>)> =
+    LazyLock::new(|| (image(), Arc::new(MemoryDisk::holding(image()))));
 
 /// A disk of 8 blocks of 1 MiB, of which the third is in the file.
 fn image() -> Vec<u8> {
@@ -63,19 +70,20 @@ fn image() -> Vec<u8> {
 // One byte says how many changes; changes of a place, an offset there and four bytes; requests.
 fuzz_target!(|data: &[u8]| {
     let Some((&changes, mut rest)) = data.split_first() else { return };
-    let mut file = image();
+    let (clean, file) = &*IMAGE;
+    let put = |at: usize, bytes: &[u8]| file.write(at as u64, &[IoSlice::new(bytes)]).expect("it is in memory");
+    CHANGED.iter().for_each(|at| put(*at, &clean[*at..at + REACH]));
     for _ in 0..changes {
         let Some((change, more)) = rest.split_first_chunk::<6>() else { break };
         rest = more;
-        let start = [HEADER, TABLE, BAT, METADATA, ITEMS][usize::from(change[0]) % 5];
-        let at = start + usize::from(change[1]);
-        file[at..at + 4].copy_from_slice(&change[2..]);
+        put(CHANGED[usize::from(change[0]) % CHANGED.len()] + usize::from(change[1]), &change[2..]);
     }
     for (at, len) in [(HEADER, 4 * KIB), (TABLE, 64 * KIB)] {
-        let sum = checksum(&file[at..at + len]).to_le_bytes();
-        file[at + 4..at + 8].copy_from_slice(&sum);
+        let mut bytes = vec![0; len];
+        file.read(at as u64, &mut [IoSliceMut::new(&mut bytes)]).expect("it is in memory");
+        put(at + 4, &checksum(&bytes).to_le_bytes());
     }
-    let Ok(disk) = Vhdx::open(Arc::new(MemoryDisk::holding(file))) else { return };
+    let Ok(disk) = Vhdx::open(file.clone()) else { return };
     for request in rest.chunks_exact(8).take(64) {
         let number = u64::from_le_bytes(request.try_into().expect("eight bytes"));
         let offset = number % disk.size().max(1);
