@@ -16,12 +16,8 @@ pub(crate) enum ShareCommand {
     /// Show folders in a share of a machine that runs, until it ends.
     ///
     /// A share of the machine's configuration stays; what it shows can be other folders. On Apple's framework only. One
-    /// folder takes the place of another, folders by name join those that are there:
-    ///   `russet share attach web virtio-fs,mount-tag=data,shared-dir=~/src,readonly`
-    ///   `russet share attach sonoma virtio-fs,automount,directories.photos.path=/Volumes/photos`
-    ///
-    /// A share that shows nothing yet, for later: `russet set web --device virtio-fs,mount-tag=data,empty`. A guest that
-    /// has the share mounted may have to mount it anew.
+    /// folder takes the place of another, folders by name join those that are there. A guest that has the share mounted may
+    /// have to mount it anew.
     Attach(AttachArgs),
     /// Take a folder, or all, out of a share of a machine that runs. The share stays.
     Detach(DetachArgs),
@@ -38,7 +34,14 @@ pub(crate) struct Machine {
     socket: PathBuf,
 }
 
+const ATTACH_HELP: &str = "\
+Examples:
+  russet share attach web virtio-fs,mount-tag=data,shared-dir=src,readonly
+  russet share attach mac virtio-fs,automount,directories.a.path=/Volumes/a
+  russet set web --device virtio-fs,mount-tag=data,empty   one for later";
+
 #[derive(Debug, Args)]
+#[command(after_help = ATTACH_HELP)]
 pub(crate) struct AttachArgs {
     #[command(flatten)]
     machine: Machine,
