@@ -8,7 +8,11 @@ use crate::Error;
 use crate::part::{beside, open};
 
 /// What is beside a file that is kept or is coming.
-const BESIDE: [&str; 4] = [".part", ".part.json", ".part.json.new", ".lock"];
+const BESIDE: [&str; 5] = [".part", ".part.json", ".part.json.new", LOCK, USE];
+/// Locked by the one who fetches it.
+const LOCK: &str = ".lock";
+/// Locked by those who use it, which is another file, because they keep nobody from fetching.
+const USE: &str = ".use";
 
 /// A file that was fetched, or as much of it as has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +29,8 @@ impl Kept {
     /// Whether somebody fetches or uses it.
     #[must_use]
     pub fn is_used(&self) -> bool {
-        let lock = File::open(beside(&self.place, ".lock"));
-        lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
+        let is_locked = |lock: File| matches!(lock.try_lock(), Err(TryLockError::WouldBlock));
+        [LOCK, USE].iter().any(|lock| File::open(beside(&self.place, lock)).is_ok_and(is_locked))
     }
 
     /// Removes it, unless somebody fetches or uses it; whether it is gone.
@@ -34,14 +38,16 @@ impl Kept {
     /// # Errors
     /// It cannot be removed.
     pub fn remove(&self) -> Result<bool, Error> {
-        let path = beside(&self.place, ".lock");
-        let lock = open(&path).map_err(Error::file(&path))?;
-        match lock.try_lock() {
-            Err(TryLockError::WouldBlock) => return Ok(false),
-            Err(TryLockError::Error(source)) => return Err(Error::file(&path)(source)),
-            Ok(()) => {}
+        let mut locks = Vec::new();
+        for path in [LOCK, USE].map(|lock| beside(&self.place, lock)) {
+            let lock = open(&path).map_err(Error::file(&path))?;
+            match lock.try_lock() {
+                Err(TryLockError::WouldBlock) => return Ok(false),
+                Err(TryLockError::Error(source)) => return Err(Error::file(&path)(source)),
+                Ok(()) => locks.push(lock),
+            }
         }
-        // Its lock stays, because another may be about to take it: an empty file.
+        // The locks stay, because another may be about to take them: empty files.
         for path in [self.place.clone()].into_iter().chain(BESIDE[..3].iter().map(|more| beside(&self.place, more))) {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::file(&path)(error)),
@@ -61,7 +67,7 @@ pub struct Use(#[expect(dead_code, reason = "the lock is the open file's")] File
 /// # Errors
 /// Its lock cannot be made or taken.
 pub fn keep(place: &Path) -> Result<Use, Error> {
-    let path = beside(place, ".lock");
+    let path = beside(place, USE);
     let lock = open(&path).and_then(|lock| lock.lock_shared().map(|()| lock));
     lock.map(Use).map_err(Error::file(&path))
 }
@@ -92,7 +98,7 @@ pub fn kept(folder: &Path) -> Result<Vec<Kept>, Error> {
             None => all.push(Kept { place, length, whole }),
         }
     }
-    // A lock alone is nothing.
+    // Locks alone are nothing.
     all.retain(|kept| kept.whole || beside(&kept.place, ".part").exists());
     all.sort_by(|one, other| one.place.cmp(&other.place));
     Ok(all)

@@ -268,7 +268,7 @@ fn what_was_fetched_is_listed_with_its_size_and_removed_when_nobody_uses_it() {
     assert!(error.contains("there is no terminal to ask on: add --force"), "{error}");
     assert!(files.iter().all(|file| cache.join(file).exists()));
 
-    let used = fs::File::create(cache.join("macos/a.ipsw.lock")).unwrap();
+    let used = fs::File::create(cache.join("macos/a.ipsw.use")).unwrap();
     used.lock_shared().unwrap();
     let said: serde_json::Value = serde_json::from_str(&pruned(&["--force", "--json"], 0)).unwrap();
     assert_eq!((&said["freed"], &said["kept"][0]["used"]), (&4096.into(), &true.into()));

@@ -27,7 +27,7 @@ fn what_nobody_uses_is_removed() {
     assert_eq!(place.read().len(), 1000);
     drop(uses);
     assert!(!file.is_used() && file.remove().unwrap());
-    assert_eq!(place.entries(), ["file.lock"]);
+    assert_eq!(place.entries(), ["file.lock", "file.use"]);
     assert_eq!(kept(&folder(&place)).unwrap(), []);
     assert!(file.remove().unwrap(), "what is gone is gone");
     place.fetch(&server.url("/")).unwrap();
@@ -55,4 +55,24 @@ fn a_part_is_kept_too_and_stays_while_it_is_fetched() {
     assert!(looked);
     assert_eq!(place.read(), content(1000, 1));
     assert!(kept(Path::new("/nowhere")).unwrap().is_empty());
+}
+
+#[test]
+fn one_who_waited_for_it_gets_it_while_the_other_uses_it() {
+    let place = Place::new();
+    fs::create_dir_all(folder(&place)).unwrap();
+    let fetching = fs::File::create(place.beside(".lock")).unwrap();
+    fetching.lock().unwrap();
+    let mut fetching = Some(fetching);
+    let mut used = None;
+    // The other has it whole, and begins to use it, as soon as it is waited for.
+    let mut tell = |progress: Progress| {
+        assert_eq!(progress, Progress::Waiting);
+        fs::write(place.path(), "all of it").unwrap();
+        used = Some(keep(&place.path()).unwrap());
+        fetching = None;
+    };
+    let fetched = fetch("http://127.0.0.1:1/file", &place.path(), &options(), &Cancel::default(), &mut tell).unwrap();
+    assert_eq!(fetched.length, 9);
+    assert!(used.is_some());
 }
