@@ -3,7 +3,8 @@
 //! [`fetch`] brings what is at a URL to a path, where it appears when it is whole and was checked, and not before. What
 //! has come so far is beside it in a `.part`, with a note of what it is a part of (`part`); the next download asks for
 //! the rest, and for all of it when the server has another file meanwhile (`answer`). Servers are not believed: ranges,
-//! lengths and checksums are held against what was asked for and what came.
+//! lengths and checksums are held against what was asked for and what came. [`kept()`] says what there is, and removes
+//! what nobody fetches or uses.
 //!
 //! The client is ureq over rustls: blocking, without a runtime. Who may speak for a name is for the host to say
 //! (`rustls-platform-verifier`): on a Mac its keychain, so that the authorities of a company's proxy count as in every

@@ -14,7 +14,7 @@ use std::time::Duration;
 use config::{BootLoader, Graphics, Machine, MacosBoot, Platform, Storage};
 use vm::{
     Bundle, Cancel, Check, FetchOptions, FetchProgress, InstallError, InstallStep, MacosGuests, NewMac, RestoreSource,
-    Sha256, Store, mac_files,
+    Sha256, Store, kept_files, mac_files,
 };
 
 use crate::double::{Apple, Course, host};
@@ -149,6 +149,24 @@ fn the_latest_macos_is_fetched_once_and_installed() {
     drop(server);
     let again = home.install(&apple, &RestoreSource::Latest).unwrap();
     assert_eq!(fs::read(again.folder().join("MachineIdentifier")).unwrap(), [2]);
+}
+
+#[test]
+fn an_image_stays_while_macos_is_installed_from_it() {
+    let (home, server) = (Home::new(), good());
+    let apple = Apple::new(&url(&server), Course::Good);
+    let image = || kept_files(&home.cache()).unwrap().remove(0);
+    let mut looked = 0;
+    let tell = |step, _: &Cancel| {
+        if matches!(step, InstallStep::Loading | InstallStep::Installing(_)) {
+            assert!(image().is_used() && !image().remove().unwrap());
+            looked += 1;
+        }
+    };
+    home.install_with(&apple, &RestoreSource::Latest, |_| (), tell).unwrap();
+    assert_eq!(looked, 5);
+    assert!(!image().is_used() && image().remove().unwrap());
+    assert_eq!(kept_files(&home.cache()).unwrap(), []);
 }
 
 #[test]
