@@ -11,6 +11,7 @@ use vm_fdt::FdtWriter;
 const COMMAND: u16 = 4;
 const BAR: u16 = 0x10;
 const MEMORY: u32 = 2;
+const MASTER: u32 = 4;
 
 struct Registers(u8);
 impl MmioDevice for Registers {
@@ -96,7 +97,7 @@ impl Board {
         let base = Guest::BARS + 0x1000_0000;
         self.write(BAR + 8, base as u32);
         self.write(BAR + 12, (base >> 32) as u32);
-        self.write(COMMAND, MEMORY);
+        self.write(COMMAND, MEMORY | MASTER);
         self.set_control(control);
         base
     }
@@ -259,6 +260,18 @@ fn the_function_mask_holds_all_vectors_back() {
     board.msix.signal(0);
     board.set_control(0x8000);
     assert_eq!(board.count(0), 1, "without MSI-X there is nothing to be pending");
+}
+
+#[test]
+fn messages_wait_until_the_function_may_write_to_memory() {
+    let board = Board::new();
+    let table = board.start_msix(0x8000);
+    board.set_vector(table, 0, false);
+    board.write(COMMAND, MEMORY);
+    board.msix.signal(0);
+    assert_eq!((board.count(0), board.guest.read32(table + 0x800)), (0, 1));
+    board.write(COMMAND, MEMORY | MASTER);
+    assert_eq!((board.count(0), board.guest.read32(table + 0x800)), (1, 0));
 }
 
 #[test]

@@ -16,6 +16,7 @@ struct Port {
 
 const COMMAND: u16 = 4;
 const MEMORY: u32 = 2;
+const MASTER: u32 = 4;
 const DEVFN: u32 = 4 << 3;
 const BELOW: u32 = 3 << 8;
 /// Interrupts on, for everything that Linux asks for; power indicator on.
@@ -38,7 +39,7 @@ impl Port {
         let base = Guest::BARS + 0x2000_0000;
         port.guest.write32(port.guest.config(DEVFN, 0x10), base as u32);
         port.guest.write32(port.guest.config(DEVFN, 0x14), (base >> 32) as u32);
-        port.set16(COMMAND, MEMORY as u16);
+        port.set16(COMMAND, (MEMORY | MASTER) as u16);
         for (at, value) in [(0, Interrupts::ADDRESS as u32), (4, (Interrupts::ADDRESS >> 32) as u32), (8, 5), (12, 0)] {
             port.guest.write32(base + at, value);
         }

@@ -3,7 +3,9 @@
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use devices::pci::spec;
 use devices::virtio::entropy::Entropy;
 use devices::virtio::pci::spec::{REGISTER_BAR, cap};
 use devices::virtio::spec::{feature, status};
@@ -86,6 +88,31 @@ fn a_driver_ok_out_of_order_starts_nothing() {
     driver.reset();
     driver.set_status(status::DEVICE_NEEDS_RESET);
     assert_eq!(driver.status(), 0, "only the device sets that one");
+}
+
+/// The bus master enable of the command register is the guest's word that the device may reach its memory.
+#[test]
+fn a_device_that_may_not_reach_memory_waits() {
+    let mut driver = driver();
+    let set_master = |driver: &Driver, enabled: bool| {
+        let command = spec::COMMAND_MEMORY | if enabled { spec::COMMAND_MASTER } else { 0 };
+        driver.guest().bus().write(driver.guest().config(driver.devfn(), spec::COMMAND), &command.to_le_bytes());
+    };
+    let waits = |driver: &mut Driver| {
+        driver.add(0, &[], &[4]);
+        driver.kick(0);
+        assert!(driver.try_wait(0, Duration::from_millis(50)).is_none());
+        set_master(driver, true);
+        driver.wait(0);
+    };
+    driver.init(0);
+    set_master(&driver, false);
+    waits(&mut driver);
+    // The same for one that is not running yet, and a reset needs no memory.
+    set_master(&driver, false);
+    driver.reset();
+    driver.init(0);
+    waits(&mut driver);
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod registers;
 pub mod spec;
 mod status;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use block::{Disk, SizeWatcher};
@@ -63,7 +64,8 @@ impl Nvme {
         let core = Arc::new(Core::new(self.namespace.clone(), memory, self.queues));
         let watcher: Arc<dyn SizeWatcher> = core.clone();
         self.namespace.disk.watch_size(Arc::downgrade(&watcher));
-        let controller = Arc::new(Controller { core: core.clone(), threads: Mutex::default() });
+        let controller =
+            Arc::new(Controller { core: core.clone(), threads: Mutex::default(), master: AtomicBool::new(false) });
         let id = Identity {
             vendor: spec::VENDOR,
             device: spec::DEVICE,
@@ -92,6 +94,8 @@ impl PciDevice for Nvme {
 pub struct Controller {
     core: Arc<Core>,
     threads: Mutex<Life>,
+    /// The function may reach guest memory. Changed before `threads` is looked at.
+    master: AtomicBool,
 }
 
 #[derive(Default)]
@@ -101,7 +105,7 @@ enum Life {
     Off,
     /// First the manager, which may wait for the others.
     Running(Worker<Weak<Core>>, Threads),
-    /// They are stopped for a pause.
+    /// They are stopped for a pause, or while the function may not reach guest memory.
     Paused,
 }
 
@@ -129,7 +133,7 @@ impl Controller {
     fn manage(&self) {
         let mut threads = self.threads.lock();
         if matches!(*threads, Life::Off) {
-            *threads = self.spawn();
+            *threads = if self.master.load(Ordering::SeqCst) { self.spawn() } else { Life::Paused };
         }
         drop(threads);
         self.core.manager.wake();
@@ -190,7 +194,13 @@ impl MmioDevice for Controller {
 }
 
 impl FunctionHooks for Controller {
+    fn set_master(&self, enabled: bool) {
+        self.master.store(enabled, Ordering::SeqCst);
+        if enabled { self.start() } else { self.stop() }
+    }
+
     fn reset(&self) {
+        self.master.store(false, Ordering::SeqCst);
         let running = std::mem::take(&mut *self.threads.lock());
         end(running);
         self.core.forget();

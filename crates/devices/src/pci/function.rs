@@ -46,6 +46,11 @@ pub trait FunctionHooks: Send + Sync {
     fn write_live(&self, capability: &[u8], at: u16, data: &[u8]) {
         let _ = (capability, at, data);
     }
+    /// The guest lets the function reach memory by itself (the bus master enable of its command register), or no longer
+    /// does: the device begins nothing then, and its messages are held back. Off after a reset, which has no call of this.
+    fn set_master(&self, enabled: bool) {
+        let _ = enabled;
+    }
     /// The machine is reset. May wait for the device's work to end.
     fn reset(&self) {}
 }
@@ -225,19 +230,23 @@ impl Function {
 
     /// Writes configuration space, and does what follows from it.
     pub fn write_config(&self, offset: u16, data: &[u8]) {
-        let (control, live, below) = {
+        let (before, sending, live, below) = {
             let mut state = self.state.lock();
-            let before = self.msix_control(&state.space);
+            let before = self.sending(&state.space);
             let held = resets_below(&state.space);
             state.space.write(offset, data);
             self.place(&mut state);
             self.number_below(&state.space);
-            let control = self.msix_control(&state.space);
+            let sending = self.sending(&state.space);
             let live = self.live_at(offset, data.len()).map(|at| (live_content(&state.space, at), offset - at));
-            (control.filter(|_| control != before), live, !held && resets_below(&state.space))
+            (before, sending, live, !held && resets_below(&state.space))
         };
-        if let (Some((msix, _)), Some(control)) = (&self.msix, control) {
-            msix.set_control(control);
+        let (control, master) = sending;
+        if let Some((msix, _)) = self.msix.as_ref().filter(|_| sending != before) {
+            msix.set_control(control, master);
+        }
+        if master != before.1 {
+            self.hooks.set_master(master);
         }
         if let Some(bus) = self.below.as_ref().filter(|_| below) {
             bus.functions().iter().for_each(|function| function.reset());
@@ -276,8 +285,11 @@ impl Function {
         }
     }
 
-    fn msix_control(&self, space: &ConfigSpace) -> Option<u16> {
-        self.msix.as_ref().map(|(_, at)| space.u16(*at))
+    /// What decides over messages: the message control of MSI-X, zero where there is none, and whether the function may
+    /// reach memory.
+    fn sending(&self, space: &ConfigSpace) -> (u16, bool) {
+        let control = self.msix.as_ref().map_or(0, |(_, at)| space.u16(*at));
+        (control, space.u16(spec::COMMAND) & spec::COMMAND_MASTER != 0)
     }
 
     /// The offset of the live capability when the whole access is in its live range.

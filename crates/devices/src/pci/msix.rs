@@ -23,12 +23,14 @@ struct State {
     entries: Vec<Entry>,
     enabled: bool,
     masked: bool,
+    /// The function may write to memory.
+    master: bool,
 }
 
 impl State {
     /// The function as a whole may not send.
     fn silent(&self) -> bool {
-        self.masked || !self.enabled
+        self.masked || !self.enabled || !self.master
     }
 }
 
@@ -52,7 +54,8 @@ impl Msix {
     pub(super) fn new(vectors: u16, requester: Requester, sink: Arc<dyn MsiSink>) -> Self {
         let vectors = vectors.clamp(1, 2048);
         let entries = vec![Entry::RESET; usize::from(vectors)];
-        Self { requester, sink, vectors, state: Mutex::new(State { entries, enabled: false, masked: false }) }
+        let state = State { entries, enabled: false, masked: false, master: false };
+        Self { requester, sink, vectors, state: Mutex::new(state) }
     }
 
     /// How many vectors there are.
@@ -71,7 +74,7 @@ impl Msix {
         self.pba_offset() * 2
     }
 
-    /// Sends the message of `vector`, or makes it pending while it is masked. Nothing happens when MSI-X is disabled
+    /// Sends the message of `vector`, or makes it pending while it is masked or the function may not write to memory. Nothing happens when MSI-X is disabled
     /// or there is no such vector. Any thread, with no lock held.
     pub fn signal(&self, vector: u16) {
         let message = {
@@ -84,12 +87,14 @@ impl Msix {
         self.send(message);
     }
 
-    /// Takes over the message control register, and sends what was pending and no longer is masked.
-    pub(super) fn set_control(&self, control: u16) {
+    /// Takes over the message control register and whether the function may write to memory, and sends what was pending
+    /// and no longer is held back.
+    pub(super) fn set_control(&self, control: u16, master: bool) {
         let messages: Vec<_> = {
             let mut state = self.state.lock();
             state.enabled = control & spec::MSIX_ENABLE != 0;
             state.masked = control & spec::MSIX_MASK_ALL != 0;
+            state.master = master;
             let silent = state.silent();
             state.entries.iter_mut().filter_map(|e| self.take(e, silent)).collect()
         };
@@ -99,7 +104,7 @@ impl Msix {
     pub(super) fn reset(&self) {
         let mut state = self.state.lock();
         state.entries.fill(Entry::RESET);
-        (state.enabled, state.masked) = (false, false);
+        (state.enabled, state.masked, state.master) = (false, false, false);
     }
 
     /// The message of a pending entry if it may go out now; it is pending no more then.

@@ -1,6 +1,6 @@
 //! The controller's PCI function: its registers on the bus, and its thread.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
@@ -39,9 +39,16 @@ pub(super) struct Shared {
     pub(super) doorbells: [AtomicU32; SLOTS as usize + 1],
     msix: OnceLock<Arc<Msix>>,
     waker: Waker,
+    /// The function may reach guest memory.
+    master: AtomicBool,
 }
 
 impl Shared {
+    /// Whether the function may reach guest memory.
+    pub(super) fn is_master(&self) -> bool {
+        self.master.load(Ordering::Acquire)
+    }
+
     /// Sends the interrupt. No lock is held.
     pub(super) fn interrupt(&self) {
         if let Some(msix) = self.msix.get() {
@@ -58,6 +65,7 @@ impl Controller {
             doorbells: std::array::from_fn(|_| AtomicU32::new(0)),
             msix: OnceLock::new(),
             waker: Waker::new(),
+            master: AtomicBool::new(false),
         };
         let controller = Arc::new(Self { home, shared: Arc::new(shared), worker: Mutex::default() });
         // "QEMU XHCI Host Controller" in the registry of PCI IDs: one without quirks.
@@ -127,8 +135,15 @@ impl MmioDevice for Controller {
 }
 
 impl FunctionHooks for Controller {
+    /// The thread looks before each of its steps; the one that it is in is done to its end.
+    fn set_master(&self, enabled: bool) {
+        self.shared.master.store(enabled, Ordering::Release);
+        self.shared.waker.wake();
+    }
+
     /// Waits for the request that a device is busy with. The devices go back to where the next function finds them.
     fn reset(&self) {
+        self.shared.master.store(false, Ordering::Release);
         let worker = self.worker.lock().take();
         if let Some(mut engine) = worker.and_then(Worker::stop) {
             engine.reset();

@@ -37,6 +37,8 @@ pub struct VirtioPci {
 struct State {
     common: Common,
     phase: Phase,
+    /// The function may reach guest memory.
+    master: bool,
 }
 
 /// Where in its life the device is. `activate` and `stop` are called without the lock, by the one thread that has
@@ -45,7 +47,7 @@ enum Phase {
     Stopped,
     Starting { reset_wanted: bool },
     Active,
-    Stopping,
+    Stopping { reset_wanted: bool },
     Paused(Vec<Option<Virtqueue>>),
 }
 
@@ -65,7 +67,11 @@ impl VirtioPci {
         let transport = Arc::new(Self {
             memory,
             interrupts: interrupts.clone(),
-            state: Mutex::new(State { common: Common::new(offered, sizes, vectors), phase: Phase::Stopped }),
+            state: Mutex::new(State {
+                common: Common::new(offered, sizes, vectors),
+                phase: Phase::Stopped,
+                master: false,
+            }),
             handed: sizes.iter().map(|_| AtomicBool::new(false)).collect(),
             failures: AtomicU64::new(0),
             device,
@@ -105,21 +111,28 @@ impl VirtioPci {
         &self.device
     }
 
-    /// Stops the device for a pause or the end of the machine: its threads end, its queues are kept here. The vCPUs
-    /// stand still.
+    /// Stops the device for a pause, or while it may not reach guest memory: its threads end, its queues are kept here.
     pub fn stop(&self) {
         {
             let mut state = self.state.lock();
             if !matches!(state.phase, Phase::Active) {
                 return;
             }
-            state.phase = Phase::Stopping;
+            state.phase = Phase::Stopping { reset_wanted: false };
         }
         let queues = self.device.stop();
-        self.state.lock().phase = Phase::Paused(queues);
+        let reset_wanted = {
+            let mut state = self.state.lock();
+            let wanted = matches!(state.phase, Phase::Stopping { reset_wanted: true });
+            state.phase = Phase::Paused(queues);
+            wanted
+        };
+        if reset_wanted {
+            self.driver_reset();
+        }
     }
 
-    /// Goes on after [`stop`](Self::stop). The vCPUs stand still yet.
+    /// Goes on after [`stop`](Self::stop).
     pub fn start(&self) {
         let queues = {
             let mut state = self.state.lock();
@@ -158,14 +171,19 @@ impl VirtioPci {
     fn driver_ok(&self) {
         let queues = {
             let mut state = self.state.lock();
-            let State { common, phase } = &mut *state;
+            let State { common, phase, master } = &mut *state;
             if !matches!(phase, Phase::Stopped) || common.status & status::FEATURES_OK == 0 {
                 None
             } else {
                 common.status |= status::DRIVER_OK;
                 let queues = self.build_queues(common);
-                if queues.is_some() {
-                    *phase = Phase::Starting { reset_wanted: false };
+                match queues {
+                    Some(queues) if !*master => {
+                        *phase = Phase::Paused(queues);
+                        return;
+                    }
+                    Some(_) => *phase = Phase::Starting { reset_wanted: false },
+                    None => {}
                 }
                 queues
             }
@@ -209,14 +227,16 @@ impl VirtioPci {
             self.take_back();
             super::Interrupt::needs_reset(&*self.interrupts);
         }
-        let reset_wanted = {
+        let (reset_wanted, master) = {
             let mut state = self.state.lock();
             let wanted = matches!(state.phase, Phase::Starting { reset_wanted: true });
             state.phase = if active { Phase::Active } else { Phase::Stopped };
-            wanted
+            (wanted, state.master)
         };
         if reset_wanted {
             self.driver_reset();
+        } else if !master {
+            self.stop();
         }
     }
 
@@ -231,12 +251,13 @@ impl VirtioPci {
         {
             let mut state = self.state.lock();
             match &mut state.phase {
-                Phase::Stopping => return,
-                Phase::Starting { reset_wanted } => {
+                Phase::Stopping { reset_wanted } | Phase::Starting { reset_wanted } => {
                     *reset_wanted = true;
                     return;
                 }
-                Phase::Stopped | Phase::Active | Phase::Paused(_) => state.phase = Phase::Stopping,
+                Phase::Stopped | Phase::Active | Phase::Paused(_) => {
+                    state.phase = Phase::Stopping { reset_wanted: false };
+                }
             }
         }
         self.take_back();
@@ -328,7 +349,13 @@ impl FunctionHooks for VirtioPci {
         }
     }
 
+    fn set_master(&self, enabled: bool) {
+        self.state.lock().master = enabled;
+        if enabled { self.start() } else { self.stop() }
+    }
+
     fn reset(&self) {
+        self.state.lock().master = false;
         self.driver_reset();
     }
 }
