@@ -110,12 +110,25 @@ fn is_whole(bytes: &[u8], signature: &[u8; 4]) -> bool {
 /// zeroes in their place.
 #[must_use]
 pub fn checksum(structure: &[u8]) -> u32 {
-    let polynomial = 0x82f6_3b78;
-    let bytes = structure.iter().enumerate().map(|(at, byte)| if (4..8).contains(&at) { 0 } else { *byte });
-    !bytes.fold(u32::MAX, |sum, byte| {
-        (0..8).fold(sum ^ u32::from(byte), |sum, _| if sum & 1 == 0 { sum >> 1 } else { sum >> 1 ^ polynomial })
-    })
+    let bytes = structure.iter().take(4).chain(&[0; 4]).chain(structure.iter().skip(8));
+    !bytes.fold(u32::MAX, |sum, byte| sum >> 8 ^ REMAINDERS[usize::from(sum as u8 ^ byte)])
 }
+
+/// What each byte leaves when the polynomial of CRC-32C divides it.
+const REMAINDERS: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        let (mut sum, mut bit) = (byte as u32, 0);
+        while bit < 8 {
+            sum = if sum & 1 == 0 { sum >> 1 } else { sum >> 1 ^ 0x82f6_3b78 };
+            bit += 1;
+        }
+        table[byte] = sum;
+        byte += 1;
+    }
+    table
+};
 
 pub(super) fn u16_at(bytes: &[u8], at: usize) -> u16 {
     bytes[at..].first_chunk().map_or(0, |bytes| u16::from_le_bytes(*bytes))
