@@ -43,7 +43,6 @@ fn is_whole(folder: &Path, name: &str) {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn a_clone_that_is_killed_leaves_both_whole() {
     let strace = Command::new("strace").arg("-V").output();
     assert!(strace.is_ok_and(|output| output.status.success()), "this test needs strace: apt-get install strace");

@@ -1,5 +1,6 @@
 //! The command as scripts and people see it: output, errors and exit statuses.
 
+#[cfg(target_os = "linux")]
 mod clones;
 mod gdb;
 mod guest;
