@@ -74,8 +74,8 @@ impl Msix {
         self.pba_offset() * 2
     }
 
-    /// Sends the message of `vector`, or makes it pending while it is masked or the function may not write to memory. Nothing happens when MSI-X is disabled
-    /// or there is no such vector. Any thread, with no lock held.
+    /// Sends the message of `vector`, or makes it pending while it is masked or the function may not write to memory.
+    /// Nothing happens when MSI-X is disabled or there is no such vector. Any thread, with no lock held.
     pub fn signal(&self, vector: u16) {
         let message = {
             let mut state = self.state.lock();
