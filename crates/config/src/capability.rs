@@ -107,6 +107,7 @@ impl Machine {
                 NetworkAttachment::UnixSocket { .. } | NetworkAttachment::Shared { .. } => {}
                 NetworkAttachment::Tap { .. } => need(field("tap"), "taps", OURS),
                 NetworkAttachment::TapFd(_) => need(field("tap-fd"), "taps", OURS),
+                NetworkAttachment::Vmnet(_) => need(field("vmnet"), "networks of macOS", VZ),
             }
             if network.queues.is_some() {
                 need(field("queues"), "a choice of queues", OURS);

@@ -8,6 +8,7 @@ use serde::de::{
     Visitor,
 };
 
+use crate::choice::list;
 use crate::tree::{Node, Step, kebab};
 
 /// What keeps a value from being read.
@@ -211,12 +212,12 @@ impl<'de> Deserializer<'de> for &'de Node {
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
-        _: &'static [&'static str],
+        variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
         match self {
             Node::Word(text) | Node::Text(text) => visitor.visit_enum(Variant(text)),
-            _ => Err(de::Error::invalid_type(self.unexpected(), &"one of the known words")),
+            _ => Err(de::Error::invalid_type(self.unexpected(), &format!("one of {}", list(variants)).as_str())),
         }
     }
 

@@ -34,6 +34,7 @@ mod sys;
 mod tagged;
 mod tree;
 mod validate;
+mod vmnet;
 mod vsock;
 mod write;
 
@@ -55,6 +56,7 @@ pub use serial::{Serial, SerialAttachment, SerialDevice};
 pub use share::{AUTOMOUNT_TAG, RosettaCache, Share, ShareSource, SharedDirectory};
 pub use sound::Sound;
 pub use storage::{Caching, DiskAttachment, ImageFormat, Storage, StorageDevice, Sync};
+pub use vmnet::{Ipv6Prefix, Vmnet, VmnetMode};
 pub use vsock::{Vsock, VsockDirection};
 
 /// A machine with everything, explained, in TOML.

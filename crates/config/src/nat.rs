@@ -47,6 +47,35 @@ pub struct Subnet {
     pub prefix: u8,
 }
 
+impl Subnet {
+    /// The first and the last address of a guest: not the network's own, its gateway's, which follows that, or the one
+    /// of all.
+    #[must_use]
+    pub fn guests(self) -> (Ipv4Addr, Ipv4Addr) {
+        let (network, hosts) = (self.address.to_bits(), u32::MAX.checked_shr(self.prefix.into()).unwrap_or(0));
+        ((network + 2).into(), (network + hosts - 1).into())
+    }
+
+    /// Its gateway.
+    #[must_use]
+    pub fn gateway(self) -> Ipv4Addr {
+        (self.address.to_bits() | 1).into()
+    }
+
+    /// The bits of an address that say which network it is of.
+    #[must_use]
+    pub fn mask(self) -> Ipv4Addr {
+        (!u32::MAX.checked_shr(self.prefix.into()).unwrap_or(0)).into()
+    }
+
+    /// Whether an address can be in both.
+    #[must_use]
+    pub fn overlaps(self, other: Subnet) -> bool {
+        let both = self.mask().to_bits() & other.mask().to_bits();
+        (self.address.to_bits() ^ other.address.to_bits()) & both == 0
+    }
+}
+
 impl fmt::Display for Subnet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.address, self.prefix)
@@ -262,5 +291,12 @@ mod tests {
         for text in ["192.168.70.1/24", "192.168.70.0", "10.0.0.0/31", "0.0.0.0/0", "127.0.0.0/8", "224.0.0.0/8"] {
             assert!(text.parse::<Subnet>().is_err(), "{text}");
         }
+        let subnet = |text: &str| text.parse::<Subnet>().unwrap();
+        let small = subnet("10.0.0.4/30");
+        assert_eq!((small.gateway(), small.mask()), ([10, 0, 0, 5].into(), [255, 255, 255, 252].into()));
+        assert_eq!(small.guests(), ([10, 0, 0, 6].into(), [10, 0, 0, 6].into()));
+        assert_eq!(subnet("10.0.0.0/8").guests().1, Ipv4Addr::new(10, 255, 255, 254));
+        assert!(small.overlaps(subnet("10.0.0.0/8")) && subnet("10.0.0.0/8").overlaps(small));
+        assert!(!small.overlaps(subnet("10.0.0.8/30")));
     }
 }

@@ -1,6 +1,7 @@
 //! Network interfaces and what they are plugged into.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::choice::exactly_one;
 use crate::list::List;
 use crate::nat::{Destination, Nat, Publish, Subnet};
+use crate::vmnet::{Ipv6Prefix, Vmnet, VmnetMode};
 
 /// A virtio network interface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +88,8 @@ pub enum NetworkAttachment {
         /// Its name.
         name: String,
     },
+    /// A network that macOS makes for the card.
+    Vmnet(Vmnet),
 }
 
 /// How a unix socket carries frames.
@@ -201,6 +205,22 @@ struct Keys {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     hostname: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    vmnet: Option<VmnetMode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    address: Option<Ipv4Addr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ipv6_prefix: Option<Ipv6Prefix>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    external_interface: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dhcp: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dns: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nat44: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nat66: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     bridged: Option<Named>,
     /// Of `bridged`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -241,10 +261,65 @@ struct Keys {
     offloading: bool,
 }
 
+impl Keys {
+    /// Takes what describes a network of macOS, `None` where it is none.
+    fn take_vmnet(&mut self) -> Result<Option<Vmnet>, String> {
+        let of_vmnet = self.address.is_some() || self.ipv6_prefix.is_some() || self.external_interface.is_some();
+        let services = [self.dhcp, self.dns, self.nat44, self.nat66];
+        let Some(mode) = self.vmnet else {
+            let keys = "`address`, `ipv6-prefix`, `external-interface`, `dhcp`, `dns`, `nat44` and `nat66`";
+            return match of_vmnet || services.iter().any(Option::is_some) {
+                true => Err(format!("{keys} describe `vmnet`: give it or remove them")),
+                false => Ok(None),
+            };
+        };
+        let on = |service: Option<bool>| service.unwrap_or(true);
+        Ok(Some(Vmnet {
+            mode,
+            subnet: self.subnet.take(),
+            address: self.address.take(),
+            ipv6_prefix: self.ipv6_prefix.take(),
+            external_interface: self.external_interface.take(),
+            publish: std::mem::take(&mut self.publish).0,
+            dhcp: on(self.dhcp),
+            dns: on(self.dns),
+            nat44: on(self.nat44),
+            nat66: on(self.nat66),
+            ipv6: on(self.ipv6.take()),
+        }))
+    }
+
+    /// Takes what describes a network behind NAT, `None` where it is none.
+    fn take_nat(&mut self) -> Result<Option<Nat>, String> {
+        let nat = Nat {
+            subnet: self.subnet.take(),
+            ipv6: self.ipv6.unwrap_or(true),
+            host_access: self.host_access.unwrap_or(false),
+            allow: std::mem::take(&mut self.allow).0,
+            deny: std::mem::take(&mut self.deny).0,
+            publish: std::mem::take(&mut self.publish).0,
+            hostname: self.hostname.take(),
+        };
+        if self.nat || nat == Nat::default() {
+            return Ok(self.nat.then_some(nat));
+        }
+        Err(match self.vmnet {
+            Some(_) => {
+                "`host-access`, `allow`, `deny` and `hostname` describe `nat`, which `vmnet` is not: remove them"
+            }
+            None => {
+                "`subnet`, `ipv6`, `host-access`, `allow`, `deny`, `publish` and `hostname` describe `nat`: give it or \
+                 remove them"
+            }
+        }
+        .to_owned())
+    }
+}
+
 impl TryFrom<Keys> for Network {
     type Error = String;
 
-    fn try_from(keys: Keys) -> Result<Self, String> {
+    fn try_from(mut keys: Keys) -> Result<Self, String> {
         let of_socket = keys.r#type.is_some() || keys.vfkit_magic.is_some() || keys.listen.is_some();
         if keys.unix_socket_path.is_none() && of_socket {
             let keys = "`type`, `vfkit-magic` and `listen`";
@@ -261,19 +336,8 @@ impl TryFrom<Keys> for Network {
         if keys.offloading {
             return Err("`offloading` can only be off: remove it".to_owned());
         }
-        let nat = Nat {
-            subnet: keys.subnet,
-            ipv6: keys.ipv6.unwrap_or(true),
-            host_access: keys.host_access.unwrap_or(false),
-            allow: keys.allow.0,
-            deny: keys.deny.0,
-            publish: keys.publish.0,
-            hostname: keys.hostname,
-        };
-        if !keys.nat && nat != Nat::default() {
-            let keys = "`subnet`, `ipv6`, `host-access`, `allow`, `deny`, `publish` and `hostname`";
-            return Err(format!("{keys} describe `nat`: give it or remove them"));
-        }
+        let vmnet = keys.take_vmnet()?;
+        let nat = keys.take_nat()?;
         let kind = keys.r#type.unwrap_or_default();
         let socket = keys.unix_socket_path.map(|path| NetworkAttachment::UnixSocket {
             path,
@@ -286,13 +350,14 @@ impl TryFrom<Keys> for Network {
         let capture =
             keys.capture.map(|path| Capture { path, snap_len: keys.capture_snaplen, limit: keys.capture_limit });
         let attachment = exactly_one(vec![
-            ("nat", keys.nat.then_some(NetworkAttachment::Nat(nat))),
+            ("nat", nat.map(NetworkAttachment::Nat)),
             ("bridged", bridged.map(|interface| NetworkAttachment::Bridged { interface })),
             ("unix-socket-path", socket),
             ("fd", keys.fd.map(NetworkAttachment::Fd)),
             ("tap", keys.tap.map(|interface| NetworkAttachment::Tap { interface })),
             ("tap-fd", keys.tap_fd.map(NetworkAttachment::TapFd)),
             ("shared", shared.map(|name| NetworkAttachment::Shared { name })),
+            ("vmnet", vmnet.map(NetworkAttachment::Vmnet)),
         ])?;
         Ok(Network { attachment, mac: keys.mac, mtu: keys.mtu, queues: keys.queues, capture })
     }
@@ -305,11 +370,20 @@ impl From<Network> for Keys {
             keys.capture = Some(capture.path);
             (keys.capture_snaplen, keys.capture_limit) = (capture.snap_len, capture.limit);
         }
+        let off = |service: bool| Some(service).filter(|on| !on);
         match network.attachment {
+            NetworkAttachment::Vmnet(vmnet) => {
+                keys.vmnet = Some(vmnet.mode);
+                (keys.subnet, keys.address) = (vmnet.subnet, vmnet.address);
+                (keys.ipv6_prefix, keys.external_interface) = (vmnet.ipv6_prefix, vmnet.external_interface);
+                keys.publish = List(vmnet.publish);
+                (keys.dhcp, keys.dns) = (off(vmnet.dhcp), off(vmnet.dns));
+                (keys.nat44, keys.nat66, keys.ipv6) = (off(vmnet.nat44), off(vmnet.nat66), off(vmnet.ipv6));
+            }
             NetworkAttachment::Nat(nat) => {
                 keys.nat = true;
                 keys.subnet = nat.subnet;
-                keys.ipv6 = Some(nat.ipv6).filter(|ipv6| !ipv6);
+                keys.ipv6 = off(nat.ipv6);
                 keys.host_access = Some(nat.host_access).filter(|access| *access);
                 (keys.allow, keys.deny) = (List(nat.allow), List(nat.deny));
                 keys.publish = List(nat.publish);

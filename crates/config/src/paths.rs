@@ -105,7 +105,8 @@ impl Machine {
                 | NetworkAttachment::Fd(_)
                 | NetworkAttachment::Tap { .. }
                 | NetworkAttachment::TapFd(_)
-                | NetworkAttachment::Shared { .. } => {}
+                | NetworkAttachment::Shared { .. }
+                | NetworkAttachment::Vmnet(_) => {}
             }
         }
         for (index, serial) in self.serial.iter_mut().enumerate() {

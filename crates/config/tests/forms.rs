@@ -107,6 +107,35 @@ fn nat() -> impl Strategy<Value = Nat> {
     )
 }
 
+fn vmnet() -> impl Strategy<Value = Vmnet> {
+    use proptest::collection::vec;
+    let subnet =
+        any::<u8>().prop_map(|third| Subnet { address: std::net::Ipv4Addr::new(192, 168, third, 0), prefix: 24 });
+    let prefix = any::<u16>().prop_map(|id| Ipv6Prefix(std::net::Ipv6Addr::new(0xfd00, 1, 2, id, 0, 0, 0, 0)));
+    let any_address = std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
+    let publish = (1..1000u16, 1..1000u16, 1..1000u16).prop_map(move |(port, guest_port, count)| Publish {
+        host: PublishHost::Tcp(any_address, port),
+        guest_port,
+        count,
+    });
+    let addresses = (of(subnet), of(any::<std::net::Ipv4Addr>()), of(prefix), of(text()), vec(publish, 0..3));
+    (any::<bool>(), addresses, any::<[bool; 5]>()).prop_map(
+        |(host, (subnet, address, ipv6_prefix, external_interface, publish), [dhcp, dns, nat44, nat66, ipv6])| Vmnet {
+            mode: if host { VmnetMode::Host } else { VmnetMode::Shared },
+            subnet,
+            address,
+            ipv6_prefix,
+            external_interface,
+            publish,
+            dhcp,
+            dns,
+            nat44,
+            nat66,
+            ipv6,
+        },
+    )
+}
+
 fn network() -> impl Strategy<Value = Network> {
     let attachment = prop_oneof![
         nat().prop_map(NetworkAttachment::Nat),
@@ -119,6 +148,7 @@ fn network() -> impl Strategy<Value = Network> {
         text().prop_map(|interface| NetworkAttachment::Tap { interface }),
         any::<u32>().prop_map(NetworkAttachment::TapFd),
         text().prop_map(|name| NetworkAttachment::Shared { name }),
+        vmnet().prop_map(NetworkAttachment::Vmnet),
     ];
     let capture = (path(), of(any::<u32>()), of(any::<u32>()));
     let capture = capture.prop_map(|(path, snap_len, limit)| Capture { path, snap_len, limit });

@@ -180,7 +180,7 @@ fn device_problems() {
         (
             "virtio-net",
             Some(
-                "network[0]: one of `nat`, `bridged`, `unix-socket-path`, `fd`, `tap`, `tap-fd` and `shared` must be given",
+                "network[0]: one of `nat`, `bridged`, `unix-socket-path`, `fd`, `tap`, `tap-fd`, `shared` and `vmnet` must be given",
             ),
         ),
         ("virtio-net,bridged", Some("network[0]: `bridged` needs a name: write `bridged=NAME`")),
@@ -387,6 +387,110 @@ fn duplicate_tags_and_ports() {
     for wanted in ["share[1].mount-tag", "vsock[1].port"] {
         assert!(messages.iter().any(|message| message.contains(wanted)), "{wanted}: {messages:?}");
     }
+}
+
+#[test]
+fn networks_of_macos() {
+    const SUBNET: &str = "vmnet=shared,subnet=192.168.70.0/24";
+    for (keys, wanted) in [
+        ("vmnet=shared", None),
+        ("vmnet=host,dhcp=off,dns=off,ipv6=off,mtu=9000", None),
+        (&format!("{SUBNET},address=192.168.70.9,publish=\"0.0.0.0:80-89:80-89,0.0.0.0:53:53/udp\""), None),
+        ("vmnet", Some("network[0].vmnet: `true` is not one of `shared` and `host`: give one of `shared` and `host`")),
+        (
+            "nat,address=10.0.0.2",
+            Some(
+                "network[0]: `address`, `ipv6-prefix`, `external-interface`, `dhcp`, `dns`, `nat44` and `nat66` describe `vmnet`: give it or remove them",
+            ),
+        ),
+        (
+            "vmnet=shared,hostname=a",
+            Some(
+                "network[0]: `host-access`, `allow`, `deny` and `hostname` describe `nat`, which `vmnet` is not: remove them",
+            ),
+        ),
+        ("vmnet=shared,nat", Some("network[0]: `nat` and `vmnet` exclude each other: keep one of them")),
+        (
+            "vmnet=host,external-interface=en0",
+            Some(
+                "network[0].external-interface: a network of the host alone leads nowhere else: remove it, or use `vmnet=shared`",
+            ),
+        ),
+        (
+            "vmnet=shared,address=192.168.70.9",
+            Some(
+                "network[0].address: in a network that macOS chooses, no address is known beforehand: add its network, as subnet=192.168.70.0/24",
+            ),
+        ),
+        (
+            &format!("{SUBNET},address=192.168.70.1"),
+            Some(
+                "network[0].address: 192.168.70.1 is no address of a guest in 192.168.70.0/24: give 192.168.70.2 to 192.168.70.254",
+            ),
+        ),
+        (
+            &format!("{SUBNET},address=192.168.70.9,dhcp=off"),
+            Some("network[0].address: without DHCP nobody gives it to the guest: remove it, or `dhcp=off`"),
+        ),
+        (
+            &format!("{SUBNET},publish=8080:80"),
+            Some(
+                "network[0].publish: macOS forwards from all interfaces of the host and never from loopback, not from 127.0.0.1 alone: write 0.0.0.0:8080:80, or use `nat`, whose ports are on the host's loopback",
+            ),
+        ),
+        (&format!("{SUBNET},publish=0.0.0.0:0:80"), Some("network[0].publish: macOS chooses no port: give one")),
+        (
+            &format!("{SUBNET},publish=./s:80"),
+            Some("network[0].publish: macOS forwards no socket, as ./s: give a port, or use `nat`"),
+        ),
+        (
+            "vmnet=shared,publish=0.0.0.0:80:80",
+            Some(
+                "network[0].publish: ports lead to an address that is known beforehand: add a network to have one in, as subnet=192.168.70.0/24",
+            ),
+        ),
+        (
+            &format!("{SUBNET},dhcp=off,publish=0.0.0.0:80:80"),
+            Some(
+                "network[0].publish: ports lead to an address that is known beforehand: say with `address=` which one the guest has, or remove `dhcp=off`",
+            ),
+        ),
+        (
+            &format!("{SUBNET},publish=0.0.0.0:1000-2999:1000-2999"),
+            Some("network[0].publish: 2000 ports are more than 1024: publish fewer"),
+        ),
+        (
+            "vmnet=shared,ipv6=off,ipv6-prefix=fd00:1:2:3::/64",
+            Some("network[0].ipv6-prefix: the network has no IPv6: remove it, or `ipv6=off`"),
+        ),
+        (
+            "vmnet=shared,ipv6-prefix=2001:db8::/64",
+            Some(
+                "network[0].ipv6-prefix: `2001:db8::/64` is no IPv6 network for guests: write one of 64 bits in fd00::/8, as fd12:3456:789a:1::/64",
+            ),
+        ),
+    ] {
+        let argument = format!("virtio-net,{keys}");
+        let mut builder = Builder::new();
+        builder.bootloader("linux,kernel=Image").device(&argument);
+        let messages = messages_of(&builder.finish(), Engine::Vz);
+        let about = messages.iter().filter_map(|message| {
+            let (field, rest) = message.strip_prefix("error: network")?.split_once(" (--device ")?;
+            let (_, what) = rest.split_once("): ")?;
+            Some(format!("network{field}: {what}"))
+        });
+        let about: Vec<_> = about.collect();
+        assert_eq!(about, Vec::from_iter(wanted), "{keys}");
+    }
+    let mut builder = Builder::new();
+    builder.bootloader("linux,kernel=Image");
+    builder.device("virtio-net,vmnet=shared,subnet=10.0.0.0/8").device("virtio-net,vmnet=host,subnet=10.9.0.0/16");
+    let messages = messages_of(&builder.finish(), Engine::Soft).join("\n");
+    assert!(messages.contains("network[1].subnet (--device"), "{messages}");
+    assert!(messages.contains("10.9.0.0/16 and that of network[0] have addresses in common"), "{messages}");
+    let refused =
+        "the engine `soft` cannot do networks of macOS yet: remove it, or use the engine `vz` on a Mac, which can";
+    assert_eq!(messages.matches(refused).count(), 2, "{messages}");
 }
 
 #[test]

@@ -71,6 +71,7 @@ apis! {
     FileHandleNetwork "VZFileHandleNetworkDeviceAttachment" 11 0
         "networks over a datagram socket, among them our own user-mode network";
     Mtu "VZFileHandleNetworkDeviceAttachment.maximumTransmissionUnit" 13 0 "packets of more than 1500 bytes";
+    VmnetAttachment "VZVmnetNetworkDeviceAttachment" 26 0 "networks that macOS makes for a card";
     SerialPort "VZVirtioConsoleDeviceSerialPortConfiguration" 11 0 "virtio consoles";
     ConsoleDevice "VZVirtioConsoleDeviceConfiguration" 13 0 "virtio ports with names";
     ConsolePort "VZVirtioConsolePortConfiguration" 13 0 "a virtio port with a name";

@@ -30,7 +30,8 @@ pub use install::{
 };
 pub use plan::{
     BlockSync, BootLoader, Disk, DiskDevice, DiskSource, Drive, Folders, Helper, ImageSync, Keyboard, MACOS_GUESTS,
-    Network, NetworkSource, Object, Plan, Platform, Pointing, Port, Share, plan, plan_drive, plan_share,
+    Network, NetworkSource, Object, Plan, Platform, Pointing, Port, Share, Vmnet, VmnetForward, VmnetService, plan,
+    plan_drive, plan_share,
 };
 pub use resource::{Resource, Resources};
 pub use session::{

@@ -21,7 +21,7 @@ struct Mistake {
     error: &'static str,
 }
 
-const MISTAKES: [Mistake; 6] = [
+const MISTAKES: [Mistake; 7] = [
     Mistake {
         what: "an object of another class",
         file: "devices.rs",
@@ -63,6 +63,13 @@ const MISTAKES: [Mistake; 6] = [
         right: "fn did_stop_with_error(&self, _machine: &vz::VZVirtualMachine, error: &NSError) {",
         wrong: "fn did_stop_with_error(&self, _machine: &vz::VZVirtualMachine, error: &str) {",
         error: "E0277",
+    },
+    Mistake {
+        what: "an address that a function of C does not take",
+        file: "vmnet.rs",
+        right: "let (host, mask) = (ipv4(host), ipv4(mask));",
+        wrong: "let (host, mask) = (host, mask);",
+        error: "E0308",
     },
 ];
 

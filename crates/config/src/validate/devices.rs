@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::path::Path;
 
+use super::vmnet;
 use crate::{
     GraphicsDevice, Input, Machine, Nat, Network, NetworkAttachment, Platform, Problem, PublishHost, RosettaCache,
     SerialAttachment, SerialDevice, Share, ShareSource,
@@ -17,15 +18,15 @@ const MAX_TAG: usize = 36;
 const MAX_PIXELS: u32 = 16384;
 
 /// Values that may be given once, and where they were first.
-struct Once<T>(HashMap<T, String>);
+pub(super) struct Once<T>(HashMap<T, String>);
 
 impl<T: Eq + Hash> Once<T> {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Once(HashMap::new())
     }
 
     /// Reports `field` when `value` was seen before.
-    fn see(&mut self, value: T, field: String, mend: &str, problems: &mut Vec<Problem>) {
+    pub(super) fn see(&mut self, value: T, field: String, mend: &str, problems: &mut Vec<Problem>) {
         match self.0.get(&value) {
             Some(other) => problems.push(Problem::error(field, format!("the same as {other}"), mend)),
             None => {
@@ -77,9 +78,11 @@ fn networks(machine: &Machine, problems: &mut Vec<Problem>) {
                 problems.push(Problem::error(field("shared"), what, mend));
             }
             NetworkAttachment::Shared { .. } => {}
+            NetworkAttachment::Vmnet(options) => vmnet::check(options, &field, problems),
         }
         card(network, &field, problems);
     }
+    vmnet::overlaps(&machine.network, problems);
 }
 
 /// Longest name of an interface: `IFNAMSIZ` less the zero byte.
@@ -89,7 +92,7 @@ const MIN_MTU: u16 = 1280;
 /// The most pairs of queues that a card has.
 const MAX_QUEUES: u16 = 8;
 
-fn interface_name(name: &str, field: String, problems: &mut Vec<Problem>) {
+pub(super) fn interface_name(name: &str, field: String, problems: &mut Vec<Problem>) {
     if name.is_empty() {
         problems.push(Problem::error(field, "the name is empty", "name an interface of the host"));
     } else if name.len() > MAX_INTERFACE || name.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control()) {

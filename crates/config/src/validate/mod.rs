@@ -3,6 +3,7 @@
 mod devices;
 mod disks;
 mod files;
+mod vmnet;
 
 use crate::{BootLoader, Engine, HostFacts, Machine, Platform, Problem, Serial, SerialDevice, Storage, StorageDevice};
 

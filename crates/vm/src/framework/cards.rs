@@ -30,7 +30,7 @@ impl Cards {
             Object::Network(card) => Some(&card.source),
             _ => None,
         });
-        let own = |source: &NetworkSource| matches!(source, NetworkSource::Nat | NetworkSource::Bridged { .. });
+        let own = |source: &NetworkSource| !matches!(source, NetworkSource::Helper { .. });
         let sources = cards.enumerate().filter(|(_, source)| own(source)).map(|(card, source)| (card, source.clone()));
         Self { sources: sources.collect(), tries: BTreeMap::new(), messages }
     }

@@ -10,7 +10,7 @@ use net::nat::{self, Card, Config, Egress, Forward, HostEnd};
 pub(super) fn config(nat: &Nat, mac: MacAddr) -> Config {
     let mut config = Config::on_free_networks();
     if let Some(subnet) = nat.subnet {
-        config.gateway = (subnet.address.to_bits() | 1).into();
+        config.gateway = subnet.gateway();
         config.prefix = subnet.prefix;
     }
     if !nat.ipv6 {

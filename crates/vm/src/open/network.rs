@@ -143,6 +143,10 @@ fn backend(field: &str, network: &Network, mac: MacAddr, cards: &mut Vec<NatCard
                 Error::File { field, path: path.clone(), source }
             })?
         }
+        NetworkAttachment::Vmnet(_) => {
+            let what = "only macOS makes this network, for the engine `vz`";
+            return Err(Error::unsupported(format!("{field}.vmnet"), what));
+        }
         NetworkAttachment::Shared { name } => {
             let shared = |why: switch::NameError| Error::unsupported(format!("{field}.shared"), why.to_string());
             let name = name.parse().map_err(shared)?;

@@ -162,6 +162,25 @@ fn a_card_that_has_lost_its_network_is_plugged_in_again() {
 }
 
 #[test]
+fn a_card_that_has_lost_a_network_of_macos_gets_that_anew() {
+    let mut options = config::Vmnet::new(config::VmnetMode::Shared);
+    options.subnet = Some("192.168.70.0/24".parse().unwrap());
+    options.publish = vec!["0.0.0.0:8080:80".parse().unwrap()];
+    let card = config::Network::of(config::NetworkAttachment::Vmnet(options));
+    let (_folder, vm, mac, events) = running_with(|machine| machine.network.push(card));
+    mac.report(Signal::Disconnected(0, "the network is gone".into()));
+    let told: Vec<_> = (0..2).map(|_| events.recv_timeout(PATIENCE).unwrap()).collect();
+    assert_eq!(told, [Event::Disconnected(0, "the network is gone".into()), Event::Reconnected(0)]);
+    let tries = mac.devices.lock().unwrap().plugged.clone();
+    let (0, NetworkSource::Vmnet(again)) = &tries[1] else { panic!("{tries:?}") };
+    let (mac_address, address) = again.lease.expect("a lease");
+    assert_eq!((mac_address.0[0] & 1, address.to_string()), (0, "192.168.70.2".to_owned()), "it was given an address");
+    assert_eq!(again.forwards[0].internal_address, address);
+    mac.report(Signal::GuestStopped);
+    assert_eq!(vm.wait(), Some(Outcome::PoweredOff));
+}
+
+#[test]
 fn a_machine_that_is_dropped_is_stopped_first_and_one_that_cannot_be_stopped_is_let_go() {
     for result in [Ok(()), Err("busy")] {
         let (_folder, vm, mac, events) = running();

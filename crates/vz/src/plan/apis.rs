@@ -113,6 +113,7 @@ impl Network {
         match &self.source {
             NetworkSource::Nat => apis.push(Api::NatAttachment),
             NetworkSource::Bridged { .. } => apis.extend([Api::BridgedAttachment, Api::BridgedInterface]),
+            NetworkSource::Vmnet(_) => apis.push(Api::VmnetAttachment),
             NetworkSource::Helper { mtu, .. } => {
                 apis.push(Api::FileHandleNetwork);
                 apis.extend(mtu.map(|_| Api::Mtu));

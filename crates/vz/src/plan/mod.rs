@@ -9,6 +9,7 @@ mod object;
 mod ports;
 mod shares;
 mod show;
+mod vmnet;
 
 use config::{Machine, Platform as Configured, Problem};
 
@@ -21,6 +22,7 @@ pub use object::{
     Object, Platform, Pointing, Port, Share,
 };
 pub use shares::plan_share;
+pub use vmnet::{Vmnet, VmnetForward, VmnetService};
 
 /// What is asked of the framework, and what of ours runs beside it.
 ///

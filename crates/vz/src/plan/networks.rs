@@ -27,6 +27,7 @@ impl Planner<'_> {
     fn plug(&mut self, index: usize, field: &str, network: &config::Network) -> Option<NetworkSource> {
         match &network.attachment {
             NetworkAttachment::Nat(nat) => Some(self.nat(index, field, network, nat)),
+            NetworkAttachment::Vmnet(options) => self.vmnet(field, network, options),
             NetworkAttachment::Shared { name } => {
                 let mtu = self.mtu(field, network);
                 let helper = self.help(Helper::Switch { name: name.clone() });

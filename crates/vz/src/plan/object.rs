@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use config::{Caching, MacAddress, RosettaCache, SharedDirectory, VsockDirection};
 
+use super::Vmnet;
 use crate::DriveId;
 
 /// An object that becomes a property of the machine's configuration.
@@ -227,6 +228,8 @@ pub enum NetworkSource {
         /// The largest packet, in bytes.
         mtu: Option<u16>,
     },
+    /// `VZVmnetNetworkDeviceAttachment`.
+    Vmnet(Vmnet),
 }
 
 /// The attachment of a console or port.

@@ -157,6 +157,7 @@ impl fmt::Display for Network {
         match &self.source {
             NetworkSource::Nat => f.write_str("VZNATNetworkDeviceAttachment"),
             NetworkSource::Bridged { interface } => write!(f, "VZBridgedNetworkDeviceAttachment {interface:?}"),
+            NetworkSource::Vmnet(vmnet) => vmnet.fmt(f),
             NetworkSource::Helper { helper, mtu } => {
                 write!(f, "VZFileHandleNetworkDeviceAttachment at helper {helper}")?;
                 mtu.map_or(Ok(()), |mtu| write!(f, ", packets of {mtu} bytes"))

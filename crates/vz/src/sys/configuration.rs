@@ -10,6 +10,7 @@ use objc2_virtualization as vz;
 
 use super::export::Exports;
 use super::files::{data, file_url};
+use super::vmnet::Networks;
 use super::{devices, disks, error, shares};
 use crate::{BootLoader, Error, Keyboard, Object, Plan, Platform, Pointing, Resource, Resources};
 
@@ -27,6 +28,7 @@ struct Lists {
     pointing: Vec<Retained<vz::VZPointingDeviceConfiguration>>,
     sound: Vec<Retained<vz::VZAudioDeviceConfiguration>>,
     exports: Exports,
+    networks: Networks,
 }
 
 /// What a plan has become.
@@ -34,6 +36,8 @@ pub(super) struct Configured {
     pub(super) configuration: Retained<vz::VZVirtualMachineConfiguration>,
     /// Its disks over NBD.
     pub(super) exports: Exports,
+    /// Its networks that macOS makes.
+    pub(super) networks: Networks,
 }
 
 /// Makes everything that the plan lists, and has the framework validate it.
@@ -54,7 +58,7 @@ pub(super) fn configuration(plan: &Plan, resources: Vec<Resource>) -> Result<Con
     // SAFETY: a plain method.
     let valid = unsafe { configuration.validateWithError() };
     valid.map_err(error::of(vz::VZVirtualMachineConfiguration::NAME))?;
-    Ok(Configured { configuration, exports: lists.exports })
+    Ok(Configured { configuration, exports: lists.exports, networks: lists.networks })
 }
 
 fn add(
@@ -77,7 +81,11 @@ fn add(
                 controller.setUsbDevices(&NSArray::from_retained_slice(&drives));
                 lists.usb.push(Retained::into_super(controller));
             }
-            Object::Network(card) => lists.network.push(Retained::into_super(devices::network(card, resources)?)),
+            Object::Network(card) => {
+                let place = lists.network.len();
+                let card = devices::network(place, card, resources, &mut lists.networks)?;
+                lists.network.push(Retained::into_super(card));
+            }
             Object::SerialPort(port) => {
                 let serial = vz::VZVirtioConsoleDeviceSerialPortConfiguration::new();
                 serial.setAttachment(Some(&*devices::port(port, resources)?));

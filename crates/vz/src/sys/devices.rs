@@ -10,14 +10,17 @@ use objc2_virtualization as vz;
 
 use super::error;
 use super::files::{file_handle, file_url};
+use super::vmnet::{self, Networks};
 use crate::{Error, Network, NetworkSource, Port, Resources};
 
-/// A network card.
+/// The network card at `place`.
 pub(super) fn network(
+    place: usize,
     network: &Network,
     resources: &mut Resources,
+    networks: &mut Networks,
 ) -> Result<Retained<vz::VZVirtioNetworkDeviceConfiguration>, Error> {
-    let attachment = plug(&network.source, resources)?;
+    let attachment = plug(place, &network.source, resources, networks)?;
     // SAFETY: plain initializers and setters, with arguments of the declared types.
     unsafe {
         let card = vz::VZVirtioNetworkDeviceConfiguration::new();
@@ -35,15 +38,18 @@ pub(super) fn network(
     }
 }
 
-/// What a card is plugged into.
+/// What the card at `place` is plugged into.
 pub(super) fn plug(
+    place: usize,
     source: &NetworkSource,
     resources: &mut Resources,
+    networks: &mut Networks,
 ) -> Result<Retained<vz::VZNetworkDeviceAttachment>, Error> {
     match source {
         // SAFETY: a plain initializer.
         NetworkSource::Nat => Ok(Retained::into_super(unsafe { vz::VZNATNetworkDeviceAttachment::new() })),
         NetworkSource::Bridged { interface } => bridged(interface),
+        NetworkSource::Vmnet(described) => vmnet::attach(place, described, networks),
         NetworkSource::Helper { helper, mtu } => Ok(frames(resources.frames(*helper)?, *mtu)),
     }
 }

@@ -96,7 +96,8 @@ impl Devices for Machine {
             if unsafe { device.attachment() }.is_some() {
                 return answer(Ok(()));
             }
-            let plugged = devices::plug(&source, &mut Resources::new(Vec::new())).map(|attachment| {
+            let (mut nothing, mut networks) = (Resources::new(Vec::new()), inner.networks.borrow_mut());
+            let plugged = devices::plug(card, &source, &mut nothing, &mut networks).map(|attachment| {
                 // SAFETY: as above, with an argument of the declared type.
                 unsafe { device.setAttachment(Some(&attachment)) };
             });

@@ -23,6 +23,7 @@ use super::export::{ExportDelegate, watch};
 use super::files::file_url;
 use super::provisioning::provisioned;
 use super::queue::OnQueue;
+use super::vmnet::Networks;
 use super::vsock::Listener;
 use crate::{Call, Error, Framework, Plan, Resource, Signal, StartOptions};
 
@@ -31,6 +32,8 @@ pub(super) struct Inner {
     pub(super) machine: Retained<vz::VZVirtualMachine>,
     /// The vsock ports on which the host listens, of which the framework keeps no delegates.
     pub(super) listeners: RefCell<HashMap<u32, Listener>>,
+    /// The networks that macOS has made for it.
+    pub(super) networks: RefCell<Networks>,
     _delegate: Retained<Delegate>,
     _exports: Vec<Retained<ExportDelegate>>,
 }
@@ -38,7 +41,7 @@ pub(super) struct Inner {
 impl Inner {
     /// On `queue`, with delegates that report to `report`.
     pub(super) fn new(configured: Configured, queue: &DispatchQueue, report: Report) -> Self {
-        let Configured { configuration, exports } = configured;
+        let Configured { configuration, exports, networks } = configured;
         let exports = watch(exports, &report);
         // SAFETY: initializers and a setter. The queue is serial, and nothing else runs on it yet.
         unsafe {
@@ -46,7 +49,8 @@ impl Inner {
             let machine = vz::VZVirtualMachine::initWithConfiguration_queue(class, &configuration, queue);
             let delegate = Delegate::new(report);
             machine.setDelegate(Some(ProtocolObject::from_ref(&*delegate)));
-            Self { machine, listeners: RefCell::default(), _delegate: delegate, _exports: exports }
+            let (listeners, networks) = (RefCell::default(), RefCell::new(networks));
+            Self { machine, listeners, networks, _delegate: delegate, _exports: exports }
         }
     }
 }

@@ -23,6 +23,7 @@ mod provisioning;
 mod queue;
 mod shares;
 mod space;
+mod vmnet;
 mod vsock;
 mod window;
 

@@ -146,6 +146,31 @@ pub(crate) const MACHINES: &[(&str, &str)] = &[
         "#,
     ),
     (
+        "networks-of-macos",
+        r#"
+        bootloader = { kind = "linux", kernel = "Image" }
+        network = [
+            { vmnet = "shared" },
+            { vmnet = "host", dhcp = false, dns = false, ipv6 = false },
+            { vmnet = "shared", nat44 = false, nat66 = false, external-interface = "en0", mtu = 9000 },
+            { vmnet = "shared", subnet = "192.168.70.0/24", ipv6-prefix = "fd00:1:2:3::/64" },
+            { vmnet = "shared", subnet = "10.7.0.0/16", publish = ["0.0.0.0:8080-8081:80-81"], mac = "52:54:00:12:34:56" },
+            { vmnet = "shared", subnet = "10.8.0.0/16", publish = ["0.0.0.0:53:53/udp"], address = "10.8.1.2", dhcp = false },
+            { vmnet = "host", subnet = "10.9.0.0/16", address = "10.9.1.2", mac = "52:54:00:12:34:57" },
+        ]
+        "#,
+    ),
+    (
+        "networks-of-macos-with-what-they-cannot-have",
+        r#"
+        bootloader = { kind = "linux", kernel = "Image" }
+        network = [
+            { vmnet = "shared", queues = 2, capture = "a.pcapng" },
+            { vmnet = "host", subnet = "10.9.0.0/16", address = "10.9.1.2" },
+        ]
+        "#,
+    ),
+    (
         "networks-with-what-they-cannot-have",
         r#"
         bootloader = { kind = "linux", kernel = "Image" }
