@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use serde_json::json;
+use vm::ThisHost;
 
 use crate::failure::{Failure, Status};
-use crate::host::ThisHost;
 use crate::run::MachineArgs;
 use crate::say::print;
 

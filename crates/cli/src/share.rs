@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use ::config::{Builder, Engine, Severity, Share, ShareSource, SharedDirectory};
 use clap::{Args, Subcommand, ValueHint};
 use serde_json::json;
+use vm::ThisHost;
 
 use crate::control::{Answer, Request, ask};
 use crate::failure::{Failure, Status};
-use crate::host::ThisHost;
 use crate::say::print;
 
 #[derive(Debug, Subcommand)]

@@ -6,6 +6,35 @@
 //! [`VirtualMachine::wait`] gives the [`Outcome`]. This library never prints, never ends the process and installs no
 //! signal handlers.
 //!
+//! ```no_run
+//! use std::io::{self, Read};
+//! use vm::config::{BootLoader, LinuxBoot, Machine, Network, Serial, SerialAttachment};
+//! use vm::{ThisHost, VirtualMachine, default_engine};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut machine = Machine::new(BootLoader::Linux(LinuxBoot {
+//!     kernel: "Image".into(),
+//!     initrd: Some("initrd.gz".into()),
+//!     cmdline: "console=hvc0".to_owned(),
+//! }));
+//! machine.serial.push(Serial::console(SerialAttachment::Stdio));
+//! machine.network.push(Network::nat());
+//! for problem in machine.validate(default_engine(), &ThisHost) {
+//!     eprintln!("{problem}"); // every one, by field, with the mend
+//! }
+//!
+//! let vm = VirtualMachine::new(&machine)?;
+//! let mut console = vm.consoles()[0].take_stream().ok_or("the console is taken")?;
+//! let output = console.clone();
+//! let shown = std::thread::spawn(move || io::copy(&mut console.by_ref(), &mut io::stdout()));
+//! vm.start()?;
+//! println!("{:?}", vm.wait());
+//! output.close();
+//! # drop(shown.join());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! A machine is either our own board under an engine that runs CPUs (`board`), or as a whole Apple's (`framework`); its
 //! states and events are the same.
 
@@ -17,12 +46,15 @@ mod disks;
 mod error;
 mod framework;
 mod gdb;
+mod host;
 mod macos;
 mod open;
 mod space;
 mod state;
 mod sysrq;
 mod virtual_machine;
+
+pub use config;
 
 pub use bundle::{
     Bundle, BundleError, BundleLock, CloneDraft, CloneMode, CloneProgress, Draft, Holder, MachineName, Store,
@@ -39,6 +71,7 @@ pub use framework::{
     Windows, default_engine, install_macos, mac_host, new_generic_identifier, new_mac_identifier, with_windows,
 };
 pub use gdb::GdbServer;
+pub use host::ThisHost;
 pub use macos::{
     InstallError, InstallStep, MACOS_SIZE, MacosGuest, MacosGuests, NewMac, RestoreSource, Seat, mac_files,
 };

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use ::config::{Builder, DiskAttachment, Engine, Severity, Storage};
 use clap::{Args, ValueHint};
 use serde_json::json;
+use vm::ThisHost;
 
 use super::size;
 use crate::control::{Answer, DiskStatus, Request, ask};
 use crate::failure::{Failure, Status};
-use crate::host::ThisHost;
 use crate::say::print;
 
 /// Where the machine is.

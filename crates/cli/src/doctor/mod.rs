@@ -7,10 +7,10 @@ use std::time::Duration;
 use ::config::{Engine, HostFacts};
 use serde::Serialize;
 use serde_json::json;
+use vm::ThisHost;
 
 use self::mac::Mac;
 use crate::failure::{Failure, Status};
-use crate::host::ThisHost;
 use crate::say::print;
 
 /// The longest that the trial of an engine takes.

@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use ::config::{Engine, HostFacts, Machine, Platform, Problem, Severity, Storage};
 use clap::{Args, ValueHint};
 use serde_json::json;
-use vm::{Bundle, Draft, MachineName, RestoreSource, Sha256};
+use vm::{Bundle, Draft, MachineName, RestoreSource, Sha256, ThisHost};
 
 use super::{failed, macos, name_cards, store};
 use crate::debian::{self, Guest};
 use crate::disk::size;
 use crate::failure::{Failure, Status};
-use crate::host::ThisHost;
 use crate::run::{Description, MachineArgs, Own, fetch_guest};
 use crate::say;
 use crate::say::print;

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use ::config::{FileKind, HostFacts};
-use vm::{FetchOptions, InstallError, MACOS_SIZE, MacosGuests, NewMac, RestoreSource, mac_files};
+use vm::{FetchOptions, InstallError, MACOS_SIZE, MacosGuests, NewMac, RestoreSource, ThisHost, mac_files};
 
 use super::create::{CreateArgs, begin, complete, make_disk, tell};
 use super::{failed, install};
 use crate::failure::{Failure, Status};
-use crate::host::{self, ThisHost};
+use crate::host;
 use crate::run::Own;
 
 /// The disk that a guest gets when nothing is said.

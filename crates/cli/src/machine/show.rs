@@ -3,11 +3,10 @@
 use ::config::Severity;
 use clap::Args;
 use serde_json::Value;
-use vm::MachineName;
+use vm::{MachineName, ThisHost};
 
 use super::{failed, name_cards, open, refuse_suspended};
 use crate::failure::{Failure, Status};
-use crate::host::ThisHost;
 use crate::run::MachineArgs;
 use crate::say;
 use crate::say::print;

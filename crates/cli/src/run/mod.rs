@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use ::config::{Engine, Machine, Platform, Severity};
 use clap::{Args, ValueEnum, ValueHint};
 use serde_json::json;
-use vm::{Bundle, BundleLock, Windows};
+use vm::{Bundle, BundleLock, ThisHost, Windows};
 
 pub(crate) use self::describe::{Description, Own};
 pub(crate) use self::signals::{Listener, Signal};
@@ -25,7 +25,7 @@ use self::attachments::Attachments;
 use self::gdb::GdbAddress;
 use crate::debian::{self, Guest};
 use crate::failure::{Failure, Status};
-use crate::host::{self, ThisHost};
+use crate::host;
 use crate::{machine, say};
 
 const AFTER_HELP: &str = "\
