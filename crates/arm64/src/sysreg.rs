@@ -305,6 +305,16 @@ pub mod sctlr {
     pub const RES1: u64 = 1 << 29 | 1 << 28 | 1 << 22 | 1 << 11;
 }
 
+/// Bits of `MDSCR_EL1`.
+pub mod mdscr {
+    /// Software step.
+    pub const SS: u64 = 1 << 0;
+    /// EL0's access to the debug communication channel traps.
+    pub const TDCC: u64 = 1 << 12;
+    /// Debug exceptions come from EL1, too.
+    pub const KDE: u64 = 1 << 13;
+}
+
 /// Fields of `TCR_EL1`.
 pub mod tcr {
     /// Lowest bit of `T0SZ[5:0]`.

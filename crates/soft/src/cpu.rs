@@ -149,7 +149,7 @@ impl Cpu {
             loaded: [0; 2],
             pstate: pstate::EL1H | pstate::DAIF,
             sp: [0; 2],
-            sys: Box::new(SysRegs::reset()),
+            sys: Box::new(SysRegs::reset(0)),
             exclusive: None,
             tlb: Tlb::new(),
             itlb: Itlb::new(),

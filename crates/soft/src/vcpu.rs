@@ -6,6 +6,7 @@ use std::time::Duration;
 use arm64::esr;
 use arm64::exception::Kind;
 use arm64::pstate;
+use arm64::sysreg::mdscr;
 use hv::debug::Stop as DebugStop;
 use hv::{BootState, Exit, Kick, VcpuEnv};
 use parking_lot::Mutex;
@@ -347,10 +348,10 @@ impl Cpu {
 
     /// Whether software step is active (DDI 0487, D2.11): enabled, and debug exceptions come from this level.
     fn stepping(&self) -> bool {
-        const SS: u64 = 1;
-        const KDE: u64 = 1 << 13;
         let s = &self.sys;
-        s.mdscr & SS != 0 && !s.os_lock && (self.el0() || (s.mdscr & KDE != 0 && self.pstate & pstate::D == 0))
+        s.mdscr & mdscr::SS != 0
+            && !s.os_lock
+            && (self.el0() || (s.mdscr & mdscr::KDE != 0 && self.pstate & pstate::D == 0))
     }
 
     /// Does what the interpreter was left for.
@@ -393,7 +394,7 @@ impl Cpu {
         // The interrupt controller has to hear that the timers are off before their levels are forgotten.
         self.sys.timers.iter_mut().for_each(|timer| timer.control = 0);
         self.update_timers();
-        *self.sys = crate::sys::SysRegs::reset();
+        *self.sys = crate::sys::SysRegs::reset(entry);
         self.exclusive = None;
         self.flush_tlb();
         self.set_pstate(pstate::EL1H | pstate::DAIF);

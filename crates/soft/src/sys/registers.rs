@@ -2,7 +2,7 @@
 
 use arm64::id;
 use arm64::pstate;
-use arm64::sysreg::{self as r, encoding_of_instruction, is_icc, sctlr};
+use arm64::sysreg::{self as r, encoding_of_instruction, is_icc, mdscr, sctlr};
 
 use crate::cpu::Cpu;
 use crate::isa::Insn;
@@ -24,6 +24,8 @@ pub(crate) struct SysRegs {
     pub far: u64,
     pub afsr: [u64; 2],
     pub vbar: u64,
+    /// Where the CPU was started.
+    pub rvbar: u64,
     pub contextidr: u64,
     pub tpidr_el0: u64,
     pub tpidrro_el0: u64,
@@ -35,6 +37,8 @@ pub(crate) struct SysRegs {
     pub par: u64,
     pub csselr: u64,
     pub cntkctl: u64,
+    /// What software is told of the counter's frequency.
+    pub cntfrq: u64,
     /// CTL and CVAL of the virtual and the physical timer.
     pub timers: [Timer; 2],
     pub mdscr: u64,
@@ -58,8 +62,8 @@ pub(crate) struct Timer {
 }
 
 impl SysRegs {
-    /// The registers after reset.
-    pub fn reset() -> Self {
+    /// The registers after a reset that starts the CPU at `entry`.
+    pub fn reset(entry: u64) -> Self {
         Self {
             sctlr: sctlr::RES1,
             actlr: 0,
@@ -73,6 +77,7 @@ impl SysRegs {
             far: 0,
             afsr: [0; 2],
             vbar: 0,
+            rvbar: entry,
             contextidr: 0,
             tpidr_el0: 0,
             tpidrro_el0: 0,
@@ -83,6 +88,7 @@ impl SysRegs {
             par: 0,
             csselr: 0,
             cntkctl: 0,
+            cntfrq: TIMER_HZ,
             timers: [Timer::default(); 2],
             mdscr: 0,
             mdccint: 0,
@@ -137,6 +143,7 @@ impl Cpu {
             r::CNTP_TVAL_EL0 | r::CNTP_CTL_EL0 | r::CNTP_CVAL_EL0 => self.sys.cntkctl & 1 << 9 == 0,
             r::DAIF => self.sys.sctlr & sctlr::UMA == 0,
             r::SCXTNUM_EL0 => self.sys.sctlr & sctlr::TSCXT != 0,
+            r::MDCCSR_EL0 | r::DBGDTR_EL0 | r::DBGDTRRX_EL0 => self.sys.mdscr & mdscr::TDCC != 0,
             r::NZCV | r::FPCR | r::FPSR | r::TPIDR_EL0 | r::TPIDRRO_EL0 | r::DCZID_EL0 => false,
             _ => return Err(Trap::Undefined),
         };
@@ -155,6 +162,7 @@ impl Cpu {
             r::CNTP_TVAL_EL0 | r::CNTP_CTL_EL0 | r::CNTP_CVAL_EL0 => self.sys.cntkctl & 1 << 9 == 0,
             r::DAIF => self.sys.sctlr & sctlr::UMA == 0,
             r::SCXTNUM_EL0 => self.sys.sctlr & sctlr::TSCXT != 0,
+            r::DBGDTR_EL0 | r::DBGDTRRX_EL0 => self.sys.mdscr & mdscr::TDCC != 0,
             r::NZCV | r::FPCR | r::FPSR | r::TPIDR_EL0 => false,
             _ => return Err(Trap::Undefined),
         };
@@ -189,6 +197,7 @@ impl Cpu {
             r::AFSR0_EL1 => s.afsr[0],
             r::AFSR1_EL1 => s.afsr[1],
             r::VBAR_EL1 => s.vbar,
+            r::RVBAR_EL1 => s.rvbar,
             r::CONTEXTIDR_EL1 => s.contextidr,
             r::TPIDR_EL0 => s.tpidr_el0,
             r::TPIDRRO_EL0 => s.tpidrro_el0,
@@ -210,7 +219,7 @@ impl Cpu {
                 let pending = self.shared.cpus[self.index as usize].pending();
                 u64::from(pending & signal::IRQ != 0) << 7 | u64::from(pending & signal::FIQ != 0) << 6
             }
-            r::CNTFRQ_EL0 => TIMER_HZ,
+            r::CNTFRQ_EL0 => s.cntfrq,
             r::CNTVCT_EL0 | r::CNTPCT_EL0 => self.shared.count(),
             r::CNTV_CTL_EL0 | r::CNTP_CTL_EL0 => self.timer_control(usize::from(reg == r::CNTP_CTL_EL0)),
             r::CNTV_CVAL_EL0 => s.timers[0].compare,
@@ -280,6 +289,7 @@ impl Cpu {
             r::ELR_EL1 => s.elr = value,
             r::PAR_EL1 => s.par = value,
             r::CNTKCTL_EL1 => s.cntkctl = value & 0x3ff,
+            r::CNTFRQ_EL0 => s.cntfrq = value & 0xffff_ffff,
             r::SP_EL0 if self.pstate & 1 == 1 => self.sp[0] = value,
             r::SPSEL => {
                 let pstate = self.spsr() & !1 | value & 1;
@@ -359,7 +369,7 @@ impl Cpu {
     pub(crate) fn write_daif(&mut self, daif: u64) -> Result<(), Trap> {
         let unmasked = self.pstate & !daif & pstate::DAIF;
         self.pstate = self.pstate & !pstate::DAIF | daif;
-        if unmasked & pstate::D != 0 && self.sys.mdscr & 1 != 0 {
+        if unmasked & pstate::D != 0 && self.sys.mdscr & mdscr::SS != 0 {
             return self.resume();
         }
         if unmasked != 0 { self.resume_if_interrupted() } else { Ok(()) }

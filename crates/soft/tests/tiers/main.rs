@@ -8,4 +8,5 @@ mod debug;
 mod flow;
 mod machine;
 mod patches;
+mod registers;
 mod vectors;
