@@ -150,10 +150,10 @@ pub const fn mpidr_affinity(index: u32) -> u64 {
     (index & 0xf) | (index >> 4 & 0xff) << 8 | (index >> 12 & 0xff) << 16
 }
 
-/// The CPU that a value of `MPIDR_EL1`, or a PSCI target, names; `None` when there can be no such CPU.
+/// The CPU whose [`mpidr_affinity`] is `affinity`, all other bits zero, as a PSCI target has them; `None` when there can
+/// be no such CPU.
 #[must_use]
-pub const fn cpu_of_affinity(mpidr: u64) -> Option<u32> {
-    let affinity = mpidr & 0xff_00ff_ffff;
+pub const fn cpu_of_affinity(affinity: u64) -> Option<u32> {
     let index = (affinity & 0xf) | (affinity >> 8 & 0xff) << 4 | (affinity >> 16 & 0xff) << 12;
     if affinity == mpidr_affinity(index as u32) { Some(index as u32) } else { None }
 }
@@ -191,10 +191,12 @@ mod tests {
     #[test]
     fn cpus_and_affinities_go_both_ways() {
         for index in [0, 1, 15, 16, 255, 511] {
-            assert_eq!(cpu_of_affinity(mpidr(index)), Some(index));
+            assert_eq!(cpu_of_affinity(mpidr_affinity(index)), Some(index));
         }
         assert_eq!(mpidr(17), 0x8000_0101);
         assert_eq!(cpu_of_affinity(0x10), None);
-        assert_eq!(cpu_of_affinity(0x1_0000_0000), None);
+        for reserved in [1 << 24, 1 << 31, 1 << 32, 1 << 40] {
+            assert_eq!(cpu_of_affinity(reserved), None);
+        }
     }
 }

@@ -76,6 +76,11 @@ pub mod psci {
     /// `SYSTEM_RESET2`, 64-bit.
     pub const SYSTEM_RESET2_64: u32 = 0xc400_0012;
 
+    /// [`CPU_SUSPEND64`]: the bits of `power_state` that a state of one CPU may have, StateType and StateID; the power
+    /// level is 0, and the others are reserved (5.4.2, the original format).
+    pub const POWER_STATE_OF_CPU: u32 = 0x1_ffff;
+    /// [`SYSTEM_RESET2_64`]: the only `reset_type` of the architecture.
+    pub const SYSTEM_WARM_RESET: u32 = 0;
     /// The version 1.1 as [`VERSION`] returns it.
     pub const VERSION_1_1: i64 = 0x1_0001;
     /// [`MIGRATE_INFO_TYPE`]: no Trusted OS, or one that needs no migration.

@@ -28,17 +28,23 @@ impl Cpu {
             psci::FEATURES => features(args[0] as u32),
             psci::CPU_ON32 | psci::CPU_ON64 => self.cpu_on(args),
             psci::CPU_OFF => return Err(Trap::Stop(Stop::CpuOff)),
-            // Every suspend state is the shallowest: the context is kept and any interrupt ends it.
             psci::CPU_SUSPEND32 | psci::CPU_SUSPEND64 => {
-                self.x[0] = smccc::SUCCESS as u64;
-                return Err(Trap::WaitForInterrupt);
+                if args[0] as u32 & !psci::POWER_STATE_OF_CPU != 0 {
+                    psci::INVALID_PARAMETERS
+                } else {
+                    // Every state is the shallowest: the context is kept and any interrupt ends it.
+                    self.x[0] = smccc::SUCCESS as u64;
+                    return Err(Trap::WaitForInterrupt);
+                }
             }
             psci::AFFINITY_INFO32 | psci::AFFINITY_INFO64 => self.affinity_info(args[0], args[1]),
             psci::MIGRATE_INFO_TYPE => psci::MIGRATION_NOT_REQUIRED,
             psci::SYSTEM_OFF => return Err(Trap::Stop(Stop::SystemOff)),
-            psci::SYSTEM_RESET | psci::SYSTEM_RESET2_32 | psci::SYSTEM_RESET2_64 => {
-                return Err(Trap::Stop(Stop::SystemReset));
-            }
+            psci::SYSTEM_RESET => return Err(Trap::Stop(Stop::SystemReset)),
+            psci::SYSTEM_RESET2_32 | psci::SYSTEM_RESET2_64 => match args[0] as u32 {
+                psci::SYSTEM_WARM_RESET => return Err(Trap::Stop(Stop::SystemReset)),
+                _ => psci::INVALID_PARAMETERS,
+            },
             _ => smccc::NOT_SUPPORTED,
         };
         self.x[0] = result as u64;
@@ -49,7 +55,7 @@ impl Cpu {
         let Some(cpu) = cpu_of_affinity(target).and_then(|n| self.shared.cpus.get(n as usize)) else {
             return psci::INVALID_PARAMETERS;
         };
-        if self.ram.page(entry).is_none() {
+        if entry & 3 != 0 || self.ram.page(entry).is_none() {
             return psci::INVALID_ADDRESS;
         }
         let mut power = cpu.power.lock();

@@ -5,6 +5,7 @@ mod addresses;
 mod code;
 mod cpus;
 mod debug;
+mod firmware;
 mod flow;
 mod machine;
 mod patches;
