@@ -107,14 +107,15 @@ fn stop(esr: u64) -> Stop {
     }
 }
 
-/// Translation tables (DDI 0487 D8.3) which map everything where it is: the cases' code and memory for EL0, the
-/// doorbell and the supervisor for EL1.
+/// Translation tables (DDI 0487 D8.3) which map everything where it is: the cases' code, which they may not change, and
+/// memory for EL0, the doorbell and the supervisor for EL1.
 fn write_tables(memory: &GuestMemory) -> Result<()> {
     const TABLE: u64 = 3;
     const BLOCK: u64 = 1;
     const L3_PAGE: u64 = 3;
     const DEVICE: u64 = 1 << 2;
     const EL0: u64 = 1 << 6;
+    const READ_ONLY: u64 = 1 << 7;
     const INNER_SHAREABLE: u64 = 3 << 8;
     const ACCESSED: u64 = 1 << 10;
     const UXN: u64 = 1 << 54;
@@ -130,7 +131,7 @@ fn write_tables(memory: &GuestMemory) -> Result<()> {
     set(l2, MEMORY >> 21, address(data))?;
     set(l2, 0x0900_0000 >> 21, 0x0800_0000 | 1 << 24 | DEVICE | ACCESSED | UXN | BLOCK)?;
     for page in 0..(BATCH * 64) as u64 / PAGE {
-        set(code, page, (CODE + page * PAGE) | normal | EL0 | L3_PAGE)?;
+        set(code, page, (CODE + page * PAGE) | normal | EL0 | READ_ONLY | L3_PAGE)?;
     }
     set(data, MEMORY >> 12 & 511, MEMORY & !(PAGE - 1) | normal | EL0 | UXN | L3_PAGE)?;
     Ok(())

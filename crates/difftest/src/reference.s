@@ -23,7 +23,7 @@
 _start:
         ldr     x0, =CODE
         mov     x1, #(WINDOW * BATCH)
-        mov     x2, #7                  // PROT_READ | PROT_WRITE | PROT_EXEC
+        mov     x2, #3                  // PROT_READ | PROT_WRITE
         bl      map
         ldr     x0, =SCRATCH
         mov     x1, #4096
@@ -47,6 +47,13 @@ map:    mov     x3, #0x32               // MAP_PRIVATE | MAP_FIXED | MAP_ANONYMO
         mov     x4, #-1
         mov     x5, #0
         mov     x8, #222                // mmap
+        svc     #0
+        ret
+
+protect:
+        ldr     x0, =CODE
+        mov     x1, #(WINDOW * BATCH)
+        mov     x8, #226                // mprotect
         svc     #0
         ret
 
@@ -96,9 +103,13 @@ batch:  ldr     x24, =count
         ldr     x22, =count
         ldr     x22, [x22]
         cbz     x22, exit
+        mov     x2, #3                  // PROT_READ | PROT_WRITE
+        bl      protect
         ldr     x24, =CODE
         lsl     x25, x22, #6
         bl      transfer
+        mov     x2, #5                  // PROT_READ | PROT_EXEC: no case may change its own code
+        bl      protect
         ldr     x24, =records
         mov     x25, #RECORD
         mul     x25, x25, x22
