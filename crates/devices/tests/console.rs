@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use devices::virtio::console::{Console, PipeEnd, Port, PortBackend, pipe, spec};
 use devices::virtio::spec::feature;
@@ -80,6 +80,41 @@ fn input_of_the_host_reaches_the_guest_when_it_has_buffers() {
     (&end).write_all(b"later").unwrap();
     let used = driver.wait(0);
     assert_eq!(&used.data[..5], b"later");
+}
+
+/// Linux's driver throws away what it is interrupted for before it has made its console of the device.
+#[test]
+fn early_input_lies_in_the_drivers_buffers_and_interrupts_it_later() {
+    let (mut driver, end, _) = terminal();
+    (&end).write_all(b"before").unwrap();
+    driver.init(0);
+    driver.add(0, &[], &[16]);
+    driver.kick(0);
+    let start = Instant::now();
+    let used = loop {
+        assert!(start.elapsed() < Duration::from_secs(10), "it does not come");
+        if let Some(used) = driver.ring(0).take() {
+            break used;
+        }
+    };
+    assert_eq!((&used.data[..6], driver.interrupt_count(0)), (&b"before"[..], 0));
+    driver.add(0, &[], &[16]);
+    driver.kick(0);
+    (&end).write_all(b"early").unwrap();
+    driver.wait(0);
+    let start = Instant::now();
+    while driver.interrupt_count(0) == 0 {
+        assert!(start.elapsed() < Duration::from_secs(10), "no interrupt");
+    }
+    // A pause ends the silence.
+    let (mut driver, end, _) = terminal();
+    driver.init(0);
+    driver.add(0, &[], &[16]);
+    driver.kick(0);
+    (&end).write_all(b"early").unwrap();
+    while driver.ring(0).take().is_none() {}
+    driver.transport().stop();
+    assert_eq!(driver.interrupt_count(0), 1);
 }
 
 #[test]

@@ -21,13 +21,14 @@ for device in /sys/bus/virtio/devices/*/modalias; do
   [ -r "$device" ] && modprobe -q "$(cat "$device")"
 done
 
-# A virtio console registers some time after its driver has been loaded; before that there may be none to open.
+# A virtio console registers some time after its driver has been loaded; before that there may be none to open. It is opened
+# once and stays open: when the last who has it open closes it, Linux throws away what was typed so far.
 tries=0
-until (exec <>/dev/console) 2>/dev/null || [ $tries -ge 100 ]; do
+until command exec 3<>/dev/console || [ $tries -ge 100 ]; do
   sleep 0.1
   tries=$((tries + 1))
-done
-[ $tries -lt 100 ] && exec </dev/console >/dev/console 2>&1
+done 2>/dev/null
+[ $tries -lt 100 ] && exec <&3 >&3 2>&3 3>&-
 
 root= fstype= flags= mode=ro init=/sbin/init
 for word in $(cat /proc/cmdline); do

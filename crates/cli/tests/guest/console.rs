@@ -1,7 +1,7 @@
 //! The console on terminals: one that was there, and one that the command makes.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -83,6 +83,20 @@ fn with_t_1_the_machine_waits_for_a_client_of_its_terminal() {
     machine.quiet_shell();
     assert_eq!(machine.sh("tty; test -t 0"), "/dev/hvc0\n");
     machine.power_off();
+}
+
+/// A pipe is kept until the guest reads it, however early it was filled.
+#[test]
+fn what_is_piped_in_before_the_guest_listens_reaches_its_shell() {
+    let folder = tempfile::tempdir().unwrap();
+    guest(None);
+    let mut command = russet(folder.path(), &["debian"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"echo from the 'pipe'\nexit\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    assert!(shown.contains("from the pipe\r\n"), "{shown}");
 }
 
 /// What tmux shows now.

@@ -21,6 +21,9 @@ use crate::bus::MmioDevice;
 use crate::irq::IrqLine;
 use crate::regs::{self, PRIMECELL_SIZE, merge, primecell_id};
 
+/// So many looks at an empty receive FIFO in a row are those of a guest that waits for a character.
+const LOOKS: u8 = 3;
+
 /// What a serial port is connected to.
 ///
 /// Called on vCPU threads, one call at a time, while no lock of the port's registers is held; it must not block.
@@ -56,6 +59,8 @@ struct State {
     received: VecDeque<u16>,
     /// Somebody has more characters than there was room for.
     waiting: bool,
+    /// How often in a row the guest has looked at an empty receive FIFO.
+    looks: u8,
 }
 
 impl Default for State {
@@ -73,6 +78,7 @@ impl Default for State {
             dmacr: 0,
             received: VecDeque::with_capacity(FIFO_DEPTH),
             waiting: false,
+            looks: 0,
         }
     }
 }
@@ -94,11 +100,11 @@ impl Pl011 {
         Self { output: Mutex::new(output), irq, state: Mutex::new(State::default()) }
     }
 
-    /// Offers characters for the guest to receive and tells how many were taken: none while the guest has the
-    /// receiver off, at most 32 otherwise. When it is fewer than offered, [`SerialOutput::room`] is called later.
+    /// Offers characters for the guest to receive and tells how many were taken: none while the guest does not listen,
+    /// at most 32 otherwise. When it is fewer than offered, [`SerialOutput::room`] is called later.
     pub fn push(&self, bytes: &[u8]) -> usize {
         self.with(|state| {
-            let room = if state.receives() { state.depth().saturating_sub(state.received.len()) } else { 0 };
+            let room = if state.listens() { state.depth().saturating_sub(state.received.len()) } else { 0 };
             let taken = bytes.len().min(room);
             bytes[..taken].iter().for_each(|&byte| state.receive(byte.into()));
             state.waiting |= taken < bytes.len();
@@ -151,6 +157,15 @@ impl State {
         self.cr & (CR_UARTEN | CR_RXE) == CR_UARTEN | CR_RXE
     }
 
+    /// Whether somebody is there for characters: by an interrupt, or by looking again and again.
+    ///
+    /// Linux's driver (drivers/tty/serial/amba-pl011.c) turns the receiver on for its console's output already, and throws
+    /// away what is in the FIFO before it unmasks the interrupts. It looks at the flags for its output, but not so often
+    /// without a write.
+    fn listens(&self) -> bool {
+        self.receives() && (self.imsc & (INT_RX | INT_RT) != 0 || self.looks >= LOOKS)
+    }
+
     /// How many characters the FIFOs hold; with the FIFOs off there is one holding register.
     fn depth(&self) -> usize {
         if self.lcr_h & LCR_FEN != 0 { FIFO_DEPTH } else { 1 }
@@ -189,10 +204,11 @@ impl State {
 
     /// Somebody waits for room, and there is some now. Told when everything was read, not for each character.
     fn has_room(&mut self) -> bool {
-        self.waiting && self.receives() && self.received.is_empty() && std::mem::take(&mut self.waiting)
+        self.waiting && self.listens() && self.received.is_empty() && std::mem::take(&mut self.waiting)
     }
 
-    fn flags(&self) -> u32 {
+    fn flags(&mut self) -> u32 {
+        self.looks = if self.received.is_empty() { self.looks.saturating_add(1) } else { LOOKS };
         let empty = if self.received.is_empty() { FR_RXFE } else { 0 };
         let full = if self.received.len() >= self.depth() { FR_RXFF } else { 0 };
         FR_MODEM | FR_TXFE | empty | full
@@ -218,6 +234,7 @@ impl State {
     }
 
     fn write(&mut self, offset: u64, value: u32, lanes: u32, work: &mut Work) {
+        self.looks = 0;
         let set = |register: &mut u32, bits: u32| *register = merge(*register, value, lanes) & bits;
         match offset {
             DR if lanes & 0xff == 0 => (),

@@ -161,10 +161,44 @@ fn a_receiver_that_is_off_takes_nothing() {
     let port = Port::new();
     assert_eq!(port.0.push(b"early"), 0);
     port.write(LCR_H, 0x70);
+    port.write(IMSC, INT_RX | INT_RT);
     assert_eq!(port.rooms(), 0);
     port.write(CR, CR_UARTEN | CR_RXE | CR_TXE);
     assert_eq!(port.rooms(), 1, "asked for as soon as it is on");
     assert_eq!(port.0.push(b"early"), 5);
+}
+
+/// As Linux's driver does: it prints before it has a terminal, and empties the FIFO when it gets one.
+#[test]
+fn nothing_comes_before_somebody_listens() {
+    let port = Port::new();
+    assert_eq!(port.0.push(b"early"), 0);
+    port.write(LCR_H, 0x70);
+    for byte in b"log" {
+        port.write(CR, CR_UARTEN | CR_RXE | CR_TXE);
+        port.read(FR);
+        port.write(DR, u32::from(*byte));
+        port.read(FR);
+        assert_eq!(port.0.push(b"early"), 0);
+        port.write(CR, CR_RXE | CR_TXE);
+    }
+    port.write(CR, CR_UARTEN | CR_RXE | CR_TXE);
+    assert_eq!(port.read(FR) & FR_RXFE, FR_RXFE, "there is nothing to throw away");
+    assert_eq!(port.rooms(), 0);
+    port.write(IMSC, INT_RX | INT_RT);
+    assert_eq!((port.rooms(), port.0.push(b"early")), (1, 5));
+}
+
+/// As firmware does, which has no interrupts.
+#[test]
+fn who_looks_again_and_again_listens() {
+    let port = Port::new();
+    assert_eq!(port.0.push(b"hi"), 0);
+    port.write(CR, CR_UARTEN | CR_RXE | CR_TXE);
+    (0..LOOKS).for_each(|_| assert_eq!(port.read(FR) & FR_RXFE, FR_RXFE));
+    assert_eq!((port.rooms(), port.0.push(b"hi")), (1, 1));
+    assert_eq!((port.read(FR) & FR_RXFE, port.read(DR)), (0, u32::from(b'h')));
+    assert_eq!((port.rooms(), port.0.push(b"i")), (2, 1), "and goes on listening");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
+use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -14,10 +15,17 @@ pub struct Waker(Arc<Bell>);
 
 #[derive(Default)]
 struct Bell {
-    wake: Mutex<bool>,
+    wake: Mutex<Wake>,
     /// Set while `wake` is locked, so that who is about to wait sees it.
     stop: AtomicBool,
     changed: Condvar,
+}
+
+/// When there is another turn.
+#[derive(Default)]
+struct Wake {
+    now: bool,
+    at: Option<Instant>,
 }
 
 impl Waker {
@@ -30,8 +38,14 @@ impl Waker {
     /// Makes the worker take another turn, after the current one if it is in one; of several that share this waker,
     /// one that waits, else the first whose turn ends. Any thread; never blocks for long.
     pub fn wake(&self) {
-        *self.0.wake.lock() = true;
+        self.0.wake.lock().now = true;
         self.0.changed.notify_one();
+    }
+
+    /// From within a turn: the next one is at `time`, unless there is a reason for one before. It has to be asked for
+    /// again then.
+    pub fn wake_at(&self, time: Instant) {
+        self.0.wake.lock().at = Some(time);
     }
 
     /// Whether the worker is to stop: a turn which may be long looks here between two requests.
@@ -43,10 +57,13 @@ impl Waker {
     /// Waits for a wake; `false` when the worker is to stop.
     fn wait(&self) -> bool {
         let mut wake = self.0.wake.lock();
-        while !*wake && !self.is_stopping() {
-            self.0.changed.wait(&mut wake);
+        while !wake.now && !self.is_stopping() {
+            match wake.at {
+                Some(time) => wake.now |= self.0.changed.wait_until(&mut wake, time).timed_out(),
+                None => self.0.changed.wait(&mut wake),
+            }
         }
-        *wake = false;
+        *wake = Wake::default();
         !self.is_stopping()
     }
 }
@@ -109,6 +126,7 @@ impl<S> Drop for Worker<S> {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+    use std::time::Duration;
 
     use super::*;
 
@@ -144,6 +162,24 @@ mod tests {
         .unwrap();
         rx.recv().unwrap();
         assert_eq!(worker.stop(), Some(100));
+    }
+
+    #[test]
+    fn a_turn_that_was_asked_for_comes_at_its_time_and_once() {
+        let (tx, rx) = mpsc::channel();
+        let start = Instant::now();
+        let worker = Worker::spawn("test", &Waker::new(), 0, move |n, waker| {
+            *n += 1;
+            if *n == 1 {
+                waker.wake_at(start + Duration::from_millis(30));
+            } else {
+                tx.send(start.elapsed()).unwrap();
+            }
+        })
+        .unwrap();
+        assert!(rx.recv().unwrap() >= Duration::from_millis(30));
+        assert!(rx.recv_timeout(Duration::from_millis(50)).is_err());
+        assert_eq!(worker.stop(), Some(2));
     }
 
     #[test]

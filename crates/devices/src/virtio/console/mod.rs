@@ -10,6 +10,7 @@ mod worker;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
@@ -154,6 +155,7 @@ impl VirtioDevice for Console {
         let mut kept = if let Life::Stopped(kept) = old { kept } else { Kept::default() };
         kept.sessions.resize(self.ports.len(), Session::default());
         kept.staged.resize(self.ports.len(), Vec::new());
+        kept.since.get_or_insert_with(Instant::now);
         let size = self.size.clone();
         let active = Active { ports: self.ports.clone(), queues, multiport, interrupt, size, kept };
         let worker = Worker::spawn("virtio-console", &self.waker, active, Active::turn)
@@ -168,12 +170,14 @@ impl VirtioDevice for Console {
 
     fn stop(&self) -> Vec<Option<Virtqueue>> {
         let old = std::mem::replace(&mut *self.life.lock(), Life::Between);
-        let (kept, queues) = match old {
+        let (kept, mut queues) = match old {
             Life::Active(worker) => worker.stop().map(|active| (active.kept, active.queues)).unwrap_or_default(),
             Life::Stopped(kept) => (kept, Vec::new()),
             Life::Between => Default::default(),
         };
         *self.life.lock() = Life::Stopped(kept);
+        // Nobody knows later that the driver was not interrupted for these.
+        queues.iter_mut().flatten().for_each(Virtqueue::signal);
         queues
     }
 

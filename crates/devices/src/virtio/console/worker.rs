@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::control::{self, Message, Outbox};
 use super::spec::{self, event};
@@ -10,6 +11,12 @@ use crate::virtio::{Interrupt, Virtqueue, Waker};
 
 /// Bytes that are moved at once.
 const CHUNK: usize = 4096;
+/// For so long after the driver has begun, input with one port only lies in the driver's buffers, without an interrupt.
+///
+/// Linux's driver (drivers/char/virtio_console.c) gives buffers first, then makes its console, to which the whole log of
+/// the boot may be written at once, and throws away what it is interrupted for before that is done. What has come until a
+/// program opens the console is found without an interrupt. With several ports the driver says when it is ready.
+const QUIET: Duration = Duration::from_secs(1);
 /// Requests of one queue in one turn, so that one port cannot hold up the others.
 const REQUESTS: usize = 1024;
 
@@ -44,6 +51,8 @@ pub(super) struct Kept {
     /// Bytes for the guest which a back end gave, and which have no buffer yet. They outlive a reset, too: they are
     /// the host's.
     pub(super) staged: Vec<Vec<u8>>,
+    /// When the driver has begun.
+    pub(super) since: Option<Instant>,
 }
 
 impl Active {
@@ -59,11 +68,15 @@ impl Active {
             self.send_control();
             again |= full && self.kept.outbox.has_room();
         }
+        let quiet = self.quiet_until();
         for port in 0..self.ports.len() {
             if waker.is_stopping() {
                 return;
             }
-            again |= self.transmit(port) | self.receive(port);
+            again |= self.transmit(port) | self.receive(port, quiet.is_none());
+        }
+        if let Some(time) = quiet {
+            waker.wake_at(time);
         }
         if again {
             waker.wake();
@@ -105,8 +118,14 @@ impl Active {
         again.unwrap_or(true)
     }
 
+    /// The time until which input does not interrupt the driver, if it is to come.
+    fn quiet_until(&self) -> Option<Instant> {
+        let end = self.kept.since.filter(|_| !self.multiport)? + QUIET;
+        (Instant::now() < end).then_some(end)
+    }
+
     /// The back end's input to the guest. `true`: there is more, and it can go on at once.
-    fn receive(&mut self, port: usize) -> bool {
+    fn receive(&mut self, port: usize, interrupt: bool) -> bool {
         let session = &self.kept.sessions[port];
         if self.multiport && !(session.ready && session.guest_open) {
             return false;
@@ -133,7 +152,9 @@ impl Active {
             queue.complete(chain, n as u32);
             None
         });
-        queue.signal();
+        if interrupt {
+            queue.signal();
+        }
         self.queues[index] = Some(queue);
         again.unwrap_or(true)
     }
