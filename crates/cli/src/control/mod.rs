@@ -3,6 +3,7 @@
 //! A request is a line of JSON, and so is its answer; a connection may carry many. The socket is its owner's alone.
 
 mod client;
+mod clients;
 mod disks;
 mod protocol;
 mod server;

@@ -1,52 +1,21 @@
 //! Listening for who asks a running machine.
 
-use std::fs::Permissions;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread;
-use std::time::Duration;
+use std::sync::Arc;
 
 use ::config::Publish;
 use vm::{NatCard, VirtualMachine};
 
+use super::clients::{self, Answering};
 use super::disks;
 use super::protocol::{Answer, CardStatus, MAX_LINE, Request};
-
-/// How many may ask at once; more are turned away.
-const MAX_CLIENTS: usize = 16;
-
-/// How long an answer that is being given holds up the end of the process.
-const LAST_ANSWER: Duration = Duration::from_secs(2);
 
 /// A control socket. Its file goes with it.
 pub(crate) struct Server {
     path: PathBuf,
     answering: Arc<Answering>,
-}
-
-/// How many requests are being answered.
-#[derive(Default)]
-struct Answering {
-    count: Mutex<usize>,
-    done: Condvar,
-}
-
-impl Answering {
-    fn add(&self, change: impl FnOnce(&mut usize)) {
-        change(&mut self.count.lock().unwrap_or_else(PoisonError::into_inner));
-        self.done.notify_all();
-    }
-
-    /// Waits until all are answered, or until it has been long enough.
-    fn finish(&self) {
-        let count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whether it was in time makes no difference any more.
-        let _ = self.done.wait_timeout_while(count, LAST_ANSWER, |count| *count > 0);
-    }
 }
 
 impl Server {
@@ -56,36 +25,19 @@ impl Server {
     /// # Errors
     /// The socket cannot be made; another machine has it.
     pub(crate) fn start(path: &Path, vm: &Arc<VirtualMachine>, suspend_to: Option<&Path>) -> io::Result<Self> {
-        let listener = listen(path)?;
+        let listener = clients::listen(path)?;
         let answering = Arc::new(Answering::default());
         let server = Self { path: path.to_owned(), answering: answering.clone() };
         let suspend_to: Option<Arc<Path>> = suspend_to.map(Arc::from);
-        std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
         // The machine ends when its last owner lets go of it, which these threads are not.
         let vm = Arc::downgrade(vm);
-        let clients = Arc::new(AtomicUsize::new(0));
-        thread::Builder::new().name("control".to_owned()).spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if clients.fetch_add(1, Ordering::Relaxed) >= MAX_CLIENTS {
-                    clients.fetch_sub(1, Ordering::Relaxed);
-                    continue;
-                }
-                let (vm, suspend_to) = (vm.clone(), suspend_to.clone());
-                let (answering, count) = (answering.clone(), clients.clone());
-                let spawned = thread::Builder::new().name("control client".to_owned()).spawn(move || {
-                    let respond = |request| vm.upgrade().map(|vm| answer(&vm, suspend_to.as_deref(), request));
-                    let ended = converse(&stream, &answering, respond);
-                    if let Err(error) = ended {
-                        tracing::debug!(%error, "a client of the control socket has gone");
-                    }
-                    count.fetch_sub(1, Ordering::Relaxed);
-                });
-                if let Err(error) = spawned {
-                    clients.fetch_sub(1, Ordering::Relaxed);
-                    tracing::warn!(%error, "a client of the control socket was turned away");
-                }
-            }
-        })?;
+        clients::serve(
+            move || listener.accept().map(|(stream, _)| stream),
+            move |stream| {
+                let respond = |request| vm.upgrade().map(|vm| answer(&vm, suspend_to.as_deref(), request));
+                converse(&stream, &answering, respond)
+            },
+        )?;
         Ok(server)
     }
 }
@@ -95,21 +47,6 @@ impl Drop for Server {
         // Somebody may have removed it already.
         let _ = std::fs::remove_file(&self.path);
         self.answering.finish();
-    }
-}
-
-/// Makes the socket; one that nobody listens to any more is replaced.
-fn listen(path: &Path) -> io::Result<UnixListener> {
-    match UnixListener::bind(path) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-            if UnixStream::connect(path).is_err_and(refused) {
-                std::fs::remove_file(path)?;
-                return UnixListener::bind(path);
-            }
-            Err(error)
-        }
-        result => result,
     }
 }
 
@@ -126,10 +63,7 @@ fn converse(
         if line.last() != Some(&b'\n') {
             return Ok(());
         }
-        answering.add(|count| *count += 1);
-        let answered = respond(stream, &line, &mut answer);
-        answering.add(|count| *count -= 1);
-        if !answered? {
+        if !answering.during(|| respond(stream, &line, &mut answer))? {
             return Ok(());
         }
     }

@@ -240,6 +240,19 @@ fn one_sigterm_ends_a_guest_that_hears_of_none() {
     }
 }
 
+#[test]
+fn a_file_that_is_no_socket_is_not_replaced_by_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    guest::kernel(folder, guest::POWER_OFF);
+    fs::write(folder.join("precious"), "data").unwrap();
+    for args in [["--control", "precious"], ["--publish", "./precious:22"]] {
+        let output = run(folder, &["run", "-k", "Image", "-t", "0", args[0], args[1]], 3);
+        assert!(text(&output.stderr).contains("choose another"), "{args:?}: {}", text(&output.stderr));
+        assert_eq!(fs::read(folder.join("precious")).unwrap(), b"data", "{args:?}");
+    }
+}
+
 /// Sends a signal to the command.
 fn send(child: &std::process::Child, signal: &str) {
     assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());

@@ -6,14 +6,13 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener as StdTcpListener, UdpSocket as StdUdpSocket};
-use std::os::unix::net::UnixListener as StdUnixListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mio::net::{TcpListener, UdpSocket, UnixListener};
 
 use super::stream::Stream;
-use crate::Wake;
+use crate::{Wake, socket};
 
 /// How many forwards a network has at most; each is a socket of the host.
 pub const MAX_FORWARDS: usize = 1024;
@@ -187,28 +186,13 @@ fn bind(host: &HostEnd) -> io::Result<(HostEnd, Bound)> {
             Ok((HostEnd::Udp(socket.local_addr()?), Bound::Udp(UdpSocket::from_std(socket))))
         }
         HostEnd::Unix(path) => {
-            let listener = listen(path)?;
+            let listener = socket::bind(path)?;
             listener.set_nonblocking(true)?;
             Ok((
                 host.clone(),
                 Bound::Unix(UnixSocket { listener: UnixListener::from_std(listener), path: path.clone() }),
             ))
         }
-    }
-}
-
-/// Listens at `path`; a socket there that nobody listens to any more is replaced.
-fn listen(path: &Path) -> io::Result<StdUnixListener> {
-    match StdUnixListener::bind(path) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            let connected = std::os::unix::net::UnixStream::connect(path);
-            if connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
-                std::fs::remove_file(path)?;
-                return StdUnixListener::bind(path);
-            }
-            Err(error)
-        }
-        result => result,
     }
 }
 
@@ -240,6 +224,8 @@ pub(super) fn guest_view(
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixListener as StdUnixListener;
+
     use super::*;
 
     #[test]

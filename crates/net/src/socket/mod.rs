@@ -8,8 +8,11 @@ mod datagram;
 pub mod framing;
 mod stream;
 
+use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 pub(crate) use stream::Stream;
@@ -31,6 +34,23 @@ pub fn stream(path: &Path, mtu: u16) -> io::Result<Pump> {
 /// that is there already is an error, unless it is a socket that nobody listens to. The socket is removed at the end.
 pub fn listen(path: &Path, mtu: u16) -> io::Result<Pump> {
     Pump::new(Box::new(connect::Listener::bind(path)?), mtu, false)
+}
+
+/// Listens at `path`; a socket there that nobody listens to any more, as a process that was killed leaves it, is
+/// replaced. What is no socket is left as it is: connecting to a plain file is refused, too.
+pub(crate) fn bind(path: &Path) -> io::Result<UnixListener> {
+    match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path) => {
+            fs::remove_file(path)?;
+            UnixListener::bind(path)
+        }
+        result => result,
+    }
+}
+
+fn is_stale(path: &Path) -> bool {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket());
+    is_socket && UnixStream::connect(path).is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 /// A connected socket that is there already: datagrams or a stream, as its type says. When it ends, the card has no

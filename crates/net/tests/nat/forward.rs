@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -156,7 +156,15 @@ fn a_unix_socket_leads_to_a_port() {
     let folder = std::env::temp_dir().join(format!("russet-unix-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join("ssh");
-    let (mut guest, _) = forwarding(&[Forward { host: HostEnd::Unix(path.clone()), guest_port: 22 }]);
+    let ssh = Forward { host: HostEnd::Unix(path.clone()), guest_port: 22 };
+    // What a killed process has left is replaced, what is no socket is not.
+    std::fs::write(&path, "precious").unwrap();
+    let taken = Config { forwards: vec![ssh.clone()], ..Config::default() };
+    assert!(net::nat::Nat::new(taken).is_err());
+    assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+    std::fs::remove_file(&path).unwrap();
+    drop(UnixListener::bind(&path).unwrap());
+    let (mut guest, _) = forwarding(&[ssh]);
     let socket = guest.listen(22, 4096);
     let mut stream = UnixStream::connect(&path).unwrap();
     established(&mut guest, socket);
