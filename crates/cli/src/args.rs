@@ -25,9 +25,10 @@ Examples:
 
 Exit status:
   0    the guest powered off, or the command did what it was asked
-  1    something else failed
-  2    the command line or the configuration is wrong
-  3    this host cannot do it
+  1    something else failed, as what a running machine was asked for
+  2    the command line or the configuration is wrong, or a file that they name:
+       correct it and it works
+  3    this host cannot do it now: an engine, a permission, a lock, a download
   4    the guest crashed
   130  the machine was stopped by force: Ctrl-C twice, or Ctrl-] q
   129, 131, 143  the same by SIGHUP, SIGQUIT, SIGTERM";

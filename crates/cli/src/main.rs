@@ -28,7 +28,10 @@ use crate::args::{Cli, Command};
 use crate::failure::{Failure, Status};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return said(&answer),
+    };
     start_log(cli.verbose);
     match &cli.command {
         // A machine may have a window, which on a Mac needs this thread.
@@ -65,10 +68,7 @@ fn work(cli: &Cli, windows: Option<Windows>) -> ExitCode {
         Command::Doctor => doctor::execute(cli.json),
         Command::Completion(completion) => completion::execute(completion),
     };
-    let written = || match say::unwritten() {
-        Some(error) => Err(Failure::new(Status::Other, format!("standard output: {error}"))),
-        None => Ok(()),
-    };
+    let written = || say::unwritten().map_or(Ok(()), |error| Err(not_written(error)));
     match result.and_then(|()| written()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -77,6 +77,27 @@ fn work(cli: &Cli, windows: Option<Windows>) -> ExitCode {
             ExitCode::from(failure.status.code())
         }
     }
+}
+
+/// What the arguments alone have for an answer: help, the version, or what is wrong with them.
+fn said(answer: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().take_while(|argument| argument != "--").any(|argument| argument == "--json");
+    let failure = if answer.use_stderr() && json {
+        let text = answer.render().to_string();
+        let what = text.split("\n\nUsage:").next().unwrap_or_default().trim();
+        Failure::new(Status::Usage, what.strip_prefix("error: ").unwrap_or(what))
+    } else {
+        match answer.print() {
+            Err(error) if !answer.use_stderr() && !say::is_gone(&error) => not_written(&error),
+            _ => return ExitCode::from(if answer.use_stderr() { Status::Usage.code() } else { 0 }),
+        }
+    };
+    report(&failure, json);
+    ExitCode::from(failure.status.code())
+}
+
+fn not_written(error: &std::io::Error) -> Failure {
+    Failure::new(Status::Other, format!("standard output: {error}"))
 }
 
 fn report(failure: &Failure, json: bool) {

@@ -11,8 +11,8 @@ use crate::say::print;
 
 #[derive(Debug, Args)]
 pub(crate) struct IpArgs {
-    /// The machine's control socket, as given to `russet run --control`.
-    #[arg(value_name = "SOCKET", value_hint = ValueHint::FilePath)]
+    /// The machine's name, or its control socket as given to `russet run --control`.
+    #[arg(value_name = "NAME|SOCKET", value_hint = ValueHint::FilePath)]
     socket: PathBuf,
 }
 
@@ -21,7 +21,7 @@ pub(crate) enum PortCommand {
     /// Let ports of the host lead to the guest, from now on.
     ///
     /// For example, the guest's SSH on a port that the host chooses, and a web server for the whole network:
-    ///   `russet port add vm.sock 0:22 0.0.0.0:8080:80 [::]:8081:80`
+    ///   `russet port add web 0:22 0.0.0.0:8080:80 [::]:8081:80`
     ///
     /// An IPv6 address of the host leads to the guest's IPv6 address once it has one; a TCP server that listens to IPv4
     /// only is found there all the same.
@@ -32,16 +32,16 @@ pub(crate) enum PortCommand {
     /// List the ports that lead to the guest.
     #[command(visible_alias = "ls")]
     List {
-        /// The machine's control socket, as given to `russet run --control`.
-        #[arg(value_name = "SOCKET", value_hint = ValueHint::FilePath)]
+        /// The machine's name, or its control socket as given to `russet run --control`.
+        #[arg(value_name = "NAME|SOCKET", value_hint = ValueHint::FilePath)]
         socket: PathBuf,
     },
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct PortArgs {
-    /// The machine's control socket, as given to `russet run --control`.
-    #[arg(value_name = "SOCKET", value_hint = ValueHint::FilePath)]
+    /// The machine's name, or its control socket as given to `russet run --control`.
+    #[arg(value_name = "NAME|SOCKET", value_hint = ValueHint::FilePath)]
     socket: PathBuf,
 
     /// `[ADDRESS:]HOSTPORT:GUESTPORT[/udp]`, both ports may be ranges; or PATH:GUESTPORT for a unix socket.

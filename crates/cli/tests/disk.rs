@@ -208,8 +208,8 @@ fn an_image_in_use_is_left_alone_and_the_holder_is_named() {
     raw(folder);
     let held = fs::File::open(folder.join("raw.img")).unwrap();
     held.lock().unwrap();
-    assert!(error(folder, "resize raw.img +1M", 2).contains("in use"));
-    assert!(error(folder, "create raw.img 1M --force", 2).contains("in use"));
+    assert!(error(folder, "resize raw.img +1M", 3).contains("in use"));
+    assert!(error(folder, "create raw.img 1M --force", 3).contains("in use"));
     let info = json(folder, "info raw.img");
     // Nobody can be named where /proc/locks is empty, as in some sandboxes.
     if fs::read_to_string("/proc/locks").is_ok_and(|locks| !locks.is_empty()) {

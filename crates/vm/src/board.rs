@@ -71,7 +71,11 @@ impl Board {
     pub(crate) fn set_memory(&self, mib: u64) -> Result<(), Error> {
         let balloon =
             self.balloon.as_ref().ok_or_else(|| Error::unsupported("balloon", "the machine has none: add one"))?;
-        balloon.set_target(self.memory.saturating_sub(mib.saturating_mul(1 << 20)));
+        let all = self.memory >> 20;
+        if mib > all {
+            return Err(Error::unsupported("balloon", format!("the machine has {all} MiB: give that or less")));
+        }
+        balloon.set_target(self.memory - (mib << 20));
         Ok(())
     }
 

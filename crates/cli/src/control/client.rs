@@ -20,6 +20,10 @@ pub(crate) fn ask(path: &Path, request: &Request) -> Result<Answer, Failure> {
             format!("the machine `{0}` does not run: russet run {0}", path.display()),
         ));
     }
+    if bundle.is_none() && machine::is_name(path) && !path.exists() {
+        let what = "there is no machine and no control socket `{}`: `russet list` says which machines there are";
+        return Err(Failure::new(Status::Usage, what.replace("{}", &path.display().to_string())));
+    }
     let socket = bundle.map(|bundle| bundle.control());
     let path = socket.as_deref().unwrap_or(path);
     let wrong = |what: &str| Failure::new(Status::Host, format!("{}: {what}", path.display()));

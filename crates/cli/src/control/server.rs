@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ::config::Publish;
-use vm::{NatCard, VirtualMachine};
+use vm::{NatCard, State, VirtualMachine};
 
 use super::clients::{self, Answering};
 use super::disks;
@@ -91,7 +91,9 @@ fn answer(vm: &VirtualMachine, suspend_to: Option<&Path>, request: Request) -> A
             vm.stop();
             return Answer::Done {};
         }
-        Request::Stop { force: false } => told(vm.request_stop()),
+        Request::Stop { force: false } => {
+            vm.request_stop().map(|()| Answer::Done {}).map_err(|error| not_asked(&error))
+        }
         Request::State {} => return Answer::State(vm.state().name().to_owned()),
         Request::Pause {} => told(vm.pause()),
         Request::Resume {} => told(vm.resume()),
@@ -110,6 +112,17 @@ fn answer(vm: &VirtualMachine, suspend_to: Option<&Path>, request: Request) -> A
         Request::DetachShare { tag, folder } => shares(vm, vm.detach_share(&tag, folder.as_deref())),
     };
     done.unwrap_or_else(Answer::Error)
+}
+
+/// Why a guest is not asked to power off, and what to do.
+fn not_asked(error: &vm::Error) -> String {
+    match error {
+        vm::Error::WrongState { state: State::Paused, .. } => {
+            format!("{error}: `russet resume` it first, or add --force")
+        }
+        vm::Error::NobodyListens => format!("{error}, as --force does"),
+        _ => error.to_string(),
+    }
 }
 
 /// All shares after a change.

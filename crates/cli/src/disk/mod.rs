@@ -14,6 +14,7 @@ pub(crate) mod size;
 mod target;
 mod work;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 pub(crate) use clone::copy_file;
@@ -110,13 +111,24 @@ impl ImageArgs {
     }
 }
 
+/// The exit status of what is wrong with a disk: the image or its name, or what the host says to it.
+pub(crate) fn status(error: &block::Error) -> Status {
+    match error {
+        block::Error::InFile { source, .. } => status(source),
+        block::Error::Open { source, .. } if source.kind() == ErrorKind::NotFound => Status::Usage,
+        block::Error::Open { .. }
+        | block::Error::Locked { .. }
+        | block::Error::WriteProtected { .. }
+        | block::Error::Busy { .. }
+        | block::Error::Nbd(_) => Status::Host,
+        block::Error::Io { .. } | block::Error::FlushFailed => Status::Other,
+        _ => Status::Usage,
+    }
+}
+
 /// A failure that says which image it is about.
 fn failed(path: &Path, error: block::Error) -> Failure {
     let text = error.to_string();
     let named = text.starts_with(&path.display().to_string()) || matches!(error, block::Error::InFile { .. });
-    let status = match error {
-        block::Error::Io { .. } | block::Error::FlushFailed => Status::Other,
-        _ => Status::Usage,
-    };
-    Failure::new(status, if named { text } else { format!("{}: {text}", path.display()) })
+    Failure::new(status(&error), if named { text } else { format!("{}: {text}", path.display()) })
 }

@@ -46,6 +46,11 @@ pub(crate) fn find(text: &Path) -> Option<Bundle> {
     Store::of_user().ok()?.find(&name)
 }
 
+/// Whether a machine could be called `text`.
+pub(crate) fn is_name(text: &Path) -> bool {
+    text.to_str().is_some_and(|text| text.parse::<MachineName>().is_ok())
+}
+
 /// A saved state fits its machine only as that was, and only itself has the disks that belong to it.
 fn refuse_suspended(bundle: &Bundle) -> Result<(), Failure> {
     match bundle.is_suspended() {

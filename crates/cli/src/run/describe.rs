@@ -1,7 +1,7 @@
 //! From arguments to a machine.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use vm::Bundle;
@@ -170,7 +170,8 @@ impl MachineArgs {
         } else if let Some(kernel) = &self.kernel {
             let mut keys = vec![("kernel", kernel.as_str()), ("cmdline", cmdline("console=hvc0"))];
             keys.extend(self.initrd.as_deref().map(|initrd| ("initrd", initrd)));
-            builder.bootloader_with("linux", &keys, &format!("-k {kernel}"));
+            let initrd = self.initrd.as_deref().map(|initrd| format!(" -i {initrd}")).unwrap_or_default();
+            builder.bootloader_with("linux", &keys, &format!("-k {kernel}{initrd}"));
         } else if let Some(text) = &self.bootloader {
             builder.bootloader(text);
         }
@@ -216,7 +217,12 @@ pub(super) fn utf8(path: &Path) -> Result<&str, Failure> {
 fn read(path: &Path) -> Result<String, Failure> {
     let wrong = |what: String| Failure::new(Status::Usage, format!("{}: {what}", path.display()));
     let mut text = String::new();
-    let file = File::open(path).map_err(|error| wrong(error.to_string()))?;
+    let file = File::open(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound if machine::is_name(path) => {
+            wrong(format!("{error}, and `russet list` has no such machine"))
+        }
+        _ => wrong(error.to_string()),
+    })?;
     let length = file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(|error| wrong(error.to_string()))?;
     match length as u64 > MAX_FILE {
         true => Err(wrong("the file is too long for a configuration".to_owned())),

@@ -11,6 +11,7 @@ mod signals;
 mod stats;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ::config::{Engine, Machine, Platform, Severity};
 use clap::{Args, ValueEnum, ValueHint};
@@ -57,7 +58,7 @@ Keys on a raw terminal: Ctrl-] and then
 With -t 0 Ctrl-C is not sent to the guest: it asks the guest to power off, the
 second one stops the machine at once, as SIGINT does. One SIGTERM, SIGHUP or
 SIGQUIT is enough: a guest that does not listen is stopped at once, one that has
-not powered off after a minute then.";
+not powered off after --stop-timeout then.";
 
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
@@ -108,6 +109,10 @@ pub(crate) struct RunArgs {
 
     #[command(flatten)]
     account: AccountArgs,
+
+    /// Seconds that the guest has to power off after SIGTERM, SIGHUP or SIGQUIT, before it is stopped by force.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    stop_timeout: u64,
 
     /// At the end, write what the engine counted on each CPU to standard error.
     #[arg(long)]
@@ -265,6 +270,7 @@ pub(crate) fn execute(args: &RunArgs, windows: Option<Windows>, json: bool) -> R
         control: &control,
         gdb: args.gdb.as_ref(),
         gdb_wait: args.gdb_wait,
+        patience: Duration::from_secs(args.stop_timeout),
         stats: args.stats,
         json,
     };

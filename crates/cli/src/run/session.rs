@@ -17,6 +17,7 @@ use crate::console::escape::{HELP, Wish};
 use crate::console::stdio::Stdio;
 use crate::console::terminal;
 use crate::control::{self, Server};
+use crate::disk;
 use crate::failure::{Failure, Status};
 use crate::say;
 
@@ -45,6 +46,8 @@ pub(super) struct Options<'a> {
     pub(super) gdb: Option<&'a GdbAddress>,
     /// The machine waits for it.
     pub(super) gdb_wait: bool,
+    /// How long the guest has to power off after a signal that nobody may repeat.
+    pub(super) patience: Duration,
     /// What the engine counted is told at the end.
     pub(super) stats: bool,
     /// Where the consoles are is told as JSON, a line each.
@@ -103,7 +106,7 @@ pub(super) fn run(machine: &Machine, options: Options<'_>, windows: Option<Windo
             let _ = tell.send(Event::Ended(waiting.wait()));
         })
         .map_err(|error| Failure::new(Status::Host, format!("no thread can be started: {error}")))?;
-    let result = follow(&vm, stdio.is_some(), options.restore, &events);
+    let result = follow(&vm, stdio.is_some(), options, &events);
     if let Some(stdio) = stdio {
         // A reader of our output that does not read is not waited for after another signal.
         stdio.finish(|| events.try_iter().any(|event| matches!(event, Event::Signal(Signal::End(_)))));
@@ -115,7 +118,11 @@ pub(super) fn run(machine: &Machine, options: Options<'_>, windows: Option<Windo
 }
 
 fn not_opened(error: vm::Error) -> Failure {
-    let status = if matches!(error, vm::Error::Kernel { .. }) { Status::Usage } else { Status::Host };
+    let status = match &error {
+        vm::Error::Kernel { .. } => Status::Usage,
+        vm::Error::Disk { source, .. } => disk::status(source),
+        _ => Status::Host,
+    };
     Failure::new(status, error.to_string())
 }
 
@@ -148,13 +155,15 @@ fn listen(tell: Sender<Event>) -> Result<Listener, Failure> {
 }
 
 fn listen_to_commands(path: &Path, vm: &Arc<VirtualMachine>, suspend_to: Option<&Path>) -> Result<Server, Failure> {
-    Server::start(path, vm, suspend_to).map_err(|error| {
-        let mend = match error.kind() {
-            std::io::ErrorKind::AddrInUse => ": another machine has it, or it is no socket: choose another path",
-            _ => "",
-        };
-        Failure::new(Status::Host, format!("--control {}: {error}{mend}", path.display()))
-    })
+    Server::start(path, vm, suspend_to).map_err(|error| not_listening(&format!("--control {}", path.display()), &error))
+}
+
+fn not_listening(what: &str, error: &std::io::Error) -> Failure {
+    let mend = match error.kind() {
+        std::io::ErrorKind::AddrInUse => ": another process has it, or it is no socket: choose another",
+        _ => "",
+    };
+    Failure::new(Status::Host, format!("{what}: {error}{mend}"))
 }
 
 /// Says which ports of the host lead to the guest, and to programs what its addresses are.
@@ -239,7 +248,7 @@ fn wait_for_client(
 fn follow(
     vm: &Arc<VirtualMachine>,
     on_terminal: bool,
-    restore: Option<&Path>,
+    options: Options<'_>,
     events: &Receiver<Event>,
 ) -> Result<(), Failure> {
     // The signal with which the machine was asked to end.
@@ -247,7 +256,7 @@ fn follow(
     for event in events {
         match event {
             // A state that was restored is gone.
-            Event::Ended(Some(Outcome::Failed(reason))) if restore.is_some_and(Path::exists) => {
+            Event::Ended(Some(Outcome::Failed(reason))) if options.restore.is_some_and(Path::exists) => {
                 return Err(not_restored(&reason));
             }
             Event::Ended(outcome) => return ended(outcome, asked),
@@ -279,7 +288,7 @@ fn follow(
                     vm.stop();
                 } else {
                     asked = Some(signal);
-                    power_off(vm, Some(signal));
+                    power_off(vm, Some((signal, options.patience)));
                 }
             }
             Event::Wish(Wish::PowerOff) => power_off(vm, None),
@@ -296,14 +305,12 @@ fn follow(
 /// The number of SIGINT: how an end by the escape key looks to the shell.
 const INTERRUPT: u8 = 2;
 
-/// How long a guest has to power off after a signal that nobody may repeat: as long as by `russet stop`.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// How long a machine has to stop of which a thread has panicked.
 const LAST_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Presses the power button because of a signal or, without one, a key; on a thread of its own, because that takes a moment.
-fn power_off(vm: &Arc<VirtualMachine>, signal: Option<u8>) {
+/// Presses the power button because of a signal, with the time that the guest has then, or of a key; on a thread of its
+/// own, because that takes a moment.
+fn power_off(vm: &Arc<VirtualMachine>, signal: Option<(u8, Duration)>) {
     let vm = vm.clone();
     let pressed = thread::Builder::new().name("power".to_owned()).spawn(move || {
         let asked = vm.request_stop();
@@ -312,17 +319,17 @@ fn power_off(vm: &Arc<VirtualMachine>, signal: Option<u8>) {
             (_, Err(vm::Error::WrongState { state: State::Starting, .. })) => vm.stop(),
             (None, Ok(())) => say::line("asked the guest to power off; Ctrl-] q stops it at once"),
             (None, Err(error)) => say::line(&format!("{error}; Ctrl-] q stops it at once")),
-            (Some(INTERRUPT), Ok(())) => say::line("asked the guest to power off; once more to stop it at once"),
-            (Some(INTERRUPT), Err(error)) => say::line(&format!("{error}; once more to stop it at once")),
+            (Some((INTERRUPT, _)), Ok(())) => say::line("asked the guest to power off; once more to stop it at once"),
+            (Some((INTERRUPT, _)), Err(error)) => say::line(&format!("{error}; once more to stop it at once")),
             // Whoever sends the others, or has taken the terminal away, counts on an end.
             (Some(_), Err(error @ vm::Error::NobodyListens)) => {
                 say::line(&format!("{error}: stopping the machine"));
                 vm.stop();
             }
-            (Some(_), asked) => {
+            (Some((_, patience)), asked) => {
                 let told = asked.map_or_else(|error| error.to_string(), |()| "asked the guest to power off".to_owned());
-                say::line(&format!("{told}; once more to stop it at once, as in {} seconds", PATIENCE.as_secs()));
-                thread::sleep(PATIENCE);
+                say::line(&format!("{told}; once more to stop it at once, as in {} seconds", patience.as_secs()));
+                thread::sleep(patience);
                 say::line("the guest has not powered off: stopping the machine");
                 vm.stop();
             }
@@ -350,4 +357,63 @@ fn ended(outcome: Option<Outcome>, asked: Option<u8>) -> Result<(), Failure> {
 
 fn killed(signal: u8) -> Failure {
     Failure::new(Status::Killed(signal), "the machine was stopped by force")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A kernel (Linux `Documentation/arch/arm64/booting.rst`) that does nothing for ever.
+    fn idle_kernel() -> Vec<u8> {
+        let mut image = vec![0; 0x1_0000];
+        image[0..4].copy_from_slice(&0x1400_0000_u32.to_le_bytes()); // b .
+        image[16..24].copy_from_slice(&0x1_0000_u64.to_le_bytes()); // image_size
+        image[24..32].copy_from_slice(&0xa_u64.to_le_bytes()); // flags: 4 KiB pages, anywhere in memory
+        image[56..60].copy_from_slice(b"ARM\x64");
+        image
+    }
+
+    /// A device's thread that is lost leaves a machine that would go on half dead.
+    #[test]
+    fn a_thread_that_panics_ends_the_machine() {
+        let folder = tempfile::tempdir().unwrap();
+        let kernel = folder.path().join("Image");
+        std::fs::write(&kernel, idle_kernel()).unwrap();
+        let text = format!("bootloader = {{ kind = \"linux\", kernel = {kernel:?} }}");
+        let machine = Machine::from_toml(&text).unwrap();
+        let socket = folder.path().join("control.sock");
+        let options = Options {
+            title: "test",
+            recovery: false,
+            restore: None,
+            suspend_to: None,
+            account: None,
+            wait_for_client: false,
+            keep_ctrl_c: false,
+            jit: vm::JitMode::On,
+            control: std::slice::from_ref(&socket),
+            gdb: None,
+            gdb_wait: false,
+            patience: Duration::ZERO,
+            stats: false,
+            json: false,
+        };
+        thread::scope(|scope| {
+            let device = thread::Builder::new().name("device".to_owned());
+            let runs = Ok(control::Answer::State("running".to_owned()));
+            let socket = &socket;
+            let running = move || control::ask(socket, &control::Request::State {}).map_err(drop) == runs;
+            let dies = move || {
+                while !running() {
+                    thread::sleep(Duration::from_millis(5));
+                }
+                panic!("of a test");
+            };
+            let dead = device.spawn_scoped(scope, dies).unwrap();
+            let ended = run(&machine, options, None).unwrap_err();
+            assert_eq!(ended.status, Status::Crashed);
+            assert!(ended.to_string().contains("the thread `device` panicked"), "{ended}");
+            assert!(dead.join().is_err());
+        });
+    }
 }

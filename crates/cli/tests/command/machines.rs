@@ -83,6 +83,16 @@ fn a_machine_is_made_runs_once_at_a_time_and_is_stopped_by_name() {
 }
 
 #[test]
+fn a_relative_home_is_of_the_current_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    kernel(folder, POWER_OFF);
+    let made = russet(folder, &["create", "one", "-k", "Image"]).env("RUSSET_HOME", "here").output().unwrap();
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    assert!(folder.join("here/machines/one/machine.toml").exists());
+}
+
+#[test]
 fn a_machine_that_was_killed_is_stopped_and_can_be_started_again() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -165,7 +175,8 @@ fn a_machine_is_paused_and_goes_on() {
         thread::sleep(Duration::from_millis(100));
     }
     assert!(refused(folder, &["pause", "one"], 1).contains("cannot be paused while it is paused"));
-    assert!(refused(folder, &["stop", "one"], 1).contains("asked to stop while it is paused"));
+    let told = refused(folder, &["stop", "one"], 1);
+    assert!(told.contains("asked to stop while it is paused: `russet resume` it first, or add --force"), "{told}");
     assert_eq!(said_so_far(), settled);
     run(folder, &["resume", "one"], 0);
     goes_on(settled);
@@ -173,6 +184,8 @@ fn a_machine_is_paused_and_goes_on() {
     assert!(refused(folder, &["resume", "one"], 1).contains("cannot be resumed while it is running"));
     assert!(refused(folder, &["suspend", "one"], 1).contains("the engine `soft` cannot suspend a machine yet"));
     run(folder, &["balloon", "one", "256M"], 0);
+    run(folder, &["balloon", "one", "512M"], 0);
+    assert!(refused(folder, &["balloon", "one", "513M"], 1).contains("the machine has 512 MiB: give that or less"));
     assert!(refused(folder, &["display", "one", "640x480"], 1).contains("`soft` cannot show a display"));
     let share = ["share", "attach", "one", "virtio-fs,mount-tag=data,shared-dir=."];
     assert!(refused(folder, &share, 1).contains("the engine `soft` cannot share folders yet"));

@@ -127,12 +127,21 @@ fn what_is_wrong_has_its_status() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     fs::write(folder.join("text"), "this is no kernel").unwrap();
+    guest::kernel(folder, guest::POWER_OFF);
     for (args, status, wanted) in [
         (&["run"][..], 2, "give a kernel with -k"),
         (&["run", "debian", "-k", "text"], 2, "`debian` comes with its own kernel"),
         (&["run", "-k", "text", "--refresh"], 2, "are for `russet run debian`"),
         (&["run", "--bootloader", "linux,kernel=text", "-a", "x"], 2, "-a is the command line of the kernel"),
-        (&["run", "none.toml"], 2, "none.toml: No such file"),
+        (
+            &["run", "none.toml"],
+            2,
+            "none.toml: No such file or directory (os error 2), and `russet list` has no such machine",
+        ),
+        (&["pause", "none"], 2, "there is no machine and no control socket `none`"),
+        (&["ip", "./none"], 3, "no machine has this control socket"),
+        (&["run", "-k", "text", "-i", "none"], 2, "bootloader.initrd (-k text -i none): `none` does not exist"),
+        (&["run", "-k", "Image", "-d", "text,format=qcow2"], 2, "text: it is to be qcow2 but has no qcow2 header"),
         (&["run", "-k", "none"], 2, "bootloader.kernel (-k none): `none` does not exist"),
         (&["run", "-k", "text", "-t", "2"], 2, "2 is not in 0..=1"),
         (&["run", "-k", "text", "--device", "virtio-blk,pth=x"], 2, "did you mean `path`?"),
@@ -141,6 +150,12 @@ fn what_is_wrong_has_its_status() {
     ] {
         let output = run(folder, args, status);
         assert!(text(&output.stderr).contains(wanted), "{args:?}: {}", text(&output.stderr));
+    }
+    for args in [&["--json", "lst"][..], &["list", "--json", "--no"], &["create", "a b", "--json"]] {
+        let json: serde_json::Value = serde_json::from_slice(&run(folder, args, 2).stderr).unwrap();
+        assert_eq!((&json["error"]["status"], &json["error"]["kind"]), (&2.into(), &"bad-configuration".into()));
+        let message = json["error"]["message"].as_str().unwrap();
+        assert!(!message.starts_with("error") && !message.contains("Usage"), "{message}");
     }
     let output = run(folder, &["--json", "run", "-k", "none"], 2);
     let json: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
@@ -153,12 +168,14 @@ fn what_is_wrong_has_its_status() {
 #[test]
 fn a_full_output_is_an_error() {
     let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let output = russet(Path::new("/"), &["config", "example"]).stdout(full()).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("standard output: No space left"), "{}", text(&output.stderr));
-    let mut child = russet(Path::new("/"), &["config", "example"]).stdout(Stdio::piped()).spawn().unwrap();
-    drop(child.stdout.take());
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    for args in [&["config", "example"][..], &["--help"], &["help", "run"], &["--version"]] {
+        let output = russet(Path::new("/"), args).stdout(full()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(text(&output.stderr).contains("standard output: No space left"), "{}", text(&output.stderr));
+        let mut child = russet(Path::new("/"), args).stdout(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{args:?}");
+    }
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     guest::kernel(folder, &[guest::print("lost"), guest::POWER_OFF.to_vec()].concat());
@@ -251,6 +268,25 @@ fn a_file_that_is_no_socket_is_not_replaced_by_one() {
         assert!(text(&output.stderr).contains("choose another"), "{args:?}: {}", text(&output.stderr));
         assert_eq!(fs::read(folder.join("precious")).unwrap(), b"data", "{args:?}");
     }
+}
+
+/// It may never hear a second one.
+#[test]
+fn one_sigterm_ends_a_guest_that_is_asked_and_does_not_power_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    guest::kernel(folder, &[guest::print("up"), guest::LOOP.to_vec()].concat());
+    let args = ["run", "-k", "Image", "-t", "0", "--device", "pl011,logFilePath=log", "--stop-timeout", "1"];
+    let child = russet(folder, &args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while fs::read_to_string(folder.join("log")).unwrap_or_default() != "up" {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    send(&child, "-TERM");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(143));
+    let told = text(&output.stderr);
+    assert!(told.contains("once more to stop it at once, as in 1 seconds"), "{told}");
+    assert!(told.contains("the guest has not powered off: stopping the machine"), "{told}");
 }
 
 /// Sends a signal to the command.

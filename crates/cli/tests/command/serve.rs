@@ -51,7 +51,7 @@ fn a_server_that_was_killed_leaves_nothing_in_the_way() {
     let folder = folder.path();
     fs::write(folder.join("root.img"), vec![7; 1 << 20]).unwrap();
     let (mut child, _) = start(folder, &["root.img", "--socket", "s"]);
-    let taken = run(folder, &["disk", "serve", "root.img", "--socket", "t"], 2);
+    let taken = run(folder, &["disk", "serve", "root.img", "--socket", "t"], 3);
     assert!(text(&taken.stderr).contains("the disk is in use by russet"), "{}", text(&taken.stderr));
     child.kill().unwrap();
     child.wait().unwrap();

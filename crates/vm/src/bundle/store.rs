@@ -127,10 +127,11 @@ impl Store {
 
 /// The folder of all that Russet keeps for the user.
 pub(crate) fn user_root() -> Result<PathBuf, BundleError> {
-    let variable = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    if let Some(own) = variable("RUSSET_HOME") {
-        return Ok(own);
+    if let Some(own) = env::var_os("RUSSET_HOME").filter(|own| !own.is_empty()) {
+        return std::path::absolute(&own).map_err(|source| BundleError::file(Path::new(&own), source));
     }
+    // A relative one is not valid (XDG Base Directory Specification).
+    let variable = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let home = env::home_dir().filter(|home| home.is_absolute());
     let data = match sys::HAS_LIBRARY_FOLDER {
         true => home.map(|home| home.join("Library/Application Support")),
