@@ -52,7 +52,7 @@ pub(crate) enum DiskCommand {
     Serve(serve::ServeArgs),
     /// Put a disk into a machine that runs, and print its name there.
     ///
-    /// For example: russet disk attach vm.sock nvme,path=data.img
+    /// For example: russet disk attach web data.img,bus=nvme
     Attach(running::AttachArgs),
     /// Take a disk out of a machine that runs, when its guest has let go of it.
     Detach(running::DetachArgs),

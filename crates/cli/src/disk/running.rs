@@ -1,6 +1,6 @@
 //! Disks of a machine that runs: attach, detach, another size.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ::config::{Builder, DiskAttachment, Engine, Severity, Storage};
 use clap::{Args, ValueHint};
@@ -10,6 +10,7 @@ use vm::ThisHost;
 use super::size;
 use crate::control::{Answer, DiskStatus, Request, ask};
 use crate::failure::{Failure, Status};
+use crate::run::put_disk;
 use crate::say::print;
 
 /// Where the machine is.
@@ -25,9 +26,9 @@ pub(crate) struct AttachArgs {
     #[command(flatten)]
     machine: Machine,
 
-    /// The disk: virtio-blk,path=data.img | nvme,path=data.img,readonly | .., as for `russet run --device`. On Apple's
-    /// framework it is usb-mass-storage,path=data.img.
-    #[arg(value_name = "KIND,KEY=VALUE,..")]
+    /// The disk: data.img[,KEY=VALUE,..] as for `russet run -d`, such as data.img,bus=nvme,readonly; or
+    /// virtio-blk,path=data.img | nvme,path=data.img | .. as for `--device`. On Apple's framework its bus is usb.
+    #[arg(value_name = "IMAGE|KIND[,KEY=VALUE,..]")]
     disk: String,
 }
 
@@ -113,7 +114,10 @@ pub(super) fn set_size(args: &SetSizeArgs, json: bool) -> Result<(), Failure> {
 fn parse(text: &str) -> Result<Storage, Failure> {
     let mut builder = Builder::new();
     builder.bootloader_with("linux", &[("kernel", "-"), ("cmdline", "")], "");
-    builder.device(text);
+    match is_image(text) {
+        true => put_disk(&mut builder, "disk", text, &[]),
+        false => builder.device(text),
+    };
     let parsed = builder.finish();
     let mut problems = parsed.check(Engine::Soft, &ThisHost);
     // There is no machine here for which anything else could be wrong.
@@ -123,8 +127,14 @@ fn parse(text: &str) -> Result<Storage, Failure> {
     }
     let disk = parsed.machine.and_then(|machine| machine.storage.into_iter().next());
     disk.ok_or_else(|| {
-        Failure::new(Status::Usage, format!("`{text}` is no disk: write virtio-blk,path=.. or nvme,path=.."))
+        Failure::new(Status::Usage, format!("`{text}` is no disk: write IMAGE, virtio-blk,path=.. or nvme,path=.."))
     })
+}
+
+/// Whether a disk begins with the name of its image rather than with its kind.
+fn is_image(text: &str) -> bool {
+    let name = text.split(',').next().unwrap_or_default();
+    name.contains(['.', '/']) || Path::new(text).exists() || Path::new(name).exists()
 }
 
 fn disks(answer: &Answer, json: bool) -> Result<(), Failure> {
@@ -146,6 +156,8 @@ fn unexpected(answer: &Answer) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use ::config::StorageDevice;
+
     use super::*;
 
     #[test]
@@ -153,6 +165,9 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path().display();
         assert!(parse(&format!("nvme,path={path}")).is_ok());
+        let disk = parse(&format!("{path},bus=nvme,readonly")).unwrap();
+        assert!(disk.device == StorageDevice::Nvme && disk.read_only);
+        assert!(parse("none.img").unwrap_err().to_string().contains("`none.img` does not exist"));
         assert!(parse("virtio-rng").unwrap_err().to_string().contains("no disk"));
         assert!(parse("nvme,path=/nowhere/x").unwrap_err().to_string().contains("/nowhere/x"));
         assert!(parse("nvme").is_err());

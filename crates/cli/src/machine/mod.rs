@@ -68,9 +68,11 @@ fn refuse_suspended(bundle: &Bundle) -> Result<(), Failure> {
 pub(crate) fn failed(error: BundleError) -> Failure {
     match error {
         BundleError::Configuration { problems, .. } => Failure::configuration(problems),
+        BundleError::Locked { ref name, .. } => {
+            Failure::new(Status::Host, format!("{error}: `russet stop {name}` ends it where it runs"))
+        }
         BundleError::File { .. }
         | BundleError::NoHome
-        | BundleError::Locked { .. }
         | BundleError::Drafted { .. }
         | BundleError::Clone { .. }
         | BundleError::Disk(_) => Failure::new(Status::Host, error.to_string()),

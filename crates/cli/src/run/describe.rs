@@ -251,7 +251,7 @@ fn put_firmware(builder: &mut Builder, variables: &str) {
 }
 
 /// Adds a disk of `-d` or `-c`: a path or an NBD URI, and keys behind a comma.
-fn put_disk<'a>(builder: &'a mut Builder, flag: &str, text: &str, more: &[(&str, &str)]) -> &'a mut Builder {
+pub(crate) fn put_disk<'a>(builder: &'a mut Builder, flag: &str, text: &str, more: &[(&str, &str)]) -> &'a mut Builder {
     // A file may have a comma in its name.
     let (name, keys) = match text.split_once(',') {
         Some((name, keys)) if !Path::new(text).exists() => (name, keys),

@@ -18,7 +18,7 @@ use clap::{Args, ValueEnum, ValueHint};
 use serde_json::json;
 use vm::{Bundle, BundleLock, ThisHost, Windows};
 
-pub(crate) use self::describe::{Description, Own};
+pub(crate) use self::describe::{Description, Own, put_disk};
 pub(crate) use self::signals::{Listener, Signal};
 
 use self::account::AccountArgs;
