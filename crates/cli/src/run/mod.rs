@@ -24,6 +24,7 @@ pub(crate) use self::signals::{Listener, Signal};
 use self::account::AccountArgs;
 use self::attachments::Attachments;
 use self::gdb::GdbAddress;
+use crate::control::RestUri;
 use crate::debian::{self, Guest};
 use crate::failure::{Failure, Status};
 use crate::host;
@@ -81,6 +82,13 @@ pub(crate) struct RunArgs {
     /// Listen on this unix socket for `russet ip`, `russet port` and programs that speak its lines of JSON.
     #[arg(long, value_name = "SOCKET", value_hint = ValueHint::FilePath)]
     control: Option<PathBuf>,
+
+    /// Listen for vfkit's REST requests at tcp://HOST:PORT or unix:///PATH.
+    ///
+    /// GET /vm/state, POST /vm/state with {"state":"Pause"}, Resume, Stop or HardStop, and GET /vm/inspect. Every user of
+    /// this host can reach a TCP port, and stop the machine; a unix socket is yours alone.
+    #[arg(long, value_name = "URI", default_value = "none", hide_default_value = true)]
+    restful_uri: RestUri,
 
     /// Listen for GDB on this TCP port of this host alone (0: any free one), or on a unix socket.
     ///
@@ -268,6 +276,7 @@ pub(crate) fn execute(args: &RunArgs, windows: Option<Windows>, json: bool) -> R
         keep_ctrl_c: description.keep_ctrl_c,
         jit: args.jit.into(),
         control: &control,
+        rest: &args.restful_uri,
         gdb: args.gdb.as_ref(),
         gdb_wait: args.gdb_wait,
         patience: Duration::from_secs(args.stop_timeout),

@@ -16,7 +16,7 @@ use super::{panics, stats};
 use crate::console::escape::{HELP, Wish};
 use crate::console::stdio::Stdio;
 use crate::console::terminal;
-use crate::control::{self, Server};
+use crate::control::{self, Rest, RestUri, Server};
 use crate::disk;
 use crate::failure::{Failure, Status};
 use crate::say;
@@ -42,6 +42,8 @@ pub(super) struct Options<'a> {
     pub(super) jit: vm::JitMode,
     /// Where the machine listens for other commands.
     pub(super) control: &'a [PathBuf],
+    /// Where it listens for programs that know vfkit.
+    pub(super) rest: &'a RestUri,
     /// Where a debugger may connect.
     pub(super) gdb: Option<&'a GdbAddress>,
     /// The machine waits for it.
@@ -85,6 +87,7 @@ pub(super) fn run(machine: &Machine, options: Options<'_>, windows: Option<Windo
         .iter()
         .map(|path| listen_to_commands(path, &vm, options.suspend_to))
         .collect::<Result<_, _>>()?;
+    let _rest = Rest::start(options.rest, &vm, machine).map_err(|error| not_listening("--restful-uri", &error))?;
     tell_ports(&vm, options.json);
     let _gdb = options.gdb.map(|at| gdb::listen(at, options.gdb_wait, &vm, options.json)).transpose()?;
     let stdio = connect(machine, &vm, options, &tell)?;
@@ -392,6 +395,7 @@ mod tests {
             keep_ctrl_c: false,
             jit: vm::JitMode::On,
             control: std::slice::from_ref(&socket),
+            rest: &RestUri::None,
             gdb: None,
             gdb_wait: false,
             patience: Duration::ZERO,

@@ -5,6 +5,7 @@ mod clones;
 mod gdb;
 mod guest;
 mod machines;
+mod rest;
 mod serve;
 mod terminal;
 
@@ -263,7 +264,8 @@ fn a_file_that_is_no_socket_is_not_replaced_by_one() {
     let folder = folder.path();
     guest::kernel(folder, guest::POWER_OFF);
     fs::write(folder.join("precious"), "data").unwrap();
-    for args in [["--control", "precious"], ["--publish", "./precious:22"]] {
+    let rest = format!("unix://{}", folder.join("precious").display());
+    for args in [["--control", "precious"], ["--publish", "./precious:22"], ["--restful-uri", &rest]] {
         let output = run(folder, &["run", "-k", "Image", "-t", "0", args[0], args[1]], 3);
         assert!(text(&output.stderr).contains("choose another"), "{args:?}: {}", text(&output.stderr));
         assert_eq!(fs::read(folder.join("precious")).unwrap(), b"data", "{args:?}");
