@@ -202,6 +202,26 @@ fn what_fails_leaves_nothing_behind_and_names_the_file() {
 }
 
 #[test]
+fn what_a_killed_process_left_of_an_image_goes_when_it_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    raw(folder);
+    let mut gone = Command::new("true").spawn().unwrap();
+    gone.wait().unwrap();
+    let part = |name: &str, process: u32| folder.join(format!(".{name}.{process}.part"));
+    let (ours, other) = (part("a.img", std::process::id()), part("b.img", gone.id()));
+    let (left, held) = (part("a.img", gone.id()), part("a.qcow2", gone.id()));
+    for path in [&ours, &other, &left, &held] {
+        fs::write(path, "part").unwrap();
+    }
+    let holder = fs::File::open(&held).unwrap();
+    holder.lock().unwrap();
+    russet(folder, "convert raw.img a.img", 0);
+    russet(folder, "convert raw.img a.qcow2", 0);
+    assert_eq!([&ours, &other, &left, &held].map(|path| path.exists()), [true, true, false, true]);
+}
+
+#[test]
 fn an_image_in_use_is_left_alone_and_the_holder_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

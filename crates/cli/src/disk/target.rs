@@ -1,5 +1,6 @@
 //! A file that is made beside where it is to be, and takes that place when it is complete.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,6 +8,8 @@ use std::sync::Arc;
 use block::image::{Format, Image, ImageOptions};
 use block::qcow2::{self, BackingName, CreateOptions, Qcow2};
 use block::{Disk, RawDisk, RawOptions, SyncMode};
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 
 use super::failed;
 use crate::failure::{Failure, Status};
@@ -46,7 +49,8 @@ impl Target {
             drop(RawDisk::open(path, options).map_err(|error| failed(path, error))?);
         }
         let name = path.file_name().ok_or_else(|| Failure::new(Status::Usage, "the target has no name: give one"))?;
-        let mut part = std::ffi::OsString::from(".");
+        sweep(path, name);
+        let mut part = OsString::from(".");
         part.push(name);
         part.push(format!(".{}.part", std::process::id()));
         Ok(Self { path: path.to_owned(), part: path.with_file_name(part) })
@@ -100,6 +104,25 @@ impl Target {
     pub(super) fn finish(self) -> Result<(), Failure> {
         fs::rename(&self.part, &self.path).map_err(|error| failed(&self.path, block::Error::io("rename")(error)))
     }
+}
+
+/// Removes what killed processes left when they made the same image: the process is gone, and nobody has the file open.
+fn sweep(path: &Path, name: &OsStr) {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let is_left = owner(&entry.file_name(), name).is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH));
+        if is_left && RawDisk::open(&entry.path(), RawOptions::default()).is_ok() {
+            // It is of no use to anybody, but in nobody's way either.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// The process that makes the image `name` as the file `part`.
+fn owner(part: &OsStr, name: &OsStr) -> Option<Pid> {
+    let id =
+        part.to_str()?.strip_prefix('.')?.strip_prefix(name.to_str()?)?.strip_prefix('.')?.strip_suffix(".part")?;
+    Pid::from_raw(id.parse().ok()?)
 }
 
 impl Drop for Target {
