@@ -38,7 +38,8 @@ keyboard, trackpad and sound where nothing else is said. A restore image has
 some 15 GB; it is kept for the next machine, where the system keeps caches,
 until `russet prune`. Its length is checked, and its SHA-256 where Apple's
 server or --sha256 says one. Ctrl-C at any point leaves no machine, and what was
-downloaded is gone on with the next time.";
+downloaded is gone on with the next time. The Mac does not go to sleep by itself
+meanwhile.";
 
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]

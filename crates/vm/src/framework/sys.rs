@@ -74,6 +74,7 @@ mod mac {
         tell: &mut dyn FnMut(InstallStep),
     ) -> Result<Bundle, InstallError> {
         let host = vz::Host::here(vz::Entitlements::of_this_program(), Vec::new());
+        let _awake = vz::sys::Awake::new("macOS is fetched and installed into a guest");
         new.install(&vz::sys::Mac, &host, draft, cancel, tell)
     }
 

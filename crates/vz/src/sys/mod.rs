@@ -5,6 +5,7 @@
 //! framework's bindings.
 
 mod app;
+mod awake;
 mod configuration;
 mod delegate;
 mod devices;
@@ -28,6 +29,7 @@ mod vsock;
 mod window;
 
 pub use app::{Window, Windows, with_windows};
+pub use awake::Awake;
 pub use install::Installer;
 pub use mac::Mac;
 pub use machine::Machine;
