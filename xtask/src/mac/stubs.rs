@@ -111,6 +111,37 @@ mod tests {
     }
 
     #[test]
+    fn the_list_is_in_order() {
+        for (library, symbols) in libraries(IMPORTS).unwrap() {
+            let disorder = symbols.windows(2).find(|pair| pair[0] >= pair[1]);
+            assert_eq!(disorder, None, "{library}");
+        }
+    }
+
+    /// The functions of C that a source names, as `libc::name(`.
+    fn functions_of_c(source: &str) -> Vec<String> {
+        let names = source.split("libc::").skip(1).filter_map(|rest| {
+            let (name, _) = rest.split_once('(')?;
+            let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+            plain.then(|| format!("_{name}"))
+        });
+        names.collect()
+    }
+
+    #[test]
+    fn what_the_executor_takes_of_c_is_listed_before_the_linker_says_so() {
+        let listed = libraries(IMPORTS).unwrap();
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(crate::shell::workspace().join("crates/vz/src/sys")).unwrap() {
+            found.extend(functions_of_c(&std::fs::read_to_string(entry.unwrap().path()).unwrap()));
+        }
+        assert!(found.contains(&"_dlopen".to_owned()), "{found:?}");
+        let (library, symbols) = &listed[0];
+        let missing: Vec<_> = found.iter().filter(|name| !symbols.contains(&name.as_str())).collect();
+        assert!(missing.is_empty(), "add these below {library} of imports.txt: {missing:?}");
+    }
+
+    #[test]
     fn a_symbol_is_in_one_library_only() {
         assert!(libraries("/usr/lib/liba.dylib\n  _x\n/usr/lib/libb.dylib\n  _x\n").is_err());
         assert!(libraries("  _x\n").is_err());
