@@ -35,7 +35,7 @@ pub use plan::{
 };
 pub use resource::{Resource, Resources};
 pub use session::{
-    Accept, Answer, Call, Command, Devices, DriveId, End, Framework, Notice, Provisioning, Session, Signal,
+    Accept, Answer, Call, Command, Devices, DiskId, DriveId, End, Framework, Notice, Provisioning, Session, Signal,
     StartOptions, State,
 };
 pub use virtualization::Virtualization;

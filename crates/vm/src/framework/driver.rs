@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
-use vz::{Call, Command, Devices, End, Framework, Notice, Session, Signal, Status, Window, Wish};
+use vz::{Call, Command, Devices, DiskId, End, Framework, Notice, Session, Signal, Status, Window, Wish};
 
 use super::cards::Cards;
 use super::drives::Drives;
@@ -261,8 +261,15 @@ impl Driver {
                     self.cards.lost(card);
                 }
                 Notice::DiskFailed(disk, reason) => {
-                    tracing::error!("storage[{disk}] works no more: {reason}");
-                    self.life.tell(&Event::DiskFailed(DiskName::Storage(disk), reason));
+                    tracing::error!("{disk} works no more: {reason}");
+                    let name = match disk {
+                        DiskId::Storage(place) => Some(DiskName::Storage(place)),
+                        // One that is being attached has no name yet.
+                        DiskId::Drive(drive) => self.drives.name(drive),
+                    };
+                    if let Some(name) = name {
+                        self.life.tell(&Event::DiskFailed(name, reason));
+                    }
                 }
                 Notice::Failed(call, reason) => tracing::warn!("Virtualization.framework: {call:?}: {reason}"),
                 Notice::NotAsked(reason) => tracing::warn!("the guest cannot be asked to power off: {reason}"),
@@ -301,7 +308,8 @@ fn signals(messages: &Sender<Message>) -> Result<Sender<Signal>, vz::Error> {
     let (signals, reports) = channel();
     let messages = messages.clone();
     let forward = move || {
-        let _ = reports.iter().try_for_each(|signal| messages.send(Message::Signal(signal)));
+        // Until the driver has gone, or the framework's end has.
+        let _ = reports.into_iter().all(|signal| messages.send(Message::Signal(signal)).is_ok());
     };
     let spawned = thread::Builder::new().name("framework".into()).spawn(forward);
     spawned.map(|_| signals).map_err(|error| vz::Error::new("a thread", error.to_string()))

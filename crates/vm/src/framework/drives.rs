@@ -102,6 +102,12 @@ impl Drives {
         self.attached.lock().first().map(|drive| DiskName::Slot(drive.number))
     }
 
+    /// What a drive that was attached is called.
+    pub(super) fn name(&self, drive: DriveId) -> Option<DiskName> {
+        let attached = self.attached.lock();
+        attached.iter().find(|attached| attached.id == drive).map(|attached| DiskName::Slot(attached.number))
+    }
+
     /// Those that were attached, for a window's user.
     pub(super) fn plugged(&self) -> Vec<PluggedDrive> {
         let drive =

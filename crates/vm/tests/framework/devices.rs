@@ -11,8 +11,8 @@ use block::nbd::{Client, ClientOptions, Uri};
 use block::qcow2::{self, CreateOptions};
 use block::{Disk as _, RawDisk, RawOptions};
 use config::{Balloon, Storage, StorageDevice, Vsock, VsockDirection};
-use vm::{DiskName, DiskStatus, MacosGuests, Options, State, VirtualMachine};
-use vz::{Call, Host, Resource, Signal, Version};
+use vm::{DiskName, DiskStatus, Event, MacosGuests, Options, Outcome, State, VirtualMachine};
+use vz::{Call, DiskId, DriveId, Host, Resource, Signal, Version};
 
 use crate::double::{Double, host};
 use crate::{machine, made, running, running_with, states};
@@ -71,6 +71,21 @@ fn a_drive_that_the_framework_cannot_open_is_served_as_long_as_it_is_there() {
     assert!(Client::connect(&uri, &ClientOptions::default()).is_err());
     let options = ImageOptions { format: Some(Format::Qcow2), ..ImageOptions::default() };
     Image::open(&path, &options).expect("its lock is free again");
+}
+
+#[test]
+fn a_drive_that_fails_is_told_by_its_name() {
+    let (folder, vm, mac, events) = running();
+    let image = folder.path().join("a.img");
+    fs::write(&image, [5; 4096]).unwrap();
+    let names = [vm.attach_disk(&usb(&image)).unwrap(), vm.attach_disk(&usb(&image)).unwrap()];
+    let ids = [0, 1].map(|number: usize| mac.devices.lock().unwrap().drives[number].0);
+    mac.report(Signal::DiskFailed(DiskId::Drive(ids[1]), "the server is gone".into()));
+    mac.report(Signal::DiskFailed(DiskId::Drive(DriveId(7)), "there is no such drive".into()));
+    mac.report(Signal::GuestStopped);
+    assert_eq!(vm.wait(), Some(Outcome::PoweredOff));
+    let failed: Vec<_> = events.try_iter().filter(|event| matches!(event, Event::DiskFailed(..))).collect();
+    assert_eq!(failed, [Event::DiskFailed(names[1], "the server is gone".into())]);
 }
 
 #[test]

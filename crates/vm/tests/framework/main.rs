@@ -87,7 +87,7 @@ fn a_guest_runs_is_paused_and_powers_off() {
         resumed.join().unwrap().unwrap();
     });
     mac.report(Signal::Disconnected(0, "en0 is gone".into()));
-    mac.report(Signal::DiskFailed(1, "the server is gone".into()));
+    mac.report(Signal::DiskFailed(vz::DiskId::Storage(1), "the server is gone".into()));
     mac.report(Signal::GuestStopped);
     assert_eq!(vm.wait(), Some(Outcome::PoweredOff));
     let told: Vec<_> = events.try_iter().collect();

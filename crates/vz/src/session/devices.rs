@@ -16,6 +16,24 @@ pub type Accept = Box<dyn Fn(OwnedFd) + Send>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DriveId(pub u128);
 
+/// A disk of a machine that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiskId {
+    /// One of the configuration, by its place in `storage`.
+    Storage(usize),
+    /// A drive that was attached since the machine started.
+    Drive(DriveId),
+}
+
+impl fmt::Display for DiskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Storage(place) => write!(f, "storage[{place}]"),
+            Self::Drive(drive) => write!(f, "drive {drive}"),
+        }
+    }
+}
+
 impl DriveId {
     /// That of the drive at this place in the configuration's `storage`, the same in every run. Where the framework makes
     /// it, it is another each time, and a saved state does not find its drives.

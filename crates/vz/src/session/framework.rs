@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Provisioning, StartOptions};
+use super::{DiskId, Provisioning, StartOptions};
 
 /// A call that is answered later.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,9 +34,8 @@ pub enum Signal {
     StoppedWithError(String),
     /// `virtualMachine:networkDevice:attachmentWasDisconnectedWithError:`, with the card's place among the cards.
     Disconnected(usize, String),
-    /// `attachment:didEncounterError:` of the attachment of a disk over NBD, by its place in the configuration: it works no
-    /// more.
-    DiskFailed(usize, String),
+    /// `attachment:didEncounterError:` of the attachment of a disk over NBD: it works no more.
+    DiskFailed(DiskId, String),
 }
 
 /// `VZVirtualMachine`, as a session sees it. On a Mac it is the framework's, else a double.

@@ -10,7 +10,7 @@ mod start;
 
 use std::path::PathBuf;
 
-pub use devices::{Accept, Answer, Devices, DriveId};
+pub use devices::{Accept, Answer, Devices, DiskId, DriveId};
 pub use framework::{Call, Framework, Signal};
 pub use start::{Provisioning, StartOptions};
 
@@ -84,8 +84,8 @@ pub enum Notice {
     Saved,
     /// A network card, by its place in the configuration, lost what it was plugged into.
     Disconnected(usize, String),
-    /// A disk, by its place in the configuration, works no more.
-    DiskFailed(usize, String),
+    /// A disk works no more.
+    DiskFailed(DiskId, String),
     /// It has ended.
     Ended(End),
 }

@@ -77,7 +77,7 @@ fn attachment(
 ) -> Result<Retained<vz::VZStorageDeviceAttachment>, Error> {
     let mut export = |uri: &str, seconds, sync| {
         let export = export::attach(uri, seconds, disk.read_only, sync)?;
-        exports.extend(disk.place.map(|place| (place, export.clone())));
+        exports.push((disk.place, export.clone()));
         Ok(Retained::into_super(export))
     };
     match &disk.source {

@@ -8,7 +8,7 @@ use objc2_virtualization::{self as vz, VZNetworkBlockDeviceStorageDeviceAttachme
 
 use super::delegate::Report;
 use super::error::{self, reason};
-use crate::{BlockSync, Error, Signal};
+use crate::{BlockSync, DiskId, Error, Signal};
 
 type Export = vz::VZNetworkBlockDeviceStorageDeviceAttachment;
 
@@ -32,23 +32,20 @@ pub(super) fn attach(uri: &str, seconds: f64, read_only: bool, sync: BlockSync) 
     export.map_err(error::of(Export::NAME))
 }
 
-/// Exports of a configuration, each with the disk's place in that.
-pub(super) type Exports = Vec<(usize, Retained<Export>)>;
+/// Exports, each with the disk's place in the configuration where it is of that.
+pub(super) type Exports = Vec<(Option<usize>, Retained<Export>)>;
 
-/// Has what the clients report told, as long as what this gives is kept: the framework holds no reference to it.
-pub(super) fn watch(exports: Exports, report: &Report) -> Vec<Retained<ExportDelegate>> {
-    let watched = exports.into_iter().map(|(place, export)| {
-        let delegate = ExportDelegate::new(place, report.clone());
-        // SAFETY: a plain setter, with an argument of the declared type.
-        unsafe { export.setDelegate(Some(ProtocolObject::from_ref(&*delegate))) };
-        delegate
-    });
-    watched.collect()
+/// Has what the client of a disk reports told, as long as what this gives is kept: the framework holds no reference to it.
+pub(super) fn watch(disk: DiskId, export: &Export, report: &Report) -> Retained<ExportDelegate> {
+    let delegate = ExportDelegate::new(disk, report.clone());
+    // SAFETY: a plain setter, with an argument of the declared type.
+    unsafe { export.setDelegate(Some(ProtocolObject::from_ref(&*delegate))) };
+    delegate
 }
 
 /// A disk, and who is told of it.
 pub(super) struct Watched {
-    place: usize,
+    disk: DiskId,
     report: Report,
 }
 
@@ -67,15 +64,15 @@ define_class!(
         // Documented as `attachment:didEncounterError:`. That it connects again by itself is not reported here.
         #[unsafe(method(attachment:didEncounterError:))]
         fn did_encounter_error(&self, _export: &vz::VZNetworkBlockDeviceStorageDeviceAttachment, error: &NSError) {
-            let Watched { place, report } = self.ivars();
-            report(Signal::DiskFailed(*place, reason(error)));
+            let Watched { disk, report } = self.ivars();
+            report(Signal::DiskFailed(*disk, reason(error)));
         }
     }
 );
 
 impl ExportDelegate {
-    fn new(place: usize, report: Report) -> Retained<Self> {
-        let this = Self::alloc().set_ivars(Watched { place, report });
+    fn new(disk: DiskId, report: Report) -> Retained<Self> {
+        let this = Self::alloc().set_ivars(Watched { disk, report });
         // SAFETY: the signature of NSObject's `init`.
         unsafe { msg_send![super(this), init] }
     }

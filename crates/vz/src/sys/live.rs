@@ -12,14 +12,16 @@ use objc2_foundation::NSError;
 use objc2_virtualization::{self as vz, VZUSBDevice};
 
 use super::error::{failure, reason};
+use super::export::watch;
 use super::machine::{Inner, Machine};
 use super::{devices, disks, shares, vsock};
-use crate::{Accept, Answer, Devices, Drive, DriveId, Folders, NetworkSource, Resource, Resources};
+use crate::{Accept, Answer, Devices, DiskId, Drive, DriveId, Folders, NetworkSource, Resource, Resources};
 
 impl Devices for Machine {
     fn attach_drive(&mut self, drive: Drive, resources: Vec<Resource>, answer: Answer<DriveId>) {
         self.inner.run(move |inner| {
-            let drive = match disks::drive(&drive.disk, &mut Resources::new(resources), &mut Vec::new()) {
+            let mut exports = Vec::new();
+            let drive = match disks::drive(&drive.disk, &mut Resources::new(resources), &mut exports) {
                 Ok(drive) => drive,
                 Err(error) => return answer(Err(error.to_string())),
             };
@@ -30,6 +32,8 @@ impl Devices for Machine {
                 let device = vz::VZUSBMassStorageDevice::initWithConfiguration(class, &drive);
                 let device = ProtocolObject::from_retained(device);
                 let id = id(&device);
+                let watched = exports.iter().map(|(_, export)| (id, watch(DiskId::Drive(id), export, &inner.report)));
+                inner.drives.borrow_mut().extend(watched);
                 let done = once(move |error| answer(failure(error).map(|()| id)));
                 controller.attachDevice_completionHandler(&device, &done);
             }

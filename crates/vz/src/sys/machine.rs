@@ -25,7 +25,7 @@ use super::provisioning::provisioned;
 use super::queue::OnQueue;
 use super::vmnet::Networks;
 use super::vsock::Listener;
-use crate::{Call, Error, Framework, Plan, Resource, Signal, StartOptions};
+use crate::{Call, DiskId, DriveId, Error, Framework, Plan, Resource, Signal, StartOptions};
 
 /// The object, and the delegates, to which the framework holds no reference.
 pub(super) struct Inner {
@@ -34,6 +34,9 @@ pub(super) struct Inner {
     pub(super) listeners: RefCell<HashMap<u32, Listener>>,
     /// The networks that macOS has made for it.
     pub(super) networks: RefCell<Networks>,
+    /// The delegates of drives that were attached since, also of those that are gone: the framework does not tell.
+    pub(super) drives: RefCell<HashMap<DriveId, Retained<ExportDelegate>>>,
+    pub(super) report: Report,
     _delegate: Retained<Delegate>,
     _exports: Vec<Retained<ExportDelegate>>,
 }
@@ -42,15 +45,16 @@ impl Inner {
     /// On `queue`, with delegates that report to `report`.
     pub(super) fn new(configured: Configured, queue: &DispatchQueue, report: Report) -> Self {
         let Configured { configuration, exports, networks } = configured;
-        let exports = watch(exports, &report);
+        let fixed = exports.into_iter().filter_map(|(place, export)| Some((DiskId::Storage(place?), export)));
+        let exports = fixed.map(|(disk, export)| watch(disk, &export, &report)).collect();
         // SAFETY: initializers and a setter. The queue is serial, and nothing else runs on it yet.
         unsafe {
             let class = vz::VZVirtualMachine::alloc();
             let machine = vz::VZVirtualMachine::initWithConfiguration_queue(class, &configuration, queue);
-            let delegate = Delegate::new(report);
+            let delegate = Delegate::new(report.clone());
             machine.setDelegate(Some(ProtocolObject::from_ref(&*delegate)));
-            let (listeners, networks) = (RefCell::default(), RefCell::new(networks));
-            Self { machine, listeners, networks, _delegate: delegate, _exports: exports }
+            let (listeners, networks, drives) = (RefCell::default(), RefCell::new(networks), RefCell::default());
+            Self { machine, listeners, networks, drives, report, _delegate: delegate, _exports: exports }
         }
     }
 }

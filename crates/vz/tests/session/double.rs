@@ -1,6 +1,6 @@
 //! A double of the framework, with its rules: what may be called when, one call at a time, late answers.
 
-use vz::{Call, Framework, Signal};
+use vz::{Call, DiskId, Framework, Signal};
 
 /// `VZVirtualMachineState`, as far as it decides what may be called.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -96,7 +96,7 @@ impl Double {
                 Some(Signal::StoppedWithError(reason()))
             }
             7 if self.state != Mac::Stopped => Some(Signal::Disconnected(0, reason())),
-            8 if self.state != Mac::Stopped => Some(Signal::DiskFailed(0, reason())),
+            8 if self.state != Mac::Stopped => Some(Signal::DiskFailed(DiskId::Storage(0), reason())),
             _ => None,
         }
     }

@@ -1,6 +1,6 @@
 //! What a Mac reports at a bad moment: in the middle of a call, twice, or when all is over.
 
-use vz::{Call, Command, End, Notice, Signal, State};
+use vz::{Call, Command, DiskId, End, Notice, Signal, State};
 
 use crate::Step::{Answer, Ask, Report};
 use crate::{START, START_CALL, Step, run, states};
@@ -16,7 +16,7 @@ fn lost() -> Signal {
 }
 
 fn failed() -> Signal {
-    Signal::DiskFailed(0, "the server does not negotiate".into())
+    Signal::DiskFailed(DiskId::Storage(0), "the server does not negotiate".into())
 }
 
 /// A machine that runs, and what follows; what was told of that.
