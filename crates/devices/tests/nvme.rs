@@ -6,6 +6,7 @@ use std::time::Duration;
 use block::contract::{FaultyDisk, MemoryDisk};
 use block::{Disk, Error, Geometry};
 use devices::nvme::{Nvme, Status, spec};
+use devices::pci::spec as pci;
 use testkit::nvme::{Command, Driver, NvmeDisk, QueuePair, command, with};
 use testkit::{Guest, PATIENCE};
 use vm_memory::{Bytes, GuestAddress};
@@ -382,6 +383,36 @@ fn it_goes_on_after_a_pause() {
     // The machine's reset.
     driver.guest().bridge().reset();
     assert_eq!(driver.guest().read::<1>(driver.guest().config(driver.devfn(), 4)), [0]);
+}
+
+/// Registers need no memory: a driver may let go of a controller in any order.
+#[test]
+fn a_controller_that_may_not_reach_memory_waits_and_can_be_shut_down_and_disabled() {
+    let (disk, mut driver, mut queue, page) = with_io();
+    let set_master = |driver: &Driver, enabled: bool| {
+        let command = pci::COMMAND_MEMORY | if enabled { pci::COMMAND_MASTER } else { 0 };
+        driver.guest().bus().write(driver.guest().config(driver.devfn(), pci::COMMAND), &command.to_le_bytes());
+    };
+    set_master(&driver, false);
+    driver.send(&mut queue, &io(1, 0, 1, page));
+    driver.controller().stop();
+    driver.controller().start();
+    std::thread::sleep(Duration::from_millis(20));
+    assert!(disk.contents() == numbered(), "it has reached memory");
+    set_master(&driver, true);
+    assert_eq!(driver.wait(&mut queue).status, 0);
+    assert_eq!(disk.contents()[..512], [0; 512]);
+
+    set_master(&driver, false);
+    driver.set(0x14, driver.get(0x14) | 1 << 14);
+    driver.wait_status(0b1100, 0b1000);
+    disk.lose_power();
+    assert_eq!(disk.contents()[..512], [0; 512]);
+    driver.set(0x14, 0);
+    driver.wait_status(0b1111, 0);
+    set_master(&driver, true);
+    driver.enable(16);
+    driver.ask(command(IDENTIFY, 1));
 }
 
 #[test]

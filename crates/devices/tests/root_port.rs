@@ -1,10 +1,13 @@
 //! A root port and its hot-plug slot, as a guest's CPU works them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use devices::pci::{Removal, RootPort};
+use devices::GuestMemory;
+use devices::pci::{FunctionBuilder, FunctionHooks, Identity, Msix, PciDevice, Removal, RootPort, Slot};
 use devices::virtio::entropy::Entropy;
+use parking_lot::Mutex;
+use testkit::pci::{enable_msix, place_bars};
 use testkit::{Guest, Interrupts};
 
 /// A root port in device 4, whose bus gets number 3.
@@ -183,4 +186,57 @@ fn a_card_stays_in_a_reset_and_its_bus_loses_its_number() {
     assert_eq!(port.guest.read32(command) & 0xffff, MEMORY);
     port.set16(0x3e, 1 << 6);
     assert_eq!(port.guest.read32(command) & 0xffff, 0);
+}
+
+/// A card with one vector, and when it was told that it may reach memory.
+#[derive(Default)]
+struct Card {
+    msix: OnceLock<Arc<Msix>>,
+    told: Mutex<Vec<bool>>,
+}
+
+impl PciDevice for Card {
+    fn plug(self: Arc<Self>, slot: Slot, _: GuestMemory) {
+        let id = Identity { vendor: 1, device: 2, revision: 0, class: 0, subsystem_vendor: 3, subsystem: 4 };
+        let (function, msix) = FunctionBuilder::new(slot, id).msix(1, 0);
+        self.msix.get_or_init(|| msix);
+        function.plug(self);
+    }
+}
+
+impl FunctionHooks for Card {
+    fn set_master(&self, enabled: bool) {
+        self.told.lock().push(enabled);
+    }
+}
+
+#[test]
+fn a_port_forwards_what_its_card_asks_of_memory_while_both_are_bus_masters() {
+    let port = Port::new();
+    let card = Arc::new(Card::default());
+    assert!(port.port.insert(card.clone()));
+    let bars = place_bars(&port.guest, BELOW);
+    let msix = u16::from(port.guest.read::<1>(port.guest.config(BELOW, 0x34))[0]);
+    enable_msix(&port.guest, BELOW, msix, &bars);
+    assert_eq!(*card.told.lock(), [true]);
+    let sent = || {
+        card.msix.get().unwrap().signal(0);
+        port.guest.interrupts().count(BELOW, 0)
+    };
+    assert_eq!(sent(), 1);
+    port.set16(COMMAND, MEMORY as u16);
+    assert_eq!((&card.told.lock()[..], sent()), (&[true, false][..], 1));
+    port.set16(COMMAND, (MEMORY | MASTER) as u16);
+    assert_eq!(port.guest.interrupts().count(BELOW, 0), 2, "the message that was held back");
+    assert_eq!(*card.told.lock(), [true, false, true]);
+
+    // A card that is no master by itself does not hear of the port, and a port that was none lets none through.
+    let command = port.guest.config(BELOW, COMMAND);
+    port.guest.write32(command, MEMORY);
+    port.set16(COMMAND, MEMORY as u16);
+    assert_eq!((card.told.lock().len(), sent()), (4, 2));
+    port.guest.write32(command, MEMORY | MASTER);
+    assert_eq!((card.told.lock().len(), sent()), (4, 2));
+    port.set16(COMMAND, (MEMORY | MASTER) as u16);
+    assert_eq!((card.told.lock().last(), port.guest.interrupts().count(BELOW, 0)), (Some(&true), 3));
 }

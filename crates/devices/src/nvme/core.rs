@@ -28,6 +28,8 @@ pub(super) struct Core {
     pub(super) memory: GuestMemory,
     pub(super) max_queues: u16,
     pub(super) msix: OnceLock<Arc<Msix>>,
+    /// The function may reach guest memory.
+    pub(super) master: AtomicBool,
     /// Wakes the thread that manages the controller.
     pub(super) manager: Waker,
     /// Wakes the threads that do I/O.
@@ -73,6 +75,7 @@ impl Core {
             memory,
             max_queues,
             msix: OnceLock::new(),
+            master: AtomicBool::new(false),
             manager: Waker::new(),
             io: Pool::default(),
             registers: Mutex::default(),
@@ -85,6 +88,10 @@ impl Core {
             page_shift: AtomicU32::new(12),
             next: AtomicUsize::new(0),
         }
+    }
+
+    pub(super) fn is_master(&self) -> bool {
+        self.master.load(Ordering::SeqCst)
     }
 
     pub(super) fn write_cache(&self) -> bool {

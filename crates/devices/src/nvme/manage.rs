@@ -15,13 +15,16 @@ use super::spec::{COMMAND, COMPLETION, csts};
 use crate::virtio::Waker;
 
 impl Core {
-    /// Does all there is to do.
+    /// Does all there is to do; what is in memory waits until it can be reached.
     pub(super) fn turn(&self, waker: &Waker) {
         while !waker.is_stopping() {
             let todo = std::mem::take(&mut self.registers.lock().todo);
             if todo != Todo::default() {
                 self.change(todo);
                 continue;
+            }
+            if !self.is_master() {
+                return;
             }
             self.tell_events();
             let Some(queue) = self.submission(0) else { return };

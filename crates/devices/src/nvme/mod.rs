@@ -20,7 +20,7 @@ mod registers;
 pub mod spec;
 mod status;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use block::{Disk, SizeWatcher};
@@ -64,8 +64,7 @@ impl Nvme {
         let core = Arc::new(Core::new(self.namespace.clone(), memory, self.queues));
         let watcher: Arc<dyn SizeWatcher> = core.clone();
         self.namespace.disk.watch_size(Arc::downgrade(&watcher));
-        let controller =
-            Arc::new(Controller { core: core.clone(), threads: Mutex::default(), master: AtomicBool::new(false) });
+        let controller = Arc::new(Controller { core: core.clone(), threads: Mutex::default() });
         let id = Identity {
             vendor: spec::VENDOR,
             device: spec::DEVICE,
@@ -94,8 +93,6 @@ impl PciDevice for Nvme {
 pub struct Controller {
     core: Arc<Core>,
     threads: Mutex<Life>,
-    /// The function may reach guest memory. Changed before `threads` is looked at.
-    master: AtomicBool,
 }
 
 #[derive(Default)]
@@ -103,9 +100,9 @@ enum Life {
     /// The guest has not enabled it yet.
     #[default]
     Off,
-    /// First the manager, which may wait for the others.
-    Running(Worker<Weak<Core>>, Threads),
-    /// They are stopped for a pause, or while the function may not reach guest memory.
+    /// First the manager, which may wait for the others; those are there while the function may reach guest memory.
+    Running(Worker<Weak<Core>>, Option<Threads>),
+    /// They are stopped for a pause.
     Paused,
 }
 
@@ -133,14 +130,14 @@ impl Controller {
     fn manage(&self) {
         let mut threads = self.threads.lock();
         if matches!(*threads, Life::Off) {
-            *threads = if self.master.load(Ordering::SeqCst) { self.spawn() } else { Life::Paused };
+            *threads = self.spawn();
         }
         drop(threads);
         self.core.manager.wake();
     }
 
     fn spawn(&self) -> Life {
-        let io = Threads::start(&self.core);
+        let io = self.core.is_master().then(|| Threads::start(&self.core)).transpose();
         let turn = |core: &mut Weak<Core>, waker: &_| {
             if let Some(core) = core.upgrade() {
                 core.turn(waker);
@@ -194,13 +191,18 @@ impl MmioDevice for Controller {
 }
 
 impl FunctionHooks for Controller {
+    /// Waits for what the threads are doing. The guest can disable and shut down a controller that reaches no memory.
     fn set_master(&self, enabled: bool) {
-        self.master.store(enabled, Ordering::SeqCst);
-        if enabled { self.start() } else { self.stop() }
+        self.core.master.store(enabled, Ordering::SeqCst);
+        let mut threads = self.threads.lock();
+        if matches!(*threads, Life::Running(..)) {
+            end(std::mem::take(&mut *threads));
+            *threads = self.spawn();
+        }
     }
 
     fn reset(&self) {
-        self.master.store(false, Ordering::SeqCst);
+        self.core.master.store(false, Ordering::SeqCst);
         let running = std::mem::take(&mut *self.threads.lock());
         end(running);
         self.core.forget();

@@ -1,7 +1,7 @@
-//! A PCI bus: its number, and the functions on it.
+//! A PCI bus: what the bridge above says of it, and the functions on it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use parking_lot::RwLock;
 
@@ -9,40 +9,51 @@ use super::Function;
 
 /// A bus.
 ///
-/// State: the number that the guest gave it by the bridge above it (0 for the root bus, and before), and its functions.
+/// State: what the bridge above says of it, and its functions.
 pub(super) struct PciBus {
-    number: Arc<AtomicU8>,
+    above: Arc<Above>,
     functions: RwLock<Box<[Option<Arc<Function>>]>>,
 }
 
-/// Who makes a request: a function by its place. The bus number is the guest's to change.
+/// What the guest has told the bridge above a bus.
+struct Above {
+    /// The bus number; 0 for the root bus, and before there is one.
+    number: AtomicU8,
+    /// The bridge forwards requests from the bus to memory: it is a bus master itself (PCI-to-PCI Bridge 1.2, 3.2.5.3).
+    forwards: AtomicBool,
+}
+
+/// Who makes a request: a function by its place.
 #[derive(Clone)]
 pub(super) struct Requester {
-    bus: Arc<AtomicU8>,
+    above: Arc<Above>,
     devfn: u8,
 }
 
 impl PciBus {
     /// Bus 0: 32 devices of 8 functions.
     pub(super) fn root() -> Self {
-        Self::of(256)
+        Self::of(256, true)
     }
 
     /// A link: one device of 8 functions.
     pub(super) fn link() -> Self {
-        Self::of(8)
+        Self::of(8, false)
     }
 
-    fn of(functions: usize) -> Self {
-        Self { number: Arc::default(), functions: RwLock::new(vec![None; functions].into()) }
+    fn of(functions: usize, forwards: bool) -> Self {
+        let above = Above { number: AtomicU8::new(0), forwards: AtomicBool::new(forwards) };
+        Self { above: Arc::new(above), functions: RwLock::new(vec![None; functions].into()) }
     }
 
     pub(super) fn number(&self) -> u8 {
-        self.number.load(Ordering::Acquire)
+        self.above.number.load(Ordering::Acquire)
     }
 
-    pub(super) fn set_number(&self, number: u8) {
-        self.number.store(number, Ordering::Release);
+    /// The bridge above has another bus number for it, or begins or ends to forward requests.
+    pub(super) fn set_above(&self, number: u8, forwards: bool) {
+        self.above.number.store(number, Ordering::Release);
+        self.above.forwards.store(forwards, Ordering::Release);
     }
 
     pub(super) fn function(&self, devfn: u8) -> Option<Arc<Function>> {
@@ -73,11 +84,16 @@ impl PciBus {
 
 impl Requester {
     pub(super) fn new(bus: &PciBus, devfn: u8) -> Self {
-        Self { bus: bus.number.clone(), devfn }
+        Self { above: bus.above.clone(), devfn }
+    }
+
+    /// Whether what it asks of memory gets there.
+    pub(super) fn is_forwarded(&self) -> bool {
+        self.above.forwards.load(Ordering::Acquire)
     }
 
     /// The requester ID: bus, device and function in 16 bits.
     pub(super) fn id(&self) -> u32 {
-        u32::from(self.bus.load(Ordering::Acquire)) << 8 | u32::from(self.devfn)
+        u32::from(self.above.number.load(Ordering::Acquire)) << 8 | u32::from(self.devfn)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-use super::bus::PciBus;
+use super::bus::{PciBus, Requester};
 use super::{ConfigSpace, Msix, Slot, Window, spec};
 use crate::bus::{Bus, MmioDevice};
 
@@ -46,8 +46,9 @@ pub trait FunctionHooks: Send + Sync {
     fn write_live(&self, capability: &[u8], at: u16, data: &[u8]) {
         let _ = (capability, at, data);
     }
-    /// The guest lets the function reach memory by itself (the bus master enable of its command register), or no longer
-    /// does: the device begins nothing then, and its messages are held back. Off after a reset, which has no call of this.
+    /// The guest lets the function reach memory by itself (the bus master enable of its command register and of the bridge
+    /// above), or no longer does: the device begins nothing then, and its messages are held back. Off after a reset, which
+    /// has no call of this.
     fn set_master(&self, enabled: bool) {
         let _ = enabled;
     }
@@ -181,13 +182,22 @@ impl FunctionBuilder {
             self.space.add_capability(spec::CAP_EXPRESS, &spec::express::endpoint(), &[]);
         }
         let Self { slot, space, bars, msix, live, below } = self;
-        let state = State { initial: space.clone(), space, placed: vec![None; bars.len()] };
-        let (bus, windows) = (slot.bus(), slot.windows());
-        let state = Mutex::new(state);
-        let function = Arc::new(Function { bars, msix, live, below, hooks, bus, windows, state });
+        let placed = vec![None; bars.len()];
+        let state = Mutex::new(State { initial: space.clone(), space, sending: Sending::default(), placed });
+        let (bus, windows, requester) = (slot.bus(), slot.windows(), slot.requester());
+        let function = Arc::new(Function { bars, msix, live, below, hooks, bus, windows, requester, state });
         slot.fill(function.clone());
         function
     }
+}
+
+/// What decides over what a function sends by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+struct Sending {
+    /// The message control of MSI-X; zero where there is none.
+    control: u16,
+    /// The function may reach memory.
+    master: bool,
 }
 
 /// A function in its slot.
@@ -203,6 +213,7 @@ pub struct Function {
     hooks: Arc<dyn FunctionHooks>,
     bus: Weak<Bus>,
     windows: [Window; 2],
+    requester: Requester,
     state: Mutex<State>,
 }
 
@@ -210,6 +221,8 @@ struct State {
     /// Configuration space at power-on.
     initial: ConfigSpace,
     space: ConfigSpace,
+    /// What MSI-X and the device know.
+    sending: Sending,
     /// Where each of `bars` is on the bus.
     placed: Vec<Option<u64>>,
 }
@@ -230,24 +243,16 @@ impl Function {
 
     /// Writes configuration space, and does what follows from it.
     pub fn write_config(&self, offset: u16, data: &[u8]) {
-        let (before, sending, live, below) = {
+        let (change, live, below) = {
             let mut state = self.state.lock();
-            let before = self.sending(&state.space);
             let held = resets_below(&state.space);
             state.space.write(offset, data);
             self.place(&mut state);
-            self.number_below(&state.space);
-            let sending = self.sending(&state.space);
+            let change = self.change(&mut state);
             let live = self.live_at(offset, data.len()).map(|at| (live_content(&state.space, at), offset - at));
-            (before, sending, live, !held && resets_below(&state.space))
+            (change, live, !held && resets_below(&state.space))
         };
-        let (control, master) = sending;
-        if let Some((msix, _)) = self.msix.as_ref().filter(|_| sending != before) {
-            msix.set_control(control, master);
-        }
-        if master != before.1 {
-            self.hooks.set_master(master);
-        }
+        self.tell(change);
         if let Some(bus) = self.below.as_ref().filter(|_| below) {
             bus.functions().iter().for_each(|function| function.reset());
         }
@@ -262,7 +267,7 @@ impl Function {
             let mut state = self.state.lock();
             state.space = state.initial.clone();
             self.place(&mut state);
-            self.number_below(&state.space);
+            self.change(&mut state);
         }
         if let Some((msix, _)) = &self.msix {
             msix.reset();
@@ -278,18 +283,32 @@ impl Function {
         }
     }
 
-    /// The guest numbers the bus behind a bridge in the bridge.
-    fn number_below(&self, space: &ConfigSpace) {
+    /// Takes over what configuration space and the bridge above say of sending, and tells the bus below, if there is one.
+    /// What was and what is, for [`tell`](Self::tell).
+    fn change(&self, state: &mut State) -> (Sending, Sending) {
+        let control = self.msix.as_ref().map_or(0, |(_, at)| state.space.u16(*at));
+        let master = state.space.u16(spec::COMMAND) & spec::COMMAND_MASTER != 0 && self.requester.is_forwarded();
         if let Some(below) = &self.below {
-            below.set_number((space.u16(spec::PRIMARY_BUS) >> 8) as u8);
+            // The secondary bus number.
+            below.set_above((state.space.u16(spec::PRIMARY_BUS) >> 8) as u8, master);
         }
+        let now = Sending { control, master };
+        (std::mem::replace(&mut state.sending, now), now)
     }
 
-    /// What decides over messages: the message control of MSI-X, zero where there is none, and whether the function may
-    /// reach memory.
-    fn sending(&self, space: &ConfigSpace) -> (u16, bool) {
-        let control = self.msix.as_ref().map_or(0, |(_, at)| space.u16(*at));
-        (control, space.u16(spec::COMMAND) & spec::COMMAND_MASTER != 0)
+    /// Tells MSI-X, the device and the functions below what has changed. No lock is held.
+    fn tell(&self, (before, now): (Sending, Sending)) {
+        if let Some((msix, _)) = self.msix.as_ref().filter(|_| now != before) {
+            msix.set_control(now.control, now.master);
+        }
+        if now.master == before.master {
+            return;
+        }
+        self.hooks.set_master(now.master);
+        for function in self.below.iter().flat_map(|bus| bus.functions()) {
+            let change = function.change(&mut function.state.lock());
+            function.tell(change);
+        }
     }
 
     /// The offset of the live capability when the whole access is in its live range.

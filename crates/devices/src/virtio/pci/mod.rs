@@ -132,10 +132,13 @@ impl VirtioPci {
         }
     }
 
-    /// Goes on after [`stop`](Self::stop).
+    /// Goes on after [`stop`](Self::stop), when the device may reach guest memory.
     pub fn start(&self) {
         let queues = {
             let mut state = self.state.lock();
+            if !state.master {
+                return;
+            }
             match std::mem::replace(&mut state.phase, Phase::Starting { reset_wanted: false }) {
                 Phase::Paused(queues) => queues,
                 other => {
