@@ -21,6 +21,7 @@ pub mod pace;
 mod pieces;
 pub mod qcow2;
 mod raw;
+mod read_only;
 mod recent;
 mod resize;
 mod store;

@@ -7,12 +7,13 @@
 mod header;
 mod metadata;
 
-use std::io::{IoSlice, IoSliceMut};
+use std::io::IoSliceMut;
 use std::sync::Arc;
 
 use self::header::{Region, Regions};
 use self::metadata::Metadata;
 use crate::pieces::{Target, total};
+use crate::read_only::ReadOnly;
 use crate::recent::Recent;
 use crate::store::read_vec;
 use crate::{Disk, Error, Extent, ExtentKind, Geometry, check_bounds};
@@ -95,7 +96,7 @@ impl Vhdx {
     }
 }
 
-impl Disk for Vhdx {
+impl ReadOnly for Vhdx {
     fn size(&self) -> u64 {
         self.metadata.size
     }
@@ -109,17 +110,13 @@ impl Disk for Vhdx {
         }
     }
 
-    fn read_only(&self) -> bool {
-        true
-    }
-
     fn id(&self) -> &str {
         self.file.id()
     }
 
     fn read(&self, mut offset: u64, bufs: &mut [IoSliceMut<'_>]) -> Result<(), Error> {
         let mut left = total(bufs.iter().map(|buf| buf.len()))?;
-        check_bounds(offset, left, self.size())?;
+        check_bounds(offset, left, self.metadata.size)?;
         let mut target = Target::new(bufs);
         while left > 0 {
             let (index, within) = (offset / self.metadata.block, offset % self.metadata.block);
@@ -134,25 +131,9 @@ impl Disk for Vhdx {
         Ok(())
     }
 
-    fn write(&self, _: u64, _: &[IoSlice<'_>]) -> Result<(), Error> {
-        Err(Error::ReadOnly)
-    }
-
-    fn flush(&self) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn discard(&self, _: u64, _: u64) -> Result<(), Error> {
-        Err(Error::ReadOnly)
-    }
-
-    fn write_zeroes(&self, _: u64, _: u64, _: bool) -> Result<(), Error> {
-        Err(Error::ReadOnly)
-    }
-
     /// A run ends with its part of the table.
     fn extent(&self, offset: u64, len: u64) -> Result<Extent, Error> {
-        check_bounds(offset, len, self.size())?;
+        check_bounds(offset, len, self.metadata.size)?;
         if len == 0 {
             return Ok(Extent { len, kind: ExtentKind::Data });
         }

@@ -8,13 +8,14 @@ mod descriptor;
 mod header;
 mod sparse;
 
-use std::io::{IoSlice, IoSliceMut};
+use std::io::IoSliceMut;
 use std::sync::Arc;
 
 use self::descriptor::{Descriptor, Kind};
 use self::header::Header;
 use self::sparse::{Kept, Sparse};
 use crate::pieces::{Target, total};
+use crate::read_only::ReadOnly;
 use crate::store::read_vec;
 use crate::{Disk, Error, Extent, ExtentKind, Geometry, check_bounds};
 
@@ -136,17 +137,13 @@ impl Part {
     }
 }
 
-impl Disk for Vmdk {
+impl ReadOnly for Vmdk {
     fn size(&self) -> u64 {
         self.size
     }
 
     fn geometry(&self) -> Geometry {
         Geometry::default()
-    }
-
-    fn read_only(&self) -> bool {
-        true
     }
 
     fn id(&self) -> &str {
@@ -164,22 +161,6 @@ impl Disk for Vmdk {
             (offset, left) = (offset + len, left - len);
         }
         Ok(())
-    }
-
-    fn write(&self, _: u64, _: &[IoSlice<'_>]) -> Result<(), Error> {
-        Err(Error::ReadOnly)
-    }
-
-    fn flush(&self) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn discard(&self, _: u64, _: u64) -> Result<(), Error> {
-        Err(Error::ReadOnly)
-    }
-
-    fn write_zeroes(&self, _: u64, _: u64, _: bool) -> Result<(), Error> {
-        Err(Error::ReadOnly)
     }
 
     fn extent(&self, offset: u64, len: u64) -> Result<Extent, Error> {
