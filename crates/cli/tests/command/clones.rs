@@ -11,8 +11,9 @@ use crate::guest::{POWER_OFF, kernel};
 use crate::machines::{kept, list, make, run, said};
 
 /// What changes files and folders, of all that the command calls.
-const CHANGES: [&str; 12] = [
+const CHANGES: [&str; 13] = [
     "linkat",
+    "unlink",
     "rename",
     "chmod",
     "ftruncate",
@@ -42,6 +43,12 @@ fn is_whole(folder: &Path, name: &str) {
     assert!(fs::read(folder.join("read.img")).unwrap() == vec![7; 1 << 20], "{name}");
 }
 
+/// The names of the files in the machine's folder.
+fn images(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder.join("home/machines/one")).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
 #[test]
 fn a_clone_that_is_killed_leaves_both_whole() {
     let strace = Command::new("strace").arg("-V").output();
@@ -64,6 +71,10 @@ fn a_clone_that_is_killed_leaves_both_whole() {
             assert_eq!(ended.status.signal(), Some(9), "{call} {nth}: {ended:?}");
             kills += 1;
             is_whole(folder, "one");
+            let disk = said(folder, &["get", "one", "storage.0.path"]);
+            let overlays = images(folder).into_iter().filter(|name| name.contains("Disk.1")).collect::<Vec<_>>();
+            let named = Path::new(&disk).file_name().and_then(|name| name.to_str()).filter(|name| *name != "Disk.img");
+            assert_eq!(overlays, named.into_iter().collect::<Vec<_>>(), "{call} {nth}: an overlay is left");
             layered += u32::from(said(folder, &["get", "one", "storage.0.path"]).ends_with("Disk.1.qcow2"));
             if list(folder).as_array().unwrap().len() == 2 {
                 copies += 1;

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use block::image;
 use config::{DiskAttachment, Machine};
 
+use super::overlay::{self, Overlays};
 use super::own_disk::OwnDisk;
 use super::{Bundle, BundleError, BundleLock, Draft, files};
 
@@ -46,7 +47,7 @@ pub struct CloneDraft<'a> {
     bundle: &'a Bundle,
     /// What the machine that is copied becomes, and the files that it has for that.
     source: Machine,
-    overlays: Unused,
+    overlays: Overlays,
     /// What both stand on.
     layers: Vec<PathBuf>,
     /// Nobody writes to these meanwhile.
@@ -76,7 +77,7 @@ impl Bundle {
             disks: Vec::new(),
             bundle: self,
             source,
-            overlays: Unused::default(),
+            overlays: Overlays::default(),
             layers: Vec::new(),
             _open: Vec::new(),
         };
@@ -113,6 +114,7 @@ impl CloneDraft<'_> {
         if let Some(overlay) = overlays.first() {
             files::sync_folder(overlay).map_err(|source| BundleError::file(overlay, source))?;
             self.bundle.write(&self.source)?;
+            overlay::sweep(self.bundle)?;
         }
         self.layers.iter().try_for_each(|layer| protect(layer))?;
         self.draft.finish(&self.machine)
@@ -167,35 +169,17 @@ impl CloneDraft<'_> {
             return Ok(Err("this file system has no hard links"));
         }
         let name = disk.overlay_name(&self.bundle.folder);
-        self.overlays.0.push(self.bundle.folder.join(&name));
-        for (folder, machine) in [(self.draft.folder(), &mut self.machine), (&self.bundle.folder, &mut self.source)] {
-            let overlay = folder.join(&name);
-            image::overlay(&overlay, backing.clone(), disk.image.disk.size())?;
+        let (ours, size) = (self.bundle.folder.join(&name), disk.image.disk.size());
+        let theirs = self.draft.folder().join(&name);
+        image::overlay(&theirs, backing.clone(), size)?;
+        self.overlays.make(&ours, backing, size)?;
+        for (overlay, machine) in [(theirs, &mut self.machine), (ours, &mut self.source)] {
             if let DiskAttachment::Image { path, format, .. } = &mut machine.storage[disk.index].attachment {
                 (*path, *format) = (overlay, None);
             }
         }
         self.layers.push(from.to_owned());
         Ok(Ok(name))
-    }
-}
-
-/// Files that are removed when this is dropped.
-#[derive(Debug, Default)]
-struct Unused(Vec<PathBuf>);
-
-impl Unused {
-    fn keep(mut self) -> Vec<PathBuf> {
-        std::mem::take(&mut self.0)
-    }
-}
-
-impl Drop for Unused {
-    fn drop(&mut self) {
-        for path in &self.0 {
-            // What cannot be removed is small, and nobody opens it.
-            let _ = fs::remove_file(path);
-        }
     }
 }
 

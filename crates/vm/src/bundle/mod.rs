@@ -14,6 +14,7 @@ mod files;
 mod hidden;
 mod lock;
 mod name;
+mod overlay;
 mod own_disk;
 mod store;
 mod sys;
@@ -127,7 +128,8 @@ impl Bundle {
         self.write(&machine).map(|()| true)
     }
 
-    /// Takes the machine for this process: it is about to run or to be changed as a whole.
+    /// Takes the machine for this process: it is about to run or to be changed as a whole. What a killed process has left
+    /// of a clone is removed.
     ///
     /// # Errors
     /// Somebody has it; the error says who.
@@ -136,7 +138,11 @@ impl Bundle {
             true => Ok(()),
             false => Err(BundleError::Missing(self.name.clone())),
         };
-        BundleLock::take(&self.name, &self.folder, ready)
+        let lock = BundleLock::take(&self.name, &self.folder, ready)?;
+        if let Err(error) = overlay::sweep(self) {
+            tracing::warn!(%error, machine = %self.name, "what is left of a clone cannot be removed");
+        }
+        Ok(lock)
     }
 
     /// The process that has it, if one has.

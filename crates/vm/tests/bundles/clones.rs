@@ -148,6 +148,29 @@ fn a_copy_that_is_not_finished_leaves_the_machine_as_it_was() {
 }
 
 #[test]
+fn overlays_that_nobody_stands_on_are_removed_and_nothing_else() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::in_folder(root.path());
+    let one = make(&store, "one", Engine::Soft);
+    overlay(&store, &one, "two");
+    let file = |name: &str| one.folder().join(name);
+    let before = entries(one.folder());
+    assert!(before.iter().all(|name| !name.starts_with('.')), "{before:?}");
+    // Killed before it had its name, before the description named it, and after that; and files of the user.
+    for name in [".Disk.2.qcow2.part", ".Disk.3.qcow2.part", "Disk.4.qcow2", ".notes.part", ".x.qcow2"] {
+        fs::write(file(name), name).unwrap();
+    }
+    fs::hard_link(file(".Disk.3.qcow2.part"), file("Disk.3.qcow2")).unwrap();
+    fs::hard_link(path(&one), file(".Disk.1.qcow2.part")).unwrap();
+    fs::write(file(".Disk.4.qcow2.part"), "another file").unwrap();
+    drop(one.lock().unwrap());
+    let mut after = [before, [".notes.part", ".x.qcow2", "Disk.4.qcow2"].map(String::from).to_vec()].concat();
+    after.sort();
+    assert_eq!(entries(one.folder()), after);
+    assert_eq!(read(&one, 0), FRESH);
+}
+
+#[test]
 fn bytes_are_copied_where_nothing_else_can_be_done() {
     let root = tempfile::tempdir().unwrap();
     let store = Store::in_folder(root.path());
