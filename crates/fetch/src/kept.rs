@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::Error;
-use crate::part::{beside, open};
+use crate::part::{beside, is_at, open};
 
 /// What is beside a file that is kept or is coming.
 const BESIDE: [&str; 5] = [".part", ".part.json", ".part.json.new", LOCK, USE];
@@ -44,11 +44,13 @@ impl Kept {
             match lock.try_lock() {
                 Err(TryLockError::WouldBlock) => return Ok(false),
                 Err(TryLockError::Error(source)) => return Err(Error::file(&path)(source)),
-                Ok(()) => locks.push(lock),
+                Ok(()) if is_at(&lock, &path).map_err(Error::file(&path))? => locks.push(lock),
+                // Another removes it.
+                Ok(()) => return Ok(false),
             }
         }
-        // The locks stay, because another may be about to take them: empty files.
-        for path in [self.place.clone()].into_iter().chain(BESIDE[..3].iter().map(|more| beside(&self.place, more))) {
+        // The locks last: until then nobody else can have one.
+        for path in [self.place.clone()].into_iter().chain(BESIDE.iter().map(|more| beside(&self.place, more))) {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::file(&path)(error)),
                 _ => {}
@@ -68,8 +70,14 @@ pub struct Use(#[expect(dead_code, reason = "the lock is the open file's")] File
 /// Its lock cannot be made or taken.
 pub fn keep(place: &Path) -> Result<Use, Error> {
     let path = beside(place, USE);
-    let lock = open(&path).and_then(|lock| lock.lock_shared().map(|()| lock));
-    lock.map(Use).map_err(Error::file(&path))
+    let failed = Error::file(&path);
+    loop {
+        let lock = open(&path).map_err(&failed)?;
+        lock.lock_shared().map_err(&failed)?;
+        if is_at(&lock, &path).map_err(&failed)? {
+            return Ok(Use(lock));
+        }
+    }
 }
 
 /// What is kept in `folder`, by name.

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -133,6 +134,17 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).read(true).write(true).truncate(false).open(path)
 }
 
+/// Whether a file that was opened at `path`, and locked since, is still there: a lock counts only then, since who removes
+/// what it is for removes it, too.
+pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let open = file.metadata()?;
+    match path.metadata() {
+        Ok(there) => Ok((there.dev(), there.ino()) == (open.dev(), open.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// A note that cannot be read is none.
 fn read_note(path: &Path) -> Option<Note> {
     let file = File::open(path).ok()?;
@@ -140,12 +152,17 @@ fn read_note(path: &Path) -> Option<Note> {
 }
 
 fn lock(path: &Path, cancel: &Cancel, waits: impl FnOnce()) -> Result<File, Error> {
-    let file = open(path).map_err(Error::file(path))?;
+    let failed = Error::file(path);
+    let mut file = open(path).map_err(&failed)?;
     let mut waits = Some(waits);
     loop {
         match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::Error(source)) => return Err(Error::file(path)(source)),
+            Ok(()) if is_at(&file, path).map_err(&failed)? => return Ok(file),
+            Ok(()) => {
+                file = open(path).map_err(&failed)?;
+                continue;
+            }
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
             Err(TryLockError::WouldBlock) => {}
         }
         if let Some(waits) = waits.take() {

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use fetch::{Cancel, Kept, Progress, fetch, keep, kept};
 
@@ -27,9 +29,10 @@ fn what_nobody_uses_is_removed() {
     assert_eq!(place.read().len(), 1000);
     drop(uses);
     assert!(!file.is_used() && file.remove().unwrap());
-    assert_eq!(place.entries(), ["file.lock", "file.use"]);
+    assert_eq!(place.entries(), [""; 0]);
     assert_eq!(kept(&folder(&place)).unwrap(), []);
     assert!(file.remove().unwrap(), "what is gone is gone");
+    assert_eq!(place.entries(), [""; 0]);
     place.fetch(&server.url("/")).unwrap();
     assert_eq!(place.read(), content(1000, 1));
 }
@@ -55,6 +58,35 @@ fn a_part_is_kept_too_and_stays_while_it_is_fetched() {
     assert!(looked);
     assert_eq!(place.read(), content(1000, 1));
     assert!(kept(Path::new("/nowhere")).unwrap().is_empty());
+}
+
+#[test]
+fn whoever_uses_it_keeps_it_whenever_it_is_removed() {
+    let place = Place::new();
+    fs::create_dir_all(folder(&place)).unwrap();
+    let file = Kept { place: place.path(), length: 0, whole: true };
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let remover = scope.spawn(|| {
+            let mut removed = 0;
+            while !stop.load(Ordering::Relaxed) {
+                removed += u32::from(file.remove().unwrap());
+            }
+            removed
+        });
+        for _ in 0..2000 {
+            let used = keep(&place.path()).unwrap();
+            fs::write(place.path(), "in use").unwrap();
+            thread::yield_now();
+            let there = place.path().exists();
+            drop(used);
+            // Not before the thread can end.
+            stop.fetch_or(!there, Ordering::Relaxed);
+            assert!(there, "it was removed under its user");
+        }
+        stop.store(true, Ordering::Relaxed);
+        assert!(remover.join().unwrap() > 0);
+    });
 }
 
 #[test]
