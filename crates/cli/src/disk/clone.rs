@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use block::image::{self, Format};
 use clap::{Args, ValueEnum, ValueHint};
 use serde_json::json;
+use vm::CloneMode;
 
 use super::target::{Plan, Target};
 use super::work::Work;
@@ -12,17 +13,28 @@ use super::{ImageArgs, convert, create, failed};
 use crate::failure::{Failure, Status};
 use crate::say::print;
 
-/// How to copy.
+/// How to copy: [`CloneMode`] on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Mode {
+pub(crate) enum CloneHow {
     /// The first of the others that can be done.
     Auto,
     /// Share blocks: XFS, btrfs, bcachefs, APFS. The copies are independent.
     Reflink,
-    /// A qcow2 image above the original, which must not be written to any more.
+    /// A qcow2 overlay above the disk as it is now, which nobody may write to any more.
     Overlay,
     /// Byte by byte, without zeroes.
     Copy,
+}
+
+impl From<CloneHow> for CloneMode {
+    fn from(how: CloneHow) -> Self {
+        match how {
+            CloneHow::Auto => Self::Auto,
+            CloneHow::Reflink => Self::Reflink,
+            CloneHow::Overlay => Self::Overlay,
+            CloneHow::Copy => Self::Copy,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -42,7 +54,7 @@ pub(crate) struct CloneArgs {
 
     /// How to copy; by itself a reflink where the formats are the same, an overlay to a .qcow2, else a copy.
     #[arg(long, value_enum, default_value = "auto")]
-    mode: Mode,
+    mode: CloneHow,
 }
 
 pub(crate) fn execute(args: &CloneArgs, json: bool) -> Result<(), Failure> {
@@ -55,17 +67,17 @@ pub(crate) fn execute(args: &CloneArgs, json: bool) -> Result<(), Failure> {
     // A vmdk image may be several files.
     let reflinks = to == source.format && to != Format::Vmdk && (source.below.is_empty() || same_folder());
     let mut done = None;
-    if matches!(args.mode, Mode::Auto | Mode::Reflink) && reflinks {
+    if matches!(args.mode, CloneHow::Auto | CloneHow::Reflink) && reflinks {
         let part = Target::new(target, false)?;
         if image::reflink(path, part.part()).map_err(|error| failed(target, error))? {
             part.finish()?;
             done = Some("reflink");
         }
     }
-    if done.is_none() && args.mode == Mode::Reflink {
+    if done.is_none() && args.mode == CloneHow::Reflink {
         return Err(unable("this file system cannot share blocks between these files: choose another --mode"));
     }
-    if done.is_none() && (args.mode == Mode::Overlay || args.mode == Mode::Auto && to == Format::Qcow2) {
+    if done.is_none() && (args.mode == CloneHow::Overlay || args.mode == CloneHow::Auto && to == Format::Qcow2) {
         if to != Format::Qcow2 {
             return Err(unable("an overlay is a qcow2 image: call it .qcow2"));
         }

@@ -17,7 +17,7 @@ mod work;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-pub(crate) use clone::copy_file;
+pub(crate) use clone::{CloneHow, copy_file};
 pub(crate) use work::Work;
 
 use block::image::{Format, Image, ImageOptions};

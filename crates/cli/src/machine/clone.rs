@@ -3,27 +3,14 @@
 use std::path::Path;
 
 use ::config::{Machine, Platform};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 use vm::{BundleError, CloneMode, Draft, MachineName};
 
 use super::{failed, name_cards, open, refuse_suspended, store};
-use crate::disk::Work;
+use crate::disk::{CloneHow, Work};
 use crate::failure::{Failure, Status};
 use crate::say::print;
-
-/// How to copy disks.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Mode {
-    /// The first of the others that can be done.
-    Auto,
-    /// Share blocks: XFS, btrfs, bcachefs, APFS.
-    Reflink,
-    /// Put both machines above the disk as it is now, each with a qcow2 overlay.
-    Overlay,
-    /// Byte by byte, without zeroes.
-    Copy,
-}
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -48,7 +35,7 @@ pub(crate) struct CloneArgs {
     new: MachineName,
     /// How to copy the disks that the machine writes to.
     #[arg(long, value_enum, default_value = "auto")]
-    mode: Mode,
+    mode: CloneHow,
     /// Keep the network addresses and the machine identifier.
     ///
     /// The two are one machine to networks and to Apple then, and must never run at the same time: switches and DHCP
@@ -61,15 +48,9 @@ pub(crate) fn execute(args: &CloneArgs, json: bool) -> Result<(), Failure> {
     let bundle = open(&args.name)?;
     let lock = bundle.lock().map_err(failed)?;
     refuse_suspended(&bundle)?;
-    let mode = match args.mode {
-        Mode::Auto => CloneMode::Auto,
-        Mode::Reflink => CloneMode::Reflink,
-        Mode::Overlay => CloneMode::Overlay,
-        Mode::Copy => CloneMode::Copy,
-    };
     let draft = store()?.draft(&args.new).map_err(failed)?;
     let work = Work::start("copying", 0, json)?;
-    let copied = bundle.clone_to(&lock, draft, mode, &mut |done, of| work.step_of(done, of));
+    let copied = bundle.clone_to(&lock, draft, args.mode.into(), &mut |done, of| work.step_of(done, of));
     let mut copy = match copied {
         Err(BundleError::Disk(error)) => work.end(bundle.folder(), Err(error))?,
         copied => copied.map_err(failed)?,
