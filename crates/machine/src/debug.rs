@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::channel;
 
 use hv::debug::{Debug, Points, Stop};
 use hv::{Kick, Vcpu};
@@ -60,7 +60,7 @@ struct State {
     reason: Option<(u32, Stop)>,
     /// Whether the debugger has heard that they stand.
     told: bool,
-    debugger: Option<Sender<Notice>>,
+    debugger: Option<Box<dyn Fn(Notice) + Send>>,
     /// The machine is between its start and its end.
     runs: bool,
     /// The CPUs are to stand, whatever a debugger wants.
@@ -117,8 +117,9 @@ impl State {
     }
 
     fn send(&self, notice: Notice) {
-        // A debugger that has gone says so itself.
-        let _ = self.debugger.as_ref().map(|debugger| debugger.send(notice));
+        if let Some(debugger) = &self.debugger {
+            debugger(notice);
+        }
     }
 
     fn set_points(&mut self, points: Points) {
@@ -155,11 +156,12 @@ impl Debugger {
         self.0.state.lock().halt();
     }
 
-    /// Takes the CPUs over: halts them, and sends everything that a debugger has to hear to `tell` until
-    /// [`Debugger::detach`]. Whoever was attached before hears nothing more.
-    pub fn attach(&self, tell: Sender<Notice>) {
+    /// Takes the CPUs over: halts them, and calls `tell` with everything that a debugger has to hear until
+    /// [`Debugger::detach`]. Whoever was attached before hears nothing more. `tell` is called on any thread, and neither
+    /// blocks nor calls back.
+    pub fn attach(&self, tell: impl Fn(Notice) + Send + 'static) {
         let mut state = self.0.state.lock();
-        state.debugger = Some(tell);
+        state.debugger = Some(Box::new(tell));
         (state.reason, state.told) = (None, false);
         state.halt();
         state.tell();

@@ -55,15 +55,17 @@ impl Connection for Line {
 
 /// Talks with the GDB at the other end of `line` until one of them has enough. The machine's CPUs run afterwards.
 pub(super) fn run(debugger: &Debugger, line: File, tell: Sender<Event>, events: &Receiver<Event>) -> End {
-    let (notices, reader) = match (notices_to(tell.clone()), line.try_clone()) {
-        (Ok(notices), Ok(reader)) => (notices, reader),
-        (Err(error), _) | (_, Err(error)) => {
+    let reader = match line.try_clone() {
+        Ok(reader) => reader,
+        Err(error) => {
             tracing::warn!(%error, "a debugger was turned away");
             return End::Detached;
         }
     };
+    // In one channel with all else, so that the machine's end is heard before that of the server.
+    let notices = tell.clone();
+    debugger.attach(move |notice| drop(notices.send(Event::Machine(notice))));
     let reading = thread::Builder::new().name("gdb input".to_owned()).spawn(move || read(reader, &tell));
-    debugger.attach(notices);
     let end = match line.try_clone() {
         Ok(writer) if reading.is_ok() => converse(debugger, Line(writer), events),
         _ => End::Detached,
@@ -75,19 +77,6 @@ pub(super) fn run(debugger: &Debugger, line: File, tell: Sender<Event>, events: 
         let _ = reading.join();
     }
     end
-}
-
-/// A channel whose notices become events. Its thread ends with it.
-fn notices_to(tell: Sender<Event>) -> std::io::Result<Sender<Notice>> {
-    let (sender, notices) = std::sync::mpsc::channel();
-    thread::Builder::new().name("gdb notices".to_owned()).spawn(move || {
-        for notice in notices {
-            if tell.send(Event::Machine(notice)).is_err() {
-                break;
-            }
-        }
-    })?;
-    Ok(sender)
 }
 
 fn read(mut from: File, tell: &Sender<Event>) {
