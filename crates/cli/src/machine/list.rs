@@ -17,9 +17,9 @@ use crate::say::print;
 struct Entry {
     name: String,
     path: std::path::PathBuf,
-    /// `running`, `paused`, `suspended`, `stopped`, or what is between them.
+    /// `running`, `paused`, `suspended`, `stopped`, or what is between them; `in use` by who does not tell.
     state: String,
-    /// The process that runs it.
+    /// The process that has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pid: Option<u32>,
     #[serde(flatten)]
@@ -78,7 +78,7 @@ fn entry(bundle: &Bundle) -> Entry {
         name: bundle.name().to_string(),
         path: bundle.folder().to_owned(),
         state: match holder {
-            Some(_) => state(bundle).unwrap_or_else(|| "running".to_owned()),
+            Some(_) => state(bundle).unwrap_or_else(|| "in use".to_owned()),
             None if bundle.is_suspended() => "suspended".to_owned(),
             None => "stopped".to_owned(),
         },

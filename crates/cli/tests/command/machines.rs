@@ -105,6 +105,17 @@ fn a_machine_that_was_killed_is_stopped_and_can_be_started_again() {
     run(folder, &["run", "one"], 0);
 }
 
+/// As while it is cloned, which takes a moment where blocks are copied.
+#[test]
+fn a_machine_of_which_nobody_tells_is_in_use_and_not_said_to_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    make(folder, "one");
+    let lock = fs::OpenOptions::new().create(true).append(true).open(folder.join("home/machines/one/lock")).unwrap();
+    lock.lock().unwrap();
+    assert_eq!(list(folder)[0]["state"], "in use");
+}
+
 #[test]
 fn a_copy_has_its_own_disk_and_addresses() {
     let folder = tempfile::tempdir().unwrap();
