@@ -11,6 +11,7 @@ use ::config::{Builder, Engine, MacPlatform, NetworkAttachment, Parsed};
 use super::attachments::Attachment;
 use super::{MachineArgs, macos};
 use crate::debian::Guest;
+use crate::disk::size;
 use crate::failure::{Failure, Status};
 use crate::host;
 use crate::machine;
@@ -131,7 +132,8 @@ impl MachineArgs {
         let plain = [("engine", &self.engine), ("cpus", &self.cpus), ("memory", &self.memory)];
         for (key, value) in plain {
             if let Some(value) = value {
-                builder.set(key, value, &format!("--{key} {value}"));
+                let in_mib = mebibytes(value).filter(|_| key == "memory");
+                builder.set(key, in_mib.as_deref().unwrap_or(value), &format!("--{key} {value}"));
             }
         }
         for (key, given) in [("nested", self.nested), ("clipboard", self.clipboard)] {
@@ -206,6 +208,15 @@ impl MachineArgs {
         add("network", "virtio-net", &[("nat", "true")]);
         add("serial", "virtio-serial", &[(console, "true")]);
     }
+}
+
+/// The MiB of a size that is given with its unit, as `2G`; `None` for every other text, of which the configuration says what
+/// is wrong.
+fn mebibytes(text: &str) -> Option<String> {
+    const MIB: u64 = 1 << 20;
+    let has_unit = text.ends_with(|last: char| last.is_ascii_alphabetic());
+    let bytes = size::parse(text).ok().filter(|bytes| has_unit && bytes.is_multiple_of(MIB))?;
+    Some((bytes / MIB).to_string())
 }
 
 /// A path of ours, which the configuration takes as text.

@@ -187,8 +187,8 @@ pub(crate) struct MachineArgs {
     #[arg(short = 'p', long)]
     cpus: Option<String>,
 
-    /// Memory in MiB [default: 512]
-    #[arg(short, long, value_name = "MIB")]
+    /// Memory in MiB, or with a unit, such as 2G [default: 512]
+    #[arg(short, long, value_name = "SIZE")]
     memory: Option<String>,
 
     /// The console of -k: 0 is standard input and output, 1 a new pty that is waited for [default: 1]

@@ -81,6 +81,8 @@ fn three_spellings_are_one_machine() {
     let toml = text(&run(folder, &vftool, 0).stdout);
     assert!(toml.contains("path = \"a.img\""), "{toml}");
     assert_eq!(text(&run(folder, &vfkit, 0).stdout), toml);
+    let units: Vec<&str> = vftool.iter().map(|word| if *word == "1024" { "1G" } else { word }).collect();
+    assert_eq!(text(&run(folder, &units, 0).stdout), toml);
     fs::write(folder.join("machine.toml"), &toml).unwrap();
     assert_eq!(text(&run(folder, &["config", "show", "machine.toml"], 0).stdout), toml);
 }
@@ -144,6 +146,8 @@ fn what_is_wrong_has_its_status() {
         (&["run", "-k", "text", "-i", "none"], 2, "bootloader.initrd (-k text -i none): `none` does not exist"),
         (&["run", "-k", "Image", "-d", "text,format=qcow2"], 2, "text: it is to be qcow2 but has no qcow2 header"),
         (&["run", "-k", "none"], 2, "bootloader.kernel (-k none): `none` does not exist"),
+        (&["run", "-k", "text", "-m", "2X"], 2, "memory (--memory 2X): `2X` is not a whole number"),
+        (&["run", "-k", "text", "-m", "2000K"], 2, "memory (--memory 2000K): `2000K` is not a whole number"),
         (&["run", "-k", "text", "-t", "2"], 2, "2 is not in 0..=1"),
         (&["run", "-k", "text", "--device", "virtio-blk,pth=x"], 2, "did you mean `path`?"),
         (&["run", "-k", "text", "--engine", "kvm"], 2, "the engine `kvm` is not in this version"),
