@@ -32,11 +32,15 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(answer) => return said(&answer),
     };
+    if cli.json {
+        say::as_json();
+    }
     start_log(cli.verbose);
+    let json = cli.json;
     match &cli.command {
         // A machine may have a window, which on a Mac needs this thread.
         Command::Run(_) => vm::with_windows(move |windows| work(&cli, windows)).unwrap_or_else(|error| {
-            say::line(&format!("error: {error}"));
+            report(&Failure::new(Status::Host, error.to_string()), json);
             ExitCode::from(Status::Host.code())
         }),
         _ => work(&cli, None),
@@ -49,7 +53,7 @@ fn work(cli: &Cli, windows: Option<Windows>) -> ExitCode {
         Command::Create(args) => machine::create(args, cli.json),
         Command::List => machine::list(cli.json),
         Command::Get(args) => machine::get(args, cli.json),
-        Command::Set(args) => machine::set(args, cli.json),
+        Command::Set(args) => machine::set(args),
         Command::Clone(args) => machine::clone(args, cli.json),
         Command::Rename(args) => machine::rename(args, cli.json),
         Command::Delete(args) => machine::delete(args),

@@ -2,6 +2,10 @@
 
 use std::io::{self, Write};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ::config::Problem;
+use serde_json::json;
 
 use crate::console::terminal;
 
@@ -10,6 +14,31 @@ pub(crate) fn line(text: &str) {
     let text = if terminal::is_raw() { format!("\n[russet] {text}\n") } else { format!("{text}\n") };
     // Standard error may be closed; there is nobody left to tell.
     let _ = Writer::new().write_all(text.as_bytes());
+}
+
+/// Whether what is said is for programs, one event of JSON in a line.
+static AS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// Says everything as JSON from now on.
+pub(crate) fn as_json() {
+    AS_JSON.store(true, Ordering::Relaxed);
+}
+
+/// Says what happens, which is neither a result nor an error.
+pub(crate) fn note(text: &str) {
+    tell(text, || json!({ "event": "note", "message": text }));
+}
+
+/// Says what may be wrong.
+pub(crate) fn warning(problem: &Problem) {
+    tell(&problem.to_string(), || json!({ "event": "warning", "problem": problem }));
+}
+
+fn tell(text: &str, event: impl FnOnce() -> serde_json::Value) {
+    match AS_JSON.load(Ordering::Relaxed) {
+        true => line(&event().to_string()),
+        false => line(text),
+    }
 }
 
 /// Why a result could not be written, the first time.

@@ -53,7 +53,7 @@ impl Stdio {
                 if open && let Err(error) = stdout.write_all(bytes).and_then(|()| stdout.flush()) {
                     open = false;
                     if !say::is_gone(&error) {
-                        say::line(&format!("what the guest prints is lost from here on: standard output: {error}"));
+                        say::note(&format!("what the guest prints is lost from here on: standard output: {error}"));
                     }
                 }
                 Ok(())

@@ -112,7 +112,7 @@ pub(super) fn complete<'a>(
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(Failure::configuration(problems));
     }
-    problems.iter().for_each(|warning| say::line(&warning.to_string()));
+    problems.iter().for_each(say::warning);
     let machine = description.parsed.machine.as_ref();
     machine.ok_or_else(|| Failure::new(Status::Usage, "there is no machine in the configuration"))
 }
@@ -162,7 +162,7 @@ pub(super) fn make_disk(folder: &Path, size: u64) -> Result<PathBuf, Failure> {
         Failure::new(Status::Host, format!("{}: {error}", path.display()))
     })?;
     if let Some(warning) = vm::free_space(folder).and_then(|free| outgrows(size, free, folder)) {
-        say::line(&warning.to_string());
+        say::warning(&warning);
     }
     Ok(path)
 }

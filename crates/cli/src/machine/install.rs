@@ -35,7 +35,7 @@ fn listen(cancel: Cancel, signal: Arc<AtomicU8>) -> Result<Listener, Failure> {
         if signal.swap(number, Ordering::Relaxed) > 0 {
             std::process::exit(i32::from(Status::Killed(number).code()));
         }
-        say::line("giving it up; once more to leave at once");
+        say::note("giving it up; once more to leave at once");
         cancel.cancel();
     };
     Listener::start(heard)

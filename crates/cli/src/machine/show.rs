@@ -56,7 +56,7 @@ pub(crate) struct SetArgs {
     machine: MachineArgs,
 }
 
-pub(crate) fn set(args: &SetArgs, json: bool) -> Result<(), Failure> {
+pub(crate) fn set(args: &SetArgs) -> Result<(), Failure> {
     let bundle = open(&args.name)?;
     refuse_suspended(&bundle)?;
     let own = bundle.configuration();
@@ -70,15 +70,13 @@ pub(crate) fn set(args: &SetArgs, json: bool) -> Result<(), Failure> {
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(Failure::configuration(problems));
     }
-    if !json {
-        problems.iter().for_each(|warning| say::line(&warning.to_string()));
-    }
+    problems.iter().for_each(say::warning);
     match &description.parsed.machine {
         Some(machine) => bundle.write(machine).map_err(failed)?,
         None => return Err(Failure::new(Status::Usage, "there is no machine in the configuration")),
     }
-    if bundle.holder().is_some() && !json {
-        say::line("the machine runs: it changes when it starts next");
+    if bundle.holder().is_some() {
+        say::note("the machine runs: it changes when it starts next");
     }
     Ok(())
 }

@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use ::config::{Engine, Machine, Platform, Severity};
 use clap::{Args, ValueEnum, ValueHint};
-use serde_json::json;
 use vm::{Bundle, BundleLock, ThisHost, Windows};
 
 pub(crate) use self::describe::{Description, Own, put_disk};
@@ -247,13 +246,7 @@ pub(crate) fn execute(args: &RunArgs, windows: Option<Windows>, json: bool) -> R
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(Failure::configuration(problems));
     }
-    for warning in &problems {
-        say::line(&if json {
-            json!({ "event": "warning", "problem": warning }).to_string()
-        } else {
-            warning.to_string()
-        });
-    }
+    problems.iter().for_each(say::warning);
     let engine = description.engine();
     let Some(mut machine) = description.parsed.machine else {
         return Err(Failure::new(Status::Usage, "there is no machine in the configuration"));

@@ -266,7 +266,7 @@ fn follow(
             Event::Reset => {
                 // It has let go of its disks, and would not hear of the wish again.
                 if asked.is_some() {
-                    say::line("the guest restarts instead of powering off: stopping the machine");
+                    say::note("the guest restarts instead of powering off: stopping the machine");
                     vm.stop();
                 }
             }
@@ -286,7 +286,7 @@ fn follow(
             Event::Signal(Signal::Continued) => terminal::renew(),
             Event::Signal(Signal::End(signal)) => {
                 if asked.is_some() {
-                    say::line("stopping the machine at once");
+                    say::note("stopping the machine at once");
                     asked = Some(signal);
                     vm.stop();
                 } else {
@@ -299,7 +299,7 @@ fn follow(
                 asked.get_or_insert(INTERRUPT);
                 vm.stop();
             }
-            Event::Wish(Wish::Help) => say::line(HELP),
+            Event::Wish(Wish::Help) => say::note(HELP),
         }
     }
     Err(Failure::new(Status::Other, "the machine's events ended before the machine"))
@@ -320,20 +320,20 @@ fn power_off(vm: &Arc<VirtualMachine>, signal: Option<(u8, Duration)>) {
         match (signal, asked) {
             // It has nothing yet that could be lost.
             (_, Err(vm::Error::WrongState { state: State::Starting, .. })) => vm.stop(),
-            (None, Ok(())) => say::line("asked the guest to power off; Ctrl-] q stops it at once"),
-            (None, Err(error)) => say::line(&format!("{error}; Ctrl-] q stops it at once")),
-            (Some((INTERRUPT, _)), Ok(())) => say::line("asked the guest to power off; once more to stop it at once"),
-            (Some((INTERRUPT, _)), Err(error)) => say::line(&format!("{error}; once more to stop it at once")),
+            (None, Ok(())) => say::note("asked the guest to power off; Ctrl-] q stops it at once"),
+            (None, Err(error)) => say::note(&format!("{error}; Ctrl-] q stops it at once")),
+            (Some((INTERRUPT, _)), Ok(())) => say::note("asked the guest to power off; once more to stop it at once"),
+            (Some((INTERRUPT, _)), Err(error)) => say::note(&format!("{error}; once more to stop it at once")),
             // Whoever sends the others, or has taken the terminal away, counts on an end.
             (Some(_), Err(error @ vm::Error::NobodyListens)) => {
-                say::line(&format!("{error}: stopping the machine"));
+                say::note(&format!("{error}: stopping the machine"));
                 vm.stop();
             }
             (Some((_, patience)), asked) => {
                 let told = asked.map_or_else(|error| error.to_string(), |()| "asked the guest to power off".to_owned());
-                say::line(&format!("{told}; once more to stop it at once, as in {} seconds", patience.as_secs()));
+                say::note(&format!("{told}; once more to stop it at once, as in {} seconds", patience.as_secs()));
                 thread::sleep(patience);
-                say::line("the guest has not powered off: stopping the machine");
+                say::note("the guest has not powered off: stopping the machine");
                 vm.stop();
             }
         }
@@ -347,7 +347,7 @@ fn ended(outcome: Option<Outcome>, asked: Option<u8>) -> Result<(), Failure> {
     match outcome {
         Some(Outcome::PoweredOff) => Ok(()),
         Some(Outcome::Suspended) => {
-            say::line("the machine is suspended: when it is run, it goes on from here");
+            say::note("the machine is suspended: when it is run, it goes on from here");
             Ok(())
         }
         Some(Outcome::Killed) => Err(killed(asked.unwrap_or(INTERRUPT))),

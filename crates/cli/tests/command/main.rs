@@ -282,7 +282,7 @@ fn one_sigterm_ends_a_guest_that_is_asked_and_does_not_power_off() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     guest::kernel(folder, &[guest::print("up"), guest::LOOP.to_vec()].concat());
-    let args = ["run", "-k", "Image", "-t", "0", "--device", "pl011,logFilePath=log", "--stop-timeout", "1"];
+    let args = ["run", "-k", "Image", "-t", "0", "--device", "pl011,logFilePath=log", "--stop-timeout", "1", "--json"];
     let child = russet(folder, &args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     while fs::read_to_string(folder.join("log")).unwrap_or_default() != "up" {
         std::thread::sleep(Duration::from_millis(10));
@@ -290,9 +290,12 @@ fn one_sigterm_ends_a_guest_that_is_asked_and_does_not_power_off() {
     send(&child, "-TERM");
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(143));
-    let told = text(&output.stderr);
-    assert!(told.contains("once more to stop it at once, as in 1 seconds"), "{told}");
-    assert!(told.contains("the guest has not powered off: stopping the machine"), "{told}");
+    let told: Vec<serde_json::Value> =
+        text(&output.stderr).lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let notes: Vec<&str> = told.iter().filter_map(|event| event["message"].as_str()).collect();
+    assert!(notes[0].contains("once more to stop it at once, as in 1 seconds"), "{notes:?}");
+    assert_eq!(notes[1..], ["the guest has not powered off: stopping the machine"]);
+    assert_eq!(told.last().unwrap()["error"]["kind"], "killed");
 }
 
 /// Sends a signal to the command.
