@@ -55,7 +55,7 @@ mod mac {
                 writeln!(std::io::stderr(), "{notice:?}")?;
             }
             let state = session.state();
-            window.show(Status { state, savable, takes_drives: false, drives: Vec::new() });
+            window.show(Status { state, savable, ..Status::starting() });
             if session.state() == State::Stopped {
                 return Ok(());
             }
@@ -72,8 +72,10 @@ mod mac {
                     Event::Wish(Wish::Resume) => session.command(Command::Resume),
                     Event::Wish(Wish::RequestStop) => session.command(Command::RequestStop),
                     Event::Wish(Wish::Stop) => session.command(Command::Stop),
-                    // Its menu offers no drives.
-                    Event::Wish(Wish::Detach | Wish::AttachDrive(_) | Wish::DetachDrive(_)) => Vec::new(),
+                    Event::Wish(Wish::Detach) => Vec::new(),
+                    // Its menu offers neither drives nor folders.
+                    Event::Wish(Wish::AttachDrive(_) | Wish::DetachDrive(_)) => Vec::new(),
+                    Event::Wish(Wish::ShareFolder(_) | Wish::UnshareFolder(_)) => Vec::new(),
                     Event::Wish(Wish::Suspend) => {
                         suspending = true;
                         Vec::new()
@@ -100,8 +102,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     use std::io::Write;
 
     let mut model = vz::Model::new("machine", false);
-    let (state, drives) = (vz::State::Running, Vec::new());
-    model.show(vz::Status { state, savable: true, takes_drives: true, drives });
+    let state = vz::State::Running;
+    model.show(vz::Status { state, savable: true, takes_drives: true, takes_folders: true, ..vz::Status::starting() });
     for action in vz::Action::ALL {
         writeln!(std::io::stdout(), "{:?}", model.item(action))?;
     }

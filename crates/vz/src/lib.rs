@@ -40,5 +40,6 @@ pub use session::{
 };
 pub use virtualization::Virtualization;
 pub use window::{
-    Action, Choice, Desktop, Item, Model, PluggedDrive, Question, Status, Step, Window, WindowOptions, Wish,
+    Action, Choice, Desktop, Item, Model, PluggedDrive, Question, SharedFolder, Status, Step, Window, WindowOptions,
+    Wish,
 };

@@ -225,7 +225,7 @@ impl Driver {
                 }
             }
             // Those are done on the window's thread, which may wait.
-            Wish::AttachDrive(_) | Wish::DetachDrive(_) => {}
+            Wish::AttachDrive(_) | Wish::DetachDrive(_) | Wish::ShareFolder(_) | Wish::UnshareFolder(_) => {}
             Wish::Detach => self.window = None,
         }
     }
@@ -284,7 +284,14 @@ impl Driver {
         let can_be = self.suspend_to.is_some() && session.framework().check_save().is_ok();
         let drives = self.drives.plugged();
         let savable = can_be && drives.is_empty() && self.shares.changed().is_none();
-        window.show(Status { state: session.state(), savable, takes_drives: self.drives.can_change(), drives });
+        window.show(Status {
+            state: session.state(),
+            savable,
+            takes_drives: self.drives.can_change(),
+            drives,
+            takes_folders: self.shares.takes_folders(),
+            folders: self.shares.folders(),
+        });
     }
 
     /// Tells a window's user why something was not done.

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use config::{Problem, Share, ShareSource};
+use config::{Problem, Share, ShareSource, SharedDirectory};
 use parking_lot::Mutex;
-use vz::{Answer, Devices, Folders, Framework, Object, Plan, Session, plan_share};
+use vz::{Answer, Devices, Folders, Framework, Object, Plan, Session, SharedFolder, plan_share};
 
 use super::driver::Message;
 use super::handle::Handle;
@@ -52,6 +52,35 @@ impl Shares {
     /// One that shows something else than its configuration says, if there is any.
     pub(super) fn changed(&self) -> Option<String> {
         self.shown.lock().now.iter().find(|share| !self.config.share.contains(share)).map(|share| share.tag.clone())
+    }
+
+    /// Whether there is a share that folders can be added to.
+    pub(super) fn takes_folders(&self) -> bool {
+        self.shown.lock().now.iter().any(|share| matches!(share.source, ShareSource::Multiple(_)))
+    }
+
+    /// The folders that shares show by name, for a window's user.
+    pub(super) fn folders(&self) -> Vec<SharedFolder> {
+        let shown = self.shown.lock();
+        let folders = shown.now.iter().filter_map(|share| match &share.source {
+            ShareSource::Multiple(folders) => Some((share, folders)),
+            _ => None,
+        });
+        let named = |share: &Share, name: &String| SharedFolder { share: share.tag.clone(), name: name.clone() };
+        folders.flat_map(|(share, folders)| folders.keys().map(move |name| named(share, name))).collect()
+    }
+
+    /// Shows a folder in the first share that takes it, by its own name or one made from that.
+    pub(super) fn add(self: &Arc<Self>, path: PathBuf) -> Result<(), Error> {
+        is_folder(&path)?;
+        let takes = |share: &&Share| matches!(share.source, ShareSource::Multiple(_));
+        let tag = self.shown.lock().now.iter().find(takes).map(|share| share.tag.clone());
+        let none = || Error::unsupported("share", "the machine has no share that folders can be added to");
+        self.change(&tag.ok_or_else(none)?, move |now| {
+            let name = free_name(now, &path);
+            let folder = SharedDirectory { path, read_only: false };
+            joined(now, ShareSource::Multiple(BTreeMap::from([(name, folder)])))
+        })
     }
 
     pub(super) fn attach(self: &Arc<Self>, share: &Share) -> Result<(), Error> {
@@ -192,6 +221,14 @@ fn without(now: &ShareSource, folder: Option<&str>) -> Result<ShareSource, Probl
             Err(Problem::error("share.directories", what, "detach it without a name"))
         }
     }
+}
+
+/// What a folder is called in a share: as it is, or with a number behind it where that name is taken.
+fn free_name(now: &ShareSource, path: &Path) -> String {
+    let own = path.file_name().map_or_else(|| "folder".into(), |name| name.to_string_lossy());
+    let taken = |name: &str| matches!(now, ShareSource::Multiple(folders) if folders.contains_key(name));
+    let mut names = (1..).map(|number| if number == 1 { own.to_string() } else { format!("{own} {number}") });
+    names.find(|name| !taken(name)).unwrap_or_default()
 }
 
 fn is_folder(path: &Path) -> Result<(), Error> {

@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
@@ -13,6 +14,7 @@ use super::Machine;
 use super::driver::Message;
 use super::drives::Drives;
 use super::handle::Handle;
+use super::shares::Shares;
 use crate::{DiskName, Error};
 
 /// Opens a window on the framework's machine.
@@ -32,8 +34,9 @@ impl Machine {
         let options = WindowOptions { title: title.to_owned(), ..options };
         let suspend_to = suspend_to.filter(|_| self.saves.is_ok()).map(Path::to_owned);
         let (wishes, wished) = channel();
-        let (driver, drives) = (self.driver.clone(), self.drives.clone());
-        let spawned = thread::Builder::new().name("window".into()).spawn(move || attend(&wished, &driver, &drives));
+        let (driver, drives, shares) = (self.driver.clone(), self.drives.clone(), self.shares.clone());
+        let attend = move || attend(&wished, &driver, &drives, &shares);
+        let spawned = thread::Builder::new().name("window".into()).spawn(attend);
         spawned.map_err(|source| Error::Host { field: "graphics".into(), what: "starting a thread", source })?;
         self.driver.wait_for("shown in a window", |reply| {
             let open = move |machine: &mut dyn Any| {
@@ -55,11 +58,13 @@ impl Machine {
 }
 
 /// Takes the wishes of a window's user until it closes.
-fn attend(wished: &Receiver<Wish>, driver: &Handle, drives: &Drives) {
+fn attend(wished: &Receiver<Wish>, driver: &Handle, drives: &Drives, shares: &Arc<Shares>) {
     for wish in wished {
         let done = match wish {
             Wish::AttachDrive(path) => drives.attach(&drive(path)).map(drop),
             Wish::DetachDrive(name) => detach(drives, &name),
+            Wish::ShareFolder(path) => shares.add(path),
+            Wish::UnshareFolder(folder) => shares.detach(&folder.share, Some(&folder.name)),
             wish => {
                 driver.tell(Message::Wish(wish));
                 Ok(())

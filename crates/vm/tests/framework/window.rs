@@ -1,11 +1,12 @@
 //! A window on a machine: it shows what is, its user's wishes are done, and what is not done is said.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use config::Graphics;
+use config::{Graphics, Share, ShareSource};
 use vm::{Event, Outcome, VirtualMachine};
-use vz::{Call, Desktop, PluggedDrive, Signal, State, Status, Window, WindowOptions, Wish};
+use vz::{Call, Desktop, PluggedDrive, SharedFolder, Signal, State, Status, Window, WindowOptions, Wish};
 
 use crate::double::{Mac, Machine, PATIENCE};
 use crate::{machine, made, running_with};
@@ -104,7 +105,7 @@ fn a_user_pauses_and_suspends_the_machine_by_its_window() {
     let (folder, vm, mac, _events) = with_display();
     let window = open(&vm, &folder);
     assert_eq!((window.options.title.as_str(), window.options.width), ("web", 800));
-    let first = Status { state: State::Running, savable: true, takes_drives: true, drives: Vec::new() };
+    let first = Status { state: State::Running, savable: true, takes_drives: true, ..Status::starting() };
     assert_eq!(window.told.recv_timeout(PATIENCE), Ok(Told::Status(first)));
     window.wish(Wish::Pause);
     assert_eq!(mac.answer(Ok(())), Call::Pause);
@@ -147,6 +148,38 @@ fn a_user_plugs_drives_in_and_pulls_them_out() {
     let usb = config::StorageDevice::UsbMassStorage;
     vm.attach_disk(&config::Storage { device: usb, ..config::Storage::image(image) }).unwrap();
     window.until(|status| status.drives.len() == 1);
+}
+
+#[test]
+fn a_user_shares_folders_and_stops_sharing_them() {
+    let (folder, vm, _mac, _events) = running_with(|machine| {
+        machine.graphics.push(display());
+        machine.share.push(Share { tag: "data".into(), source: ShareSource::Multiple(BTreeMap::new()) });
+    });
+    let window = open(&vm, &folder);
+    let shown = |name: &str| SharedFolder { share: "data".into(), name: name.into() };
+    let paths = ["src", "other/src"].map(|path| folder.path().join(path));
+    for path in &paths {
+        fs::create_dir_all(path).unwrap();
+        window.wish(Wish::ShareFolder(path.clone()));
+    }
+    let status = window.until(|status| status.folders.len() == 2);
+    assert_eq!((status.takes_folders, status.folders), (true, vec![shown("src"), shown("src 2")]));
+    assert!(!status.savable, "it would be restored without them");
+    let ShareSource::Multiple(folders) = &vm.shares()[0].source else { panic!("one folder") };
+    assert_eq!(folders["src 2"].path, paths[1]);
+    window.wish(Wish::ShareFolder("/nowhere".into()));
+    assert!(window.problem().contains("/nowhere"));
+    window.wish(Wish::UnshareFolder(shown("src")));
+    window.until(|status| status.folders == [shown("src 2")]);
+    window.wish(Wish::UnshareFolder(shown("src 2")));
+    assert!(window.until(|status| status.folders.is_empty()).savable);
+
+    let (folder, vm, _mac, _events) = with_display();
+    let window = open(&vm, &folder);
+    assert!(!window.until(|status| status.state == State::Running).takes_folders);
+    window.wish(Wish::ShareFolder(folder.path().to_owned()));
+    assert!(window.problem().contains("no share that folders can be added to"));
 }
 
 #[test]

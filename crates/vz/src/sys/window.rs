@@ -1,6 +1,7 @@
 //! A window on a machine, on the main thread: the framework's view, and what its user chooses.
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 
 use block2::RcBlock;
@@ -143,7 +144,8 @@ impl Controller {
             Step::Nothing => {}
             Step::Tell(wish) => self.tell(wish.clone()),
             Step::Ask(question) => self.ask(question),
-            Step::ChooseImage => self.choose_image(),
+            Step::ChooseImage => self.choose_path(false, Wish::AttachDrive),
+            Step::ChooseFolder => self.choose_path(true, Wish::ShareFolder),
             // SAFETY: a setter, on the main thread.
             Step::Capture(captures) => unsafe { self.ivars().view.setCapturesSystemKeys(*captures) },
             Step::Close => {
@@ -177,15 +179,17 @@ impl Controller {
         alert.beginSheetModalForWindow_completionHandler(&self.ivars().window, Some(&answered));
     }
 
-    /// Lets the user choose the image of a USB drive.
-    fn choose_image(&self) {
+    /// Lets the user choose a file or a folder for a wish.
+    fn choose_path(&self, folder: bool, wish: fn(PathBuf) -> Wish) {
         let panel = NSOpenPanel::openPanel(self.mtm());
         panel.setAllowsMultipleSelection(false);
+        panel.setCanChooseDirectories(folder);
+        panel.setCanChooseFiles(!folder);
         let (this, chosen) = (self.retain(), panel.clone());
         let answered = RcBlock::new(move |button: NSModalResponse| {
             let path = chosen.URL().filter(|_| button == NSModalResponseOK).and_then(|url| url.path());
             if let Some(path) = path {
-                this.tell(Wish::AttachDrive(path.to_string().into()));
+                this.tell(wish(path.to_string().into()));
             }
         });
         panel.beginSheetModalForWindow_completionHandler(&self.ivars().window, &answered);

@@ -29,6 +29,10 @@ pub enum Wish {
     AttachDrive(PathBuf),
     /// Pull out the USB drive of this name.
     DetachDrive(String),
+    /// Show this folder in a share.
+    ShareFolder(PathBuf),
+    /// Show this one no longer.
+    UnshareFolder(SharedFolder),
     /// Nothing: the window is closed, and the machine runs on without it.
     Detach,
 }
@@ -44,13 +48,24 @@ pub struct Status {
     pub takes_drives: bool,
     /// Those that can be pulled out.
     pub drives: Vec<PluggedDrive>,
+    /// It has a share that folders can be added to.
+    pub takes_folders: bool,
+    /// Those that it shows.
+    pub folders: Vec<SharedFolder>,
 }
 
 impl Status {
     /// Of a machine that is being started.
     #[must_use]
     pub fn starting() -> Self {
-        Self { state: State::Starting, savable: false, takes_drives: false, drives: Vec::new() }
+        Self {
+            state: State::Starting,
+            savable: false,
+            takes_drives: false,
+            drives: Vec::new(),
+            takes_folders: false,
+            folders: Vec::new(),
+        }
     }
 }
 
@@ -61,6 +76,15 @@ pub struct PluggedDrive {
     pub name: String,
     /// What its user knows it by.
     pub label: String,
+}
+
+/// A folder that a share shows by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedFolder {
+    /// The share's tag.
+    pub share: String,
+    /// The folder's name in it.
+    pub name: String,
 }
 
 /// How a window is opened.

@@ -1,6 +1,6 @@
 //! What a window offers in which state, and what it asks before it does it.
 
-use super::{Status, Wish};
+use super::{SharedFolder, Status, Wish};
 use crate::State;
 
 /// What can be chosen in the menu of a window.
@@ -18,6 +18,10 @@ pub enum Action {
     AttachDrive,
     /// A USB drive is pulled out.
     DetachDrive,
+    /// The guest sees another folder.
+    ShareFolder,
+    /// The guest sees a folder no longer.
+    UnshareFolder,
     /// System keys go to the guest, or to the system.
     CaptureKeys,
     /// The window closes.
@@ -26,13 +30,15 @@ pub enum Action {
 
 impl Action {
     /// All, in the order of the menu.
-    pub const ALL: [Action; 8] = [
+    pub const ALL: [Action; 10] = [
         Action::Pause,
         Action::Suspend,
         Action::ShutDown,
         Action::Stop,
         Action::AttachDrive,
         Action::DetachDrive,
+        Action::ShareFolder,
+        Action::UnshareFolder,
         Action::CaptureKeys,
         Action::Close,
     ];
@@ -44,6 +50,7 @@ impl Action {
             Action::Pause => "p",
             Action::Suspend => "s",
             Action::ShutDown | Action::Stop | Action::AttachDrive | Action::DetachDrive => "",
+            Action::ShareFolder | Action::UnshareFolder => "",
             Action::CaptureKeys => "k",
             Action::Close => "w",
         }
@@ -72,6 +79,8 @@ pub enum Step {
     Ask(Question),
     /// It lets its user choose a file, and passes on [`Wish::AttachDrive`].
     ChooseImage,
+    /// It lets its user choose a folder, and passes on [`Wish::ShareFolder`].
+    ChooseFolder,
     /// It passes on [`Wish::Detach`] and closes.
     Close,
     /// It sends system keys to the guest, or to the system.
@@ -163,6 +172,8 @@ impl Model {
             Action::Stop => "Stop…",
             Action::AttachDrive => "Attach USB Drive…",
             Action::DetachDrive => "Detach USB Drive…",
+            Action::ShareFolder => "Share Folder…",
+            Action::UnshareFolder => "Stop Sharing Folder…",
             Action::CaptureKeys => "Send System Keys to Guest",
             Action::Close => "Close",
         };
@@ -173,6 +184,8 @@ impl Model {
             Action::Stop => !matches!(state, State::Stopped | State::Stopping),
             Action::AttachDrive => self.takes_drives(),
             Action::DetachDrive => self.takes_drives() && !self.status.drives.is_empty(),
+            Action::ShareFolder => self.takes_folders(),
+            Action::UnshareFolder => self.takes_folders() && !self.status.folders.is_empty(),
             Action::CaptureKeys | Action::Close => true,
         };
         Item { title, enabled, checked: action == Action::CaptureKeys && self.captures }
@@ -191,6 +204,8 @@ impl Model {
             Action::Stop => Step::Ask(self.before_stop()),
             Action::AttachDrive => Step::ChooseImage,
             Action::DetachDrive => Step::Ask(self.which_drive()),
+            Action::ShareFolder => Step::ChooseFolder,
+            Action::UnshareFolder => Step::Ask(self.which_folder()),
             Action::CaptureKeys => {
                 self.captures = !self.captures;
                 Step::Capture(self.captures)
@@ -206,6 +221,22 @@ impl Model {
 
     fn takes_drives(&self) -> bool {
         self.status.takes_drives && matches!(self.status.state, State::Running | State::Paused)
+    }
+
+    fn takes_folders(&self) -> bool {
+        self.status.takes_folders && matches!(self.status.state, State::Running | State::Paused)
+    }
+
+    fn which_folder(&self) -> Question {
+        let title = |folder: &SharedFolder| format!("{} in {}", folder.name, folder.share);
+        let folders = self.status.folders.iter();
+        let unshare =
+            folders.map(|folder| Choice::new(&title(folder), Step::Tell(Wish::UnshareFolder(folder.clone()))));
+        Question {
+            text: format!("Which folder does “{}” see no longer?", self.name),
+            detail: "Programs in the guest that have its files open get errors. The files stay as they are.".to_owned(),
+            choices: [Choice::cancel()].into_iter().chain(unshare).collect(),
+        }
     }
 
     fn which_drive(&self) -> Question {

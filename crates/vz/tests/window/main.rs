@@ -2,7 +2,10 @@
 
 use config::Machine;
 use proptest::prelude::*;
-use vz::{Action, Entitlements, Host, Model, PluggedDrive, Rosetta, State, Status, Step, Version, WindowOptions, Wish};
+use vz::{
+    Action, Entitlements, Host, Model, PluggedDrive, Rosetta, SharedFolder, State, Status, Step, Version,
+    WindowOptions, Wish,
+};
 
 const STATES: [State; 8] = [
     State::Stopped,
@@ -17,11 +20,11 @@ const STATES: [State; 8] = [
 
 fn model(state: State, savable: bool) -> Model {
     let mut model = Model::new("sonoma", false);
-    model.show(Status { state, savable, takes_drives: false, drives: Vec::new() });
+    model.show(Status { state, savable, ..Status::starting() });
     model
 }
 
-/// A model of a machine to which drives can be attached, and of which these are.
+/// A model of a machine to which drives can be attached, of which these are, and with a share that shows as many.
 fn with_drives(state: State, labels: &[&str]) -> Model {
     let drive = |(number, label): (usize, &&str)| PluggedDrive {
         name: format!("slot{}", number + 1),
@@ -29,7 +32,9 @@ fn with_drives(state: State, labels: &[&str]) -> Model {
     };
     let mut model = Model::new("sonoma", false);
     let drives = labels.iter().enumerate().map(drive).collect();
-    model.show(Status { state, savable: true, takes_drives: true, drives });
+    let folder = |label: &&str| SharedFolder { share: "data".to_owned(), name: (*label).to_owned() };
+    let folders = labels.iter().map(folder).collect();
+    model.show(Status { state, savable: true, takes_drives: true, drives, takes_folders: true, folders });
     model
 }
 
@@ -40,6 +45,7 @@ fn wishes(step: Step) -> Vec<Wish> {
         Step::Close => vec![Wish::Detach],
         Step::Ask(question) => question.choices.into_iter().flat_map(|choice| wishes(choice.step)).collect(),
         Step::ChooseImage => vec![Wish::AttachDrive("a.img".into())],
+        Step::ChooseFolder => vec![Wish::ShareFolder("src".into())],
         Step::Nothing | Step::Capture(_) => Vec::new(),
     }
 }
@@ -69,7 +75,11 @@ fn no_choice_makes_a_wish_that_the_state_refuses() {
                 let allowed = match wish {
                     Wish::Pause | Wish::RequestStop => state == State::Running,
                     Wish::Resume => state == State::Paused,
-                    Wish::Suspend | Wish::AttachDrive(_) | Wish::DetachDrive(_) => {
+                    Wish::Suspend
+                    | Wish::AttachDrive(_)
+                    | Wish::DetachDrive(_)
+                    | Wish::ShareFolder(_)
+                    | Wish::UnshareFolder(_) => {
                         matches!(state, State::Running | State::Paused)
                     }
                     Wish::Stop => state != State::Stopped,
@@ -118,6 +128,20 @@ fn drives_come_by_a_file_and_go_by_a_choice() {
     let choices: Vec<_> = which.choices.iter().map(|choice| (choice.title.as_str(), choice.step.clone())).collect();
     let detach = |name: &str| Step::Tell(Wish::DetachDrive(name.to_owned()));
     assert_eq!(choices, [("Cancel", Step::Nothing), ("a.img", detach("slot1")), ("b.iso", detach("slot2"))]);
+}
+
+#[test]
+fn folders_come_by_a_panel_and_go_by_a_choice() {
+    assert_eq!(with_drives(State::Running, &[]).choose(Action::ShareFolder), Step::ChooseFolder);
+    assert_eq!(with_drives(State::Running, &[]).choose(Action::UnshareFolder), Step::Nothing, "it shows none");
+    assert_eq!(model(State::Running, true).choose(Action::ShareFolder), Step::Nothing, "it has no such share");
+    let Step::Ask(which) = with_drives(State::Paused, &["src"]).choose(Action::UnshareFolder) else {
+        panic!("it does not ask")
+    };
+    let choices: Vec<_> = which.choices.iter().map(|choice| (choice.title.as_str(), choice.step.clone())).collect();
+    let folder = SharedFolder { share: "data".to_owned(), name: "src".to_owned() };
+    let unshare = Step::Tell(Wish::UnshareFolder(folder));
+    assert_eq!(choices, [("Cancel", Step::Nothing), ("src in data", unshare)]);
 }
 
 #[test]
