@@ -191,6 +191,8 @@ struct Keys {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     nat: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    vmnet: Option<VmnetMode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     subnet: Option<Subnet>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ipv6: Option<bool>,
@@ -204,8 +206,6 @@ struct Keys {
     publish: List<Publish>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     hostname: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    vmnet: Option<VmnetMode>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     address: Option<Ipv4Addr>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
