@@ -36,6 +36,7 @@ fn the_machines_of_the_checklist_need_no_helper() {
         let plan = vz::plan(&crate::machine(toml), &crate::hosts::mac(vz::Version::new(14, 0))).expect("a plan");
         assert_eq!(plan.helpers, []);
         assert_eq!(plan.warnings, []);
+        assert!(plan.saves.is_err(), "its step 12 says that they cannot be suspended");
         assert_eq!(vz::WindowOptions::of(&plan, "checklist").is_some(), displays);
     }
 }
