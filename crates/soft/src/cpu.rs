@@ -19,7 +19,7 @@ use crate::mmu::{CONTEXT_EL0, CONTEXT_EL1, CONTEXT_EL1_PAN};
 use crate::ram::Ram;
 use crate::share::Share;
 use crate::shared::Shared;
-use crate::sys::SysRegs;
+use crate::sys::{SysRegs, Waiting};
 use crate::trap::Trap;
 
 /// Index of the stack pointer in use in [`Cpu::x`].
@@ -89,6 +89,10 @@ pub struct Cpu {
     pub(crate) shared: Arc<Shared>,
     /// This CPU has sent maintenance to others and not waited for it yet.
     pub(crate) sync_pending: bool,
+    /// The event register, for events of this CPU; those of others are [`crate::shared::signal::EVENT`].
+    pub(crate) event: bool,
+    /// Its latest waits for events.
+    pub(crate) waiting: Option<Waiting>,
     /// What a debugger wants; `None` when it wants nothing.
     pub(crate) debug: Option<Box<Debugging>>,
     /// Data accesses that the TLB's first way did not answer.
@@ -101,6 +105,8 @@ pub struct Cpu {
     pub(crate) interrupts: u64,
     /// Times that the guest waited for an interrupt.
     pub(crate) waits: u64,
+    /// Times that it waited for an event which had not happened yet.
+    pub(crate) event_waits: u64,
     /// Calls of firmware (PSCI and others).
     pub(crate) firmware_calls: u64,
     /// The times that the guest stood still for a translation.
@@ -162,12 +168,15 @@ impl Cpu {
             index,
             shared,
             sync_pending: false,
+            event: false,
+            waiting: None,
             debug: None,
             tlb_misses: 0,
             device_accesses: 0,
             exceptions: 0,
             interrupts: 0,
             waits: 0,
+            event_waits: 0,
             firmware_calls: 0,
             stalls: Stalls::default(),
             decoded: 0,

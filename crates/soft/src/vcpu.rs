@@ -209,6 +209,7 @@ impl hv::Vcpu for Vcpu {
             ("exceptions", c.exceptions),
             ("interrupts", c.interrupts),
             ("waits for interrupts", c.waits),
+            ("waits for events", c.event_waits),
             ("firmware calls", c.firmware_calls),
             ("regions translated", jit.map_or(0, |jit| jit.translated)),
             ("instructions of the longest region", jit.map_or(0, |jit| jit.most as u64)),
@@ -361,12 +362,7 @@ impl Cpu {
             Trap::Undefined => self.take_exception(esr::undefined(), None),
             Trap::Exception { esr, far } => self.take_exception(esr, far),
             Trap::WaitForInterrupt => self.wait_for_interrupt(),
-            Trap::WaitForEvent => {
-                // Spurious wake-ups are allowed, and what other CPUs write makes no event here: give way and look again.
-                if self.shared.cpus[self.index as usize].take(signal::EVENT) == 0 {
-                    std::thread::yield_now();
-                }
-            }
+            Trap::WaitForEvent => self.wait_for_event(),
             Trap::Debug(stop) => return Some(Exit::Debug(stop)),
             Trap::Stop(Stop::CpuOff) => *self.power().lock() = Power::Off,
             Trap::Stop(Stop::SystemOff) => return Some(Exit::PoweredOff),
@@ -396,6 +392,7 @@ impl Cpu {
         self.update_timers();
         *self.sys = crate::sys::SysRegs::reset(entry);
         self.exclusive = None;
+        (self.event, self.waiting) = (false, None);
         self.flush_tlb();
         self.set_pstate(pstate::EL1H | pstate::DAIF);
         self.pc = entry;

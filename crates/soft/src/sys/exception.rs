@@ -43,6 +43,7 @@ impl Cpu {
         let to = self.sys.spsr;
         let legal = matches!(to & pstate::MODE, pstate::EL0T | pstate::EL1T | pstate::EL1H);
         self.exclusive = None;
+        self.event = true;
         self.pc = without_tag(self.sys.tcr, self.sys.elr);
         if legal {
             self.set_pstate(to & KEPT);

@@ -87,7 +87,7 @@ pub(crate) fn sev(cpu: &mut Cpu, _: Insn) -> Result<(), Trap> {
 
 /// SEVL.
 pub(crate) fn sevl(cpu: &mut Cpu, _: Insn) -> Result<(), Trap> {
-    cpu.shared.cpus[cpu.index as usize].raise(signal::EVENT);
+    cpu.event = true;
     Ok(())
 }
 

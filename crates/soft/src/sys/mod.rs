@@ -1,5 +1,6 @@
 //! The system side of the CPU: system registers, exceptions, timers, maintenance, PSCI.
 
+mod event;
 mod exception;
 pub(crate) mod instructions;
 mod maintenance;
@@ -7,4 +8,5 @@ mod psci;
 mod registers;
 mod timer;
 
+pub(crate) use event::Waiting;
 pub(crate) use registers::SysRegs;

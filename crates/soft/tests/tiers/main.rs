@@ -5,6 +5,7 @@ mod addresses;
 mod code;
 mod cpus;
 mod debug;
+mod events;
 mod firmware;
 mod flow;
 mod machine;
