@@ -48,6 +48,7 @@ fn every_kind_of_handler_keeps_the_stack_flat() {
         ("add, cmp and ccmp", &[0x9100_0421, 0xeb02_003f, 0xfa41_0804]),
         ("slow loads and stores: with the MMU off every access is slow", &[0xf940_0001, 0xf900_0401, 0x3940_0402]),
         ("pairs", &[0xa940_0801, 0xa901_0801]),
+        ("a stack pointer that is not aligned", &[0x9100_201f, 0xf940_03e1, 0xa900_0be1]),
         ("called system instructions", &[0xd53b_d041, 0xd51b_d041, 0xd503_3f9f]),
         ("called atomics", &[0xc85f_7c01, 0xf862_0001, 0xd503_3f5f]),
         ("called instructions with flags", &[0xd53b_4201, 0xd51b_4201]),

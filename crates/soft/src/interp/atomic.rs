@@ -46,7 +46,7 @@ fn compare_exchange(host: HostPtr, size: u64, old: u64, new: u64) -> u64 {
 /// LDXR, LDAXR and their byte and halfword forms.
 pub(crate) fn ldxr(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
     let size = bytes(i);
-    let host = cpu.locate_atomic(cpu.x[i.rn()], size, false)?;
+    let host = cpu.locate_atomic(cpu.base(i)?, size, false)?;
     let value = load_sized(host, size);
     fence(Ordering::Acquire);
     cpu.exclusive = Some(Exclusive { host: host.0 as usize, size, value: value as u128 });
@@ -58,7 +58,7 @@ pub(crate) fn ldxr(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
 pub(crate) fn stxr(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
     let size = bytes(i);
     let new = cpu.reg(i.rd());
-    let host = cpu.locate_atomic(cpu.x[i.rn()], size, true)?;
+    let host = cpu.locate_atomic(cpu.base(i)?, size, true)?;
     let stored = match cpu.exclusive.take() {
         Some(e) if e.host == host.0 as usize && e.size == size => {
             compare_exchange(host, size, e.value as u64, new) == e.value as u64
@@ -72,7 +72,7 @@ pub(crate) fn stxr(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
 /// LDXP, LDAXP.
 pub(crate) fn ldxp(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
     let half = bytes(i);
-    let host = cpu.locate_atomic(cpu.x[i.rn()], half * 2, false)?;
+    let host = cpu.locate_atomic(cpu.base(i)?, half * 2, false)?;
     let (first, second, value);
     if half == 4 {
         let both = host.load::<u64>();
@@ -92,7 +92,7 @@ pub(crate) fn ldxp(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
 pub(crate) fn stxp(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
     let half = bytes(i);
     let (first, second) = (cpu.reg(i.rd()), cpu.reg(i.ra()));
-    let host = cpu.locate_atomic(cpu.x[i.rn()], half * 2, true)?;
+    let host = cpu.locate_atomic(cpu.base(i)?, half * 2, true)?;
     let stored = match cpu.exclusive.take() {
         Some(e) if e.host == host.0 as usize && e.size == half * 2 => {
             if half == 4 {
@@ -118,7 +118,7 @@ fn check_aligned(cpu: &Cpu, va: u64, size: u64, write: bool) -> Result<(), Trap>
 
 /// LDAR and its byte and halfword forms.
 pub(crate) fn ldar(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
-    let (va, size) = (cpu.x[i.rn()], bytes(i));
+    let (va, size) = (cpu.base(i)?, bytes(i));
     check_aligned(cpu, va, size, false)?;
     let value = match cpu.locate(va, size, AccessKind::Read, cpu.tlb_context)? {
         Location::Ram(host) => load_sized(host, size),
@@ -131,7 +131,7 @@ pub(crate) fn ldar(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
 
 /// STLR and its byte and halfword forms. The fence after it keeps a later LDAR behind it.
 pub(crate) fn stlr(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
-    let (va, size) = (cpu.x[i.rn()], bytes(i));
+    let (va, size) = (cpu.base(i)?, bytes(i));
     let value = cpu.reg(i.rd());
     check_aligned(cpu, va, size, true)?;
     fence(Ordering::Release);
@@ -149,7 +149,7 @@ pub(crate) fn stlr(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
 pub(crate) fn cas(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
     let size = bytes(i);
     let (old, new) = (cpu.reg(i.rm()), cpu.reg(i.rd()));
-    let host = cpu.locate_atomic(cpu.x[i.rn()], size, true)?;
+    let host = cpu.locate_atomic(cpu.base(i)?, size, true)?;
     let was = compare_exchange(host, size, old, new);
     cpu.set_reg(i.rm(), was);
     Ok(())
@@ -164,7 +164,7 @@ pub(crate) fn casp(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
     let half = if i.bit(30) { 8 } else { 4 };
     let pair = |cpu: &Cpu, n: usize| (cpu.reg(n), cpu.reg(n + 1));
     let ((old_lo, old_hi), (new_lo, new_hi)) = (pair(cpu, s), pair(cpu, t));
-    let host = cpu.locate_atomic(cpu.x[i.rn()], half * 2, true)?;
+    let host = cpu.locate_atomic(cpu.base(i)?, half * 2, true)?;
     let (lo, hi) = if half == 4 {
         let join = |lo: u64, hi: u64| hi << 32 | lo & 0xffff_ffff;
         let was = compare_exchange(host, 8, join(old_lo, old_hi), join(new_lo, new_hi));
@@ -183,7 +183,7 @@ pub(crate) fn casp(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
 pub(crate) fn ld_op(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
     let size = bytes(i);
     let operand = cpu.reg(i.rm());
-    let host = cpu.locate_atomic(cpu.x[i.rn()], size, true)?;
+    let host = cpu.locate_atomic(cpu.base(i)?, size, true)?;
     macro_rules! operate {
         ($atomic:ident, $t:ty, $s:ty) => {{
             let (a, v) = (host.$atomic(), operand as $t);

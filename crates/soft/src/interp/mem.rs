@@ -3,11 +3,13 @@
 //! The fast handlers probe the first way of the TLB. What it does not answer goes to the cold form of the same
 //! instruction, which repeats it with every check.
 
+use std::marker::PhantomData;
+
 use super::alu::{extended, zd, zr};
 use super::{Handler, Op, OpPtr, stop_at};
-use crate::cpu::Cpu;
+use crate::cpu::{Cpu, SP};
 use crate::isa::Insn;
-use crate::mmu::CONTEXT_EL0;
+use crate::mmu::{CONTEXT_EL0, STACK_ALIGNMENT};
 use crate::ram::{HostPtr, Scalar};
 use crate::trap::Trap;
 
@@ -50,6 +52,8 @@ pub(crate) trait Mode {
     const WRITE_BACK: bool = false;
     /// The access has the rights of EL0.
     const UNPRIVILEGED: bool = false;
+    /// The base is the stack pointer.
+    const STACK: bool = false;
     /// The address of the access, and the value for Rn.
     fn address(cpu: &Cpu, op: OpPtr) -> (u64, u64);
 }
@@ -123,6 +127,33 @@ impl Mode for Unprivileged {
     }
 }
 
+/// The stack pointer as the base of mode `M`.
+pub(crate) struct OnStack<M>(PhantomData<M>);
+
+impl<M: Mode> Mode for OnStack<M> {
+    const WRITE_BACK: bool = M::WRITE_BACK;
+    const UNPRIVILEGED: bool = M::UNPRIVILEGED;
+    const STACK: bool = true;
+    #[inline(always)]
+    fn address(cpu: &Cpu, op: OpPtr) -> (u64, u64) {
+        M::address(cpu, op)
+    }
+}
+
+/// Whether the base of an access in mode `M` needs no look at what [`may_access`] goes by.
+#[inline(always)]
+pub(crate) fn is_base_aligned<M: Mode>(cpu: &Cpu) -> bool {
+    !M::STACK || cpu.x[SP].is_multiple_of(STACK_ALIGNMENT)
+}
+
+/// Whether the base may be used; `false` with the trap in [`Cpu::left`].
+pub(crate) fn may_access<M: Mode>(cpu: &mut Cpu) -> bool {
+    !M::STACK || {
+        let checked = cpu.check_stack();
+        keep_trap(cpu, checked)
+    }
+}
+
 /// The translation context of an access in mode `M`.
 #[inline(always)]
 pub(crate) fn context<M: Mode>(cpu: &Cpu) -> u64 {
@@ -151,7 +182,7 @@ pub(crate) fn keep_trap(cpu: &mut Cpu, result: Result<(), Trap>) -> bool {
 
 extern "C" fn ldr<L: Load, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
     let (va, base) = M::address(cpu, op);
-    let Some(host) = cpu.tlb.read(va, L::Memory::SIZE, context::<M>(cpu)) else {
+    let (Some(host), true) = (cpu.tlb.read(va, L::Memory::SIZE, context::<M>(cpu)), is_base_aligned::<M>(cpu)) else {
         return ldr_slow::<L, M>(cpu, op, budget, fa, fb, fk);
     };
     if M::WRITE_BACK {
@@ -165,7 +196,7 @@ extern "C" fn ldr<L: Load, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u
 #[inline(never)]
 extern "C" fn ldr_slow<L: Load, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
     let (va, base) = M::address(cpu, op);
-    if !slow_load::<L::Memory>(cpu, va, context::<M>(cpu)) {
+    if !may_access::<M>(cpu) || !slow_load::<L::Memory>(cpu, va, context::<M>(cpu)) {
         return stop_at(cpu, op, fa, fb, fk);
     }
     if M::WRITE_BACK {
@@ -177,7 +208,7 @@ extern "C" fn ldr_slow<L: Load, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, 
 
 extern "C" fn str<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
     let (va, base) = M::address(cpu, op);
-    let Some(host) = cpu.tlb.write(va, T::SIZE, context::<M>(cpu)) else {
+    let (Some(host), true) = (cpu.tlb.write(va, T::SIZE, context::<M>(cpu)), is_base_aligned::<M>(cpu)) else {
         return str_slow::<T, M>(cpu, op, budget, fa, fb, fk);
     };
     HostPtr(host as *mut u8).store(T::from_u64(cpu.x[op.d()]));
@@ -191,7 +222,7 @@ extern "C" fn str<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa:
 #[inline(never)]
 extern "C" fn str_slow<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
     let (va, base) = M::address(cpu, op);
-    if !slow_store(cpu, va, T::from_u64(cpu.x[op.d()]), context::<M>(cpu)) {
+    if !may_access::<M>(cpu) || !slow_store(cpu, va, T::from_u64(cpu.x[op.d()]), context::<M>(cpu)) {
         return stop_at(cpu, op, fa, fb, fk);
     }
     if M::WRITE_BACK {
@@ -205,8 +236,13 @@ extern "C" fn prefetch(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, 
     op.next(cpu, budget, fa, fb, fk)
 }
 
-/// The handler of `size` (bits 31:30) and `opc` (bits 23:22) in mode `M`; `prfm` where a prefetch is allocated.
+/// The handler in mode `M`; `prfm` where a prefetch is allocated.
 fn handler<M: Mode>(i: Insn, prfm: bool) -> Option<Handler> {
+    if i.rn() == SP { handler_of::<OnStack<M>>(i, prfm) } else { handler_of::<M>(i, prfm) }
+}
+
+/// The handler by `size` (bits 31:30) and `opc` (bits 23:22).
+fn handler_of<M: Mode>(i: Insn, prfm: bool) -> Option<Handler> {
     Some(match (i.bits(30, 2), i.bits(22, 2)) {
         (0, 0) => str::<u8, M>,
         (1, 0) => str::<u16, M>,

@@ -1,15 +1,15 @@
 //! Loads and stores of two general registers: LDP, STP, LDPSW, LDNP, STNP.
 
 use super::alu::{zd, zr};
-use super::mem::{Load, Mode, Offset, Post, Pre, S32X, U32, U64, keep_trap};
+use super::mem::{Load, Mode, Offset, OnStack, Post, Pre, S32X, U32, U64, is_base_aligned, keep_trap, may_access};
 use super::{Handler, Op, OpPtr, stop_at};
-use crate::cpu::Cpu;
+use crate::cpu::{Cpu, SP};
 use crate::isa::Insn;
 use crate::ram::{HostPtr, Scalar};
 
 extern "C" fn ldp<L: Load, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
     let (va, base) = M::address(cpu, op);
-    let Some(host) = cpu.tlb.read(va, L::Memory::SIZE * 2, cpu.tlb_context) else {
+    let (Some(host), true) = (cpu.tlb.read(va, L::Memory::SIZE * 2, cpu.tlb_context), is_base_aligned::<M>(cpu)) else {
         return ldp_slow::<L, M>(cpu, op, budget, fa, fb, fk);
     };
     let first = HostPtr(host as *mut u8).load();
@@ -26,7 +26,7 @@ extern "C" fn ldp<L: Load, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u
 #[inline(never)]
 extern "C" fn ldp_slow<L: Load, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
     let (va, base) = M::address(cpu, op);
-    if !load_two::<L::Memory>(cpu, va) {
+    if !may_access::<M>(cpu) || !load_two::<L::Memory>(cpu, va) {
         return stop_at(cpu, op, fa, fb, fk);
     }
     if M::WRITE_BACK {
@@ -55,7 +55,7 @@ pub(crate) fn store_two<T: Scalar>(cpu: &mut Cpu, va: u64, first: T, second: T) 
 
 extern "C" fn stp<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
     let (va, base) = M::address(cpu, op);
-    let Some(host) = cpu.tlb.write(va, T::SIZE * 2, cpu.tlb_context) else {
+    let (Some(host), true) = (cpu.tlb.write(va, T::SIZE * 2, cpu.tlb_context), is_base_aligned::<M>(cpu)) else {
         return stp_slow::<T, M>(cpu, op, budget, fa, fb, fk);
     };
     HostPtr(host as *mut u8).store(T::from_u64(cpu.x[op.d()]));
@@ -71,7 +71,7 @@ extern "C" fn stp<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa:
 extern "C" fn stp_slow<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
     let (va, base) = M::address(cpu, op);
     let (first, second) = (T::from_u64(cpu.x[op.d()]), T::from_u64(cpu.x[op.a()]));
-    if !store_two(cpu, va, first, second) {
+    if !may_access::<M>(cpu) || !store_two(cpu, va, first, second) {
         return stop_at(cpu, op, fa, fb, fk);
     }
     if M::WRITE_BACK {
@@ -80,8 +80,13 @@ extern "C" fn stp_slow<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64
     op.next(cpu, budget, fa, fb, fk)
 }
 
-/// The handler by `opc` (bits 31:30) and L (bit 22).
+/// The handler in mode `M`.
 fn handler<M: Mode>(i: Insn, signed: bool) -> Option<Handler> {
+    if i.rn() == SP { handler_of::<OnStack<M>>(i, signed) } else { handler_of::<M>(i, signed) }
+}
+
+/// The handler by `opc` (bits 31:30) and L (bit 22).
+fn handler_of<M: Mode>(i: Insn, signed: bool) -> Option<Handler> {
     Some(match (i.bits(30, 2), i.bit(22)) {
         (0, false) => stp::<u32, M>,
         (2, false) => stp::<u64, M>,

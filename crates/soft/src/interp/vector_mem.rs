@@ -2,16 +2,19 @@
 
 use super::alu::zr;
 use super::call::fp_trap;
-use super::mem::{Extended, Literal, Mode, Offset, Post, Pre, Shifted, slow_load, slow_store};
+use super::mem::{
+    Extended, Literal, Mode, Offset, OnStack, Post, Pre, Shifted, is_base_aligned, may_access, slow_load, slow_store,
+};
 use super::pair::{load_two, store_two};
 use super::{Handler, Op, OpPtr, stop_at};
-use crate::cpu::Cpu;
+use crate::cpu::{Cpu, SP};
 use crate::isa::Insn;
 use crate::ram::{HostPtr, Scalar};
 
 extern "C" fn ldr<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
     let (va, base) = M::address(cpu, op);
-    let (Some(host), true) = (cpu.tlb.read(va, T::SIZE, cpu.tlb_context), cpu.fp_enabled) else {
+    let (Some(host), true) = (cpu.tlb.read(va, T::SIZE, cpu.tlb_context), cpu.fp_enabled && is_base_aligned::<M>(cpu))
+    else {
         return ldr_slow::<T, M>(cpu, op, budget, fa, fb, fk);
     };
     cpu.v[op.d() & 31] = HostPtr(host as *mut u8).load::<T>().to_u128();
@@ -28,7 +31,7 @@ extern "C" fn ldr_slow<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64
         return fp_trap(cpu, op, fa, fb, fk);
     }
     let (va, base) = M::address(cpu, op);
-    if !slow_load::<T>(cpu, va, cpu.tlb_context) {
+    if !may_access::<M>(cpu) || !slow_load::<T>(cpu, va, cpu.tlb_context) {
         return stop_at(cpu, op, fa, fb, fk);
     }
     cpu.v[op.d() & 31] = cpu.loaded[0];
@@ -40,7 +43,8 @@ extern "C" fn ldr_slow<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64
 
 extern "C" fn str<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
     let (va, base) = M::address(cpu, op);
-    let (Some(host), true) = (cpu.tlb.write(va, T::SIZE, cpu.tlb_context), cpu.fp_enabled) else {
+    let (Some(host), true) = (cpu.tlb.write(va, T::SIZE, cpu.tlb_context), cpu.fp_enabled && is_base_aligned::<M>(cpu))
+    else {
         return str_slow::<T, M>(cpu, op, budget, fa, fb, fk);
     };
     HostPtr(host as *mut u8).store(T::from_u128(cpu.v[op.d() & 31]));
@@ -57,7 +61,7 @@ extern "C" fn str_slow<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64
         return fp_trap(cpu, op, fa, fb, fk);
     }
     let (va, base) = M::address(cpu, op);
-    if !slow_store(cpu, va, T::from_u128(cpu.v[op.d() & 31]), cpu.tlb_context) {
+    if !may_access::<M>(cpu) || !slow_store(cpu, va, T::from_u128(cpu.v[op.d() & 31]), cpu.tlb_context) {
         return stop_at(cpu, op, fa, fb, fk);
     }
     if M::WRITE_BACK {
@@ -68,7 +72,9 @@ extern "C" fn str_slow<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64
 
 extern "C" fn ldp<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
     let (va, base) = M::address(cpu, op);
-    let (Some(host), true) = (cpu.tlb.read(va, T::SIZE * 2, cpu.tlb_context), cpu.fp_enabled) else {
+    let (Some(host), true) =
+        (cpu.tlb.read(va, T::SIZE * 2, cpu.tlb_context), cpu.fp_enabled && is_base_aligned::<M>(cpu))
+    else {
         return ldp_slow::<T, M>(cpu, op, budget, fa, fb, fk);
     };
     cpu.v[op.d() & 31] = HostPtr(host as *mut u8).load::<T>().to_u128();
@@ -86,7 +92,7 @@ extern "C" fn ldp_slow<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64
         return fp_trap(cpu, op, fa, fb, fk);
     }
     let (va, base) = M::address(cpu, op);
-    if !load_two::<T>(cpu, va) {
+    if !may_access::<M>(cpu) || !load_two::<T>(cpu, va) {
         return stop_at(cpu, op, fa, fb, fk);
     }
     cpu.v[op.d() & 31] = cpu.loaded[0];
@@ -99,7 +105,9 @@ extern "C" fn ldp_slow<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64
 
 extern "C" fn stp<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64, fa: u64, fb: u64, fk: u64) {
     let (va, base) = M::address(cpu, op);
-    let (Some(host), true) = (cpu.tlb.write(va, T::SIZE * 2, cpu.tlb_context), cpu.fp_enabled) else {
+    let (Some(host), true) =
+        (cpu.tlb.write(va, T::SIZE * 2, cpu.tlb_context), cpu.fp_enabled && is_base_aligned::<M>(cpu))
+    else {
         return stp_slow::<T, M>(cpu, op, budget, fa, fb, fk);
     };
     HostPtr(host as *mut u8).store(T::from_u128(cpu.v[op.d() & 31]));
@@ -118,7 +126,7 @@ extern "C" fn stp_slow<T: Scalar, M: Mode>(cpu: &mut Cpu, op: OpPtr, budget: u64
     }
     let (va, base) = M::address(cpu, op);
     let (first, second) = (T::from_u128(cpu.v[op.d() & 31]), T::from_u128(cpu.v[op.a() & 31]));
-    if !store_two(cpu, va, first, second) {
+    if !may_access::<M>(cpu) || !store_two(cpu, va, first, second) {
         return stop_at(cpu, op, fa, fb, fk);
     }
     if M::WRITE_BACK {
@@ -136,7 +144,12 @@ fn scale(i: Insn) -> Option<u32> {
     }
 }
 
+/// The handler of one register in mode `M`.
 fn handler<M: Mode>(i: Insn) -> Option<Handler> {
+    if i.rn() == SP { handler_of::<OnStack<M>>(i) } else { handler_of::<M>(i) }
+}
+
+fn handler_of<M: Mode>(i: Insn) -> Option<Handler> {
     Some(match (scale(i)?, i.bit(22)) {
         (0, false) => str::<u8, M>,
         (1, false) => str::<u16, M>,
@@ -198,8 +211,9 @@ pub(crate) fn lower_literal(i: Insn, offset: u32) -> Option<Op> {
     Some(Op::new(handler).d(i.rd()).imm(((i.sbits(5, 19) << 2) as u32).wrapping_add(offset)))
 }
 
-fn pair<M: Mode>(i: Insn) -> Option<Op> {
-    let handler: Handler = match (i.bits(30, 2), i.bit(22)) {
+/// The handler of two registers.
+fn pair_handler_of<M: Mode>(i: Insn) -> Option<Handler> {
+    Some(match (i.bits(30, 2), i.bit(22)) {
         (0, false) => stp::<u32, M>,
         (1, false) => stp::<u64, M>,
         (2, false) => stp::<u128, M>,
@@ -207,7 +221,11 @@ fn pair<M: Mode>(i: Insn) -> Option<Op> {
         (1, true) => ldp::<u64, M>,
         (2, true) => ldp::<u128, M>,
         _ => return None,
-    };
+    })
+}
+
+fn pair<M: Mode>(i: Insn) -> Option<Op> {
+    let handler = if i.rn() == SP { pair_handler_of::<OnStack<M>>(i)? } else { pair_handler_of::<M>(i)? };
     let imm = i.sbits(15, 7) << (2 + i.bits(30, 2));
     Some(Op::new(handler).d(i.rd()).a(i.ra()).n(i.rn()).imm(imm as u32))
 }

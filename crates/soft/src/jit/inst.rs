@@ -4,8 +4,9 @@
 //! numbers are those of [`crate::cpu::Cpu::x`]: 31 is SP, 32 reads as zero, 33 takes what nobody reads.
 
 use super::simd::{self, Simd};
-use crate::cpu::{DISCARD, XZR};
+use crate::cpu::{DISCARD, SP, XZR};
 use crate::isa::Insn;
+use crate::mmu::STACK_ALIGNMENT;
 
 /// Guest registers as [`crate::cpu::Cpu::x`] numbers them: X0..X30, SP, XZR, nowhere.
 pub const GUEST_REGS: usize = 34;
@@ -40,6 +41,15 @@ pub enum Address {
     Pre { n: u8, imm: i32 },
     /// Base plus index, extended as `option` says, then shifted left.
     Index { n: u8, m: u8, option: u8, shift: u8 },
+}
+
+impl Address {
+    /// The base register.
+    pub fn base(self) -> u8 {
+        match self {
+            Self::Offset { n, .. } | Self::Post { n, .. } | Self::Pre { n, .. } | Self::Index { n, .. } => n,
+        }
+    }
 }
 
 /// What one register of a load or store is.
@@ -311,6 +321,24 @@ impl Inst {
                 | Self::BranchBit { .. }
                 | Self::BranchRegister { .. }
         )
+    }
+
+    /// Whether a stack pointer that is aligned is so behind it, too.
+    pub fn keeps_stack_aligned(self) -> bool {
+        const STACK: u8 = SP as u8;
+        let is_multiple = |bytes: u64| bytes.is_multiple_of(STACK_ALIGNMENT);
+        match self {
+            Self::Other => false,
+            Self::AddSub { d: STACK, n: STACK, operand: Operand::Imm(imm), .. } => is_multiple(imm),
+            Self::Access(Access {
+                address: Address::Post { n: STACK, imm } | Address::Pre { n: STACK, imm }, ..
+            }) => is_multiple(imm as u64),
+            _ => {
+                let mut is_written = false;
+                self.registers(|g, write| is_written |= write && g == STACK);
+                !is_written
+            }
+        }
     }
 
     /// Calls `f` with each general register that it names and whether it is written; what is written may be read, too.

@@ -2,7 +2,7 @@
 //! that were set elsewhere. All guest registers are in [`Cpu`] during these calls.
 
 use super::inst::{Access, Address, Inst, Transfer, decode};
-use crate::cpu::Cpu;
+use crate::cpu::{Cpu, SP};
 use crate::interp::alu::extended;
 use crate::interp::flags;
 use crate::isa::Insn;
@@ -19,6 +19,9 @@ impl Cpu {
 
     /// Carries out the load or store `word` at byte `offset` of the page with every check.
     fn access(&mut self, access: Access) -> Result<(), Trap> {
+        if access.address.base() == SP as u8 {
+            self.check_stack()?;
+        }
         let x = |n: u8| self.x[n as usize];
         let (va, write_back) = match access.address {
             Address::Offset { n, imm } => (x(n).wrapping_add(imm as u64), None),

@@ -7,7 +7,8 @@ use arm64::sysreg::sctlr;
 
 use super::tlb::{Entry, Tlb};
 use crate::code::PAGE_SIZE;
-use crate::cpu::Cpu;
+use crate::cpu::{Cpu, SP};
+use crate::isa::Insn;
 use crate::ram::{HostPtr, Scalar};
 use crate::trap::Trap;
 
@@ -17,6 +18,9 @@ pub(crate) const CONTEXT_EL0: u64 = 0;
 pub(crate) const CONTEXT_EL1: u64 = 1;
 /// Translation context of EL1 with `PSTATE.PAN` set.
 pub(crate) const CONTEXT_EL1_PAN: u64 = 2;
+
+/// What a stack pointer that is the base of an access has to be a multiple of.
+pub(crate) const STACK_ALIGNMENT: u64 = 16;
 
 /// Where an access inside one page goes.
 #[derive(Clone, Copy)]
@@ -118,6 +122,24 @@ impl Cpu {
             }
         }
         Ok(())
+    }
+
+    /// `SCTLR_EL1.SA` and `SA0`: a stack pointer that is the base of a load or store has to be aligned, whatever is added
+    /// to it (DDI 0487, D1.4.10.2).
+    pub(crate) fn check_stack(&self) -> Result<(), Trap> {
+        let control = if self.el0() { sctlr::SA0 } else { sctlr::SA };
+        if self.sys.sctlr & control != 0 && !self.x[SP].is_multiple_of(STACK_ALIGNMENT) {
+            return Err(Trap::Exception { esr: esr::sp_alignment(), far: None });
+        }
+        Ok(())
+    }
+
+    /// The base of a load or store, where 31 is SP.
+    pub(crate) fn base(&self, i: Insn) -> Result<u64, Trap> {
+        if i.rn() == SP {
+            self.check_stack()?;
+        }
+        Ok(self.x[i.rn()])
     }
 
     /// `SCTLR_EL1.A`: every access has to be aligned.

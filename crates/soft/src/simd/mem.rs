@@ -5,11 +5,6 @@ use crate::cpu::Cpu;
 use crate::isa::Insn;
 use crate::trap::Trap;
 
-/// The base register, where 31 is SP.
-fn base(cpu: &Cpu, i: Insn) -> u64 {
-    cpu.x[i.rn()]
-}
-
 /// Post-index: adds `Rm`, or the number of bytes transferred where that is 31. Bit 23 says whether there is one.
 fn write_back(cpu: &mut Cpu, i: Insn, bytes: u64) {
     if i.bit(23) {
@@ -142,7 +137,7 @@ fn rearranged(block: &Block, structure: usize, width: usize, size: u32, back: bo
 pub(crate) fn load_multiple(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
     let (registers, structure) = shape(i)?;
     let (size, width) = (i.bits(10, 2), if i.bit(30) { 16 } else { 8 });
-    let va = base(cpu, i);
+    let va = cpu.base(i)?;
     let bytes = registers * width;
     if registers == 1 && va & 7 == 0 {
         let lo = cpu.load::<u64>(va)?;
@@ -170,7 +165,7 @@ pub(crate) fn load_multiple(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
 pub(crate) fn store_multiple(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
     let (registers, structure) = shape(i)?;
     let (size, width) = (i.bits(10, 2), if i.bit(30) { 16 } else { 8 });
-    let va = base(cpu, i);
+    let va = cpu.base(i)?;
     let pitch = if structure > 1 { 16 } else { width };
     let mut block = [0; 64];
     for k in 0..registers {
@@ -207,7 +202,7 @@ fn element(i: Insn) -> Result<(u32, usize), Trap> {
 /// LD1 to LD4 (single structure).
 pub(crate) fn load_single(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
     let (size, index) = element(i)?;
-    let (va, count) = (base(cpu, i), structure(i));
+    let (va, count) = (cpu.base(i)?, structure(i));
     let mut r = [0; 4];
     for (k, r) in r[..count].iter_mut().enumerate() {
         *r = load_element(cpu, va.wrapping_add((k as u64) << size), size)?;
@@ -223,7 +218,7 @@ pub(crate) fn load_single(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
 /// ST1 to ST4 (single structure).
 pub(crate) fn store_single(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
     let (size, index) = element(i)?;
-    let (va, count) = (base(cpu, i), structure(i));
+    let (va, count) = (cpu.base(i)?, structure(i));
     for k in 0..count {
         let x = get(cpu.v[(i.rd() + k) % 32], size, index);
         store_element(cpu, va.wrapping_add((k as u64) << size), size, x)?;
@@ -235,7 +230,7 @@ pub(crate) fn store_single(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
 /// LD1R to LD4R.
 pub(crate) fn load_replicate(cpu: &mut Cpu, i: Insn) -> Result<(), Trap> {
     let size = i.bits(10, 2);
-    let (va, count) = (base(cpu, i), structure(i));
+    let (va, count) = (cpu.base(i)?, structure(i));
     let mut r = [0; 4];
     for (k, r) in r[..count].iter_mut().enumerate() {
         let x = load_element(cpu, va.wrapping_add((k as u64) << size), size)?;

@@ -11,4 +11,5 @@ mod flow;
 mod machine;
 mod patches;
 mod registers;
+mod stack;
 mod vectors;

@@ -2,13 +2,14 @@
 
 use std::mem::offset_of;
 
-use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
+use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 
 use super::sites::{Host, Look};
-use super::{Emitter, RAX, RCX, RDX, Slow};
-use crate::cpu::{Cpu, DISCARD};
+use super::{Emitter, RAX, RCX, RDX, Slow, reg_offset};
+use crate::cpu::{Cpu, DISCARD, SP};
 use crate::jit::inst::{Access, Address, Transfer};
 use crate::jit::region::Slot;
+use crate::mmu::STACK_ALIGNMENT;
 use crate::mmu::tlb::{Entry, SETS};
 
 /// Bytes of a TLB entry, as a shift.
@@ -49,6 +50,7 @@ impl Emitter<'_> {
             }
             self.need_vectors(entry);
         }
+        self.check_stack(access.address.base(), entry);
         let size = 1 << access.transfer.size();
         let bytes = if access.t2.is_some() { 2 * size } else { size };
         let mut place = IN_RAX;
@@ -90,6 +92,21 @@ impl Emitter<'_> {
             self.write_back(access.address);
         }
         dynasm!(self.asm ; .arch x64 ; =>back);
+    }
+
+    /// Goes to `slow` when base `n` is a stack pointer that is not aligned, unless that was looked at before.
+    pub(super) fn check_stack(&mut self, n: u8, slow: DynamicLabel) {
+        const BELOW: i32 = STACK_ALIGNMENT as i32 - 1;
+        if usize::from(n) != SP || self.stack_is_aligned {
+            return;
+        }
+        match self.map[SP] {
+            Some(host) => dynasm!(self.asm ; .arch x64 ; test Rb(host), BYTE BELOW as i8 ; jne =>slow),
+            None => {
+                dynasm!(self.asm ; .arch x64 ; test BYTE [rbp + reg_offset(SP as u8)], BYTE BELOW as i8 ; jne =>slow);
+            }
+        }
+        self.stack_is_aligned = true;
     }
 
     /// What the address is computed from, if that is in a register of the host until the memory has been accessed.

@@ -56,6 +56,7 @@ const CASES: &[(&str, &[u32])] = &[
     ("umulh x0, x1, x2", &[0x9bc2_7c20]),
     ("rev x0, x1", &[0xdac0_0c20]),
     ("ldr x0, [x1, #8]", &[0xf940_0420]),
+    ("stp x29, x30, [sp, #-32]!; str x19, [sp, #16]", &[0xa9be_7bfd, 0xf900_0bf3]),
     ("ldr w0, [x1, w2, uxtw #2]", &[0xb862_5820]),
     ("ldrb w0, [x1], #1", &[0x3840_1420]),
     ("ldrsw x0, [x1]", &[0xb980_0020]),

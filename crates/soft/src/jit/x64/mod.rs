@@ -100,6 +100,8 @@ pub(super) struct Emitter<'a> {
     features: Features,
     /// FP and AdvSIMD registers.
     vectors: vectors::Vectors,
+    /// The stack pointer is aligned, or nobody asks for that.
+    stack_is_aligned: bool,
     host_flags: Option<Kind>,
     /// Whether the operands in [`Cpu::flags`] have 64 bits, and what they are.
     stored_flags: Option<(bool, Kind)>,
@@ -183,6 +185,7 @@ impl<'a> Emitter<'a> {
             links: Vec::new(),
             features,
             vectors,
+            stack_is_aligned: false,
             host_flags: None,
             stored_flags: None,
         }
@@ -196,6 +199,7 @@ impl<'a> Emitter<'a> {
             if region.is_target(slot.index) {
                 self.host_flags = None;
                 self.stored_flags = None;
+                self.stack_is_aligned = false;
                 self.vectors.forget_modes();
             }
             let label = self.labels[&slot.index];
@@ -204,6 +208,7 @@ impl<'a> Emitter<'a> {
                 cases.is_at(slot.index, self.asm.offset().0);
             }
             let falls_through = self.slot(at);
+            self.stack_is_aligned &= slot.inst.keeps_stack_aligned();
             let next = region.slots.get(at + 1).map(|s| s.index);
             if falls_through && next != Some(slot.index + 1) {
                 let exit = self.exit(slot.index + 1);

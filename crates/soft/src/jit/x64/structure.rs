@@ -26,6 +26,7 @@ impl Emitter<'_> {
             Simd::LoadReplicate { size, n, post, .. } => (true, n, post, 1 << size),
             _ => unreachable!("only structures come here"),
         };
+        self.check_stack(n, slow);
         self.address(Address::Offset { n, imm: 0 });
         self.probe(bytes, load);
         let addend = tlb_offset(offset_of!(Entry, addend));
