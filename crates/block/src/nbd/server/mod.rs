@@ -14,6 +14,7 @@ mod listener;
 mod outbox;
 mod request;
 mod transmission;
+mod vigil;
 mod workers;
 
 use std::collections::HashMap;

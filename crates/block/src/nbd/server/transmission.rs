@@ -7,6 +7,7 @@ use super::execute::{self, Medium};
 use super::handshake::{Agreed, Session};
 use super::outbox::Outbox;
 use super::request::Request;
+use super::vigil::Vigil;
 use super::workers::{Job, Workers};
 use crate::nbd::Error;
 use crate::nbd::spec::{self, CHUNK_LEN, SIMPLE_REPLY_LEN, chunk, cmd, cmd_flag};
@@ -27,6 +28,7 @@ struct Transmission<'a, 'scope> {
     outbox: &'scope Outbox,
     workers: &'scope Workers<'scope>,
     out: Out,
+    vigil: Vigil,
 }
 
 /// Replies that are not sent yet, `buf[..len]`, and room for more, into which reads go straight.
@@ -43,7 +45,8 @@ pub(super) fn serve(session: Session<'_>) -> Result<(), Error> {
     let workers = Workers::new(&medium, agreed.structured, &outbox);
     thread::scope(|scope| {
         let out = Out { buf: vec![0; OUT], len: 0 };
-        let mut transmission = Transmission { agreed, input, medium: &medium, outbox: &outbox, workers: &workers, out };
+        let (medium, outbox, workers, vigil) = (&medium, &outbox, &workers, Vigil::default());
+        let mut transmission = Transmission { agreed, input, medium, outbox, workers, out, vigil };
         let done = transmission.serve(scope);
         workers.end();
         let sent = transmission.send();
@@ -57,6 +60,7 @@ impl<'scope> Transmission<'_, 'scope> {
         loop {
             if self.input.buffered().len() < spec::REQUEST_LEN {
                 self.send().map_err(Error::io("send"))?;
+                self.vigil.keep(self.input.receiver().socket());
                 match self.input.fill().map_err(Error::io("receive"))? {
                     0 if self.input.buffered().is_empty() => return Ok(()),
                     0 => return Err(Error::io("receive")(io::ErrorKind::UnexpectedEof.into())),

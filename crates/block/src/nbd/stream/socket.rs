@@ -6,6 +6,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
+
 use crate::nbd::{Address, Error};
 
 /// What the system may hold for us in each direction, in bytes; it may choose less.
@@ -98,6 +101,12 @@ impl Socket {
             Self::Tcp(socket) => socket.shutdown(how),
             Self::Unix(socket) => socket.shutdown(how),
         };
+    }
+
+    /// Whether receiving would not wait: there are bytes, the end, or an error.
+    pub(crate) fn has_news(&self) -> bool {
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        !matches!(rustix::net::recv(self, &mut [0; 1], flags), Err(Errno::WOULDBLOCK | Errno::INTR))
     }
 
     pub(crate) fn receive(&self, buf: &mut [u8]) -> io::Result<usize> {
