@@ -60,6 +60,7 @@ pub use bundle::{
     Bundle, BundleError, BundleLock, CloneDraft, CloneMode, CloneProgress, Draft, Holder, MachineName, Store,
 };
 pub use card::NatCard;
+pub use console::socket::private_listener;
 pub use console::{Console, ConsoleStream};
 pub use disks::{DiskName, DiskStatus};
 pub use error::Error;

@@ -1,10 +1,6 @@
 //! Clients of a socket: each on a thread of its own, a few at a time, and none cut off in the middle of an answer.
 
-use std::fs;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
@@ -46,25 +42,6 @@ impl Answering {
         // Whether it was in time makes no difference any more.
         let _ = self.done.wait_timeout_while(count, LAST_ANSWER, |count| *count > 0);
     }
-}
-
-/// Listens at `path`, for this user alone. A socket there that nobody listens to any more, as a process that was killed
-/// leaves it, is replaced; what is no socket is left as it is.
-pub(super) fn listen(path: &Path) -> io::Result<UnixListener> {
-    let listener = match UnixListener::bind(path) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path) => {
-            fs::remove_file(path)?;
-            UnixListener::bind(path)?
-        }
-        result => result?,
-    };
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
-}
-
-fn is_stale(path: &Path) -> bool {
-    let is_socket = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
-    is_socket && UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 /// Lets clients in by `accept`, on a thread of its own, for as long as the process lives, and serves each by `serve`.

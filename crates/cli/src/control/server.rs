@@ -25,7 +25,7 @@ impl Server {
     /// # Errors
     /// The socket cannot be made; another machine has it.
     pub(crate) fn start(path: &Path, vm: &Arc<VirtualMachine>, suspend_to: Option<&Path>) -> io::Result<Self> {
-        let listener = clients::listen(path)?;
+        let listener = vm::private_listener(path)?;
         let answering = Arc::new(Answering::default());
         let server = Self { path: path.to_owned(), answering: answering.clone() };
         let suspend_to: Option<Arc<Path>> = suspend_to.map(Arc::from);

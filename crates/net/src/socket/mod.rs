@@ -38,7 +38,10 @@ pub fn listen(path: &Path, mtu: u16) -> io::Result<Pump> {
 
 /// Listens at `path`; a socket there that nobody listens to any more, as a process that was killed leaves it, is
 /// replaced. What is no socket is left as it is: connecting to a plain file is refused, too.
-pub(crate) fn bind(path: &Path) -> io::Result<UnixListener> {
+///
+/// # Errors
+/// Somebody listens there, there is something else, and the system's reason.
+pub fn bind(path: &Path) -> io::Result<UnixListener> {
     match UnixListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path) => {
             fs::remove_file(path)?;

@@ -3,8 +3,8 @@
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,29 +22,21 @@ pub(super) struct Socket {
 
 /// Listens at `path`.
 pub(super) fn listen(path: &Path) -> io::Result<Socket> {
-    let socket = Socket { listener: bind(path)?, path: path.to_owned() };
+    let socket = Socket { listener: private_listener(path)?, path: path.to_owned() };
     socket.listener.set_nonblocking(true)?;
     Ok(socket)
 }
 
-/// Makes a socket at `path` for this user alone. One that nobody listens at any more, as a process that was killed
-/// leaves it, is replaced.
-pub(crate) fn bind(path: &Path) -> io::Result<UnixListener> {
-    let listener = match UnixListener::bind(path) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path) => {
-            fs::remove_file(path)?;
-            UnixListener::bind(path)?
-        }
-        other => other?,
-    };
+/// Listens at `path`, for this user alone. A socket there that nobody listens at any more, as a process that was killed
+/// leaves it, is replaced; what is no socket is left as it is.
+///
+/// # Errors
+/// Somebody listens there, there is something else, and the system's reason.
+pub fn private_listener(path: &Path) -> io::Result<UnixListener> {
+    let listener = net::socket::bind(path)?;
     // What listens there gives power over the guest.
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
     Ok(listener)
-}
-
-fn is_stale(path: &Path) -> bool {
-    let is_socket = path.symlink_metadata().is_ok_and(|m| m.file_type().is_socket());
-    is_socket && UnixStream::connect(path).is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 impl Place for Socket {

@@ -80,7 +80,7 @@ pub(super) struct Door {
 impl Door {
     /// Listens at `path` for what is to go to `port`.
     pub(super) fn open(path: &Path, port: u32, messages: Sender<Message>) -> io::Result<Self> {
-        let listener = socket::bind(path)?;
+        let listener = socket::private_listener(path)?;
         listener.set_nonblocking(true)?;
         let (cancel, cancelled) = cancel()?;
         let accept = move || {

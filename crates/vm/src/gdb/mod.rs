@@ -65,7 +65,7 @@ impl GdbServer {
     /// # Errors
     /// The socket cannot be made.
     pub fn on_socket(vm: &Arc<VirtualMachine>, path: &Path, hold: bool) -> io::Result<Self> {
-        let listener = socket::bind(path)?;
+        let listener = socket::private_listener(path)?;
         listener.set_nonblocking(true)?;
         let mut server = Self::start(vm, Listener::Unix(listener), hold)?;
         server.path = Some(path.to_owned());

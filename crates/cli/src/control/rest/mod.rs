@@ -61,7 +61,7 @@ impl Rest {
                 None
             }
             RestUri::Unix(path) => {
-                let listener = clients::listen(path)?;
+                let listener = vm::private_listener(path)?;
                 clients::serve(
                     move || listener.accept().map(|(stream, _)| stream),
                     move |mut stream| answer(&mut stream, false),
