@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Weak};
+use std::thread;
 use std::time::Duration;
 
 use block::Disk;
@@ -106,22 +107,68 @@ impl Disks {
             DiskName::Storage(_) => return Err(Error::StaysIn(name)),
             DiskName::Slot(number) => number.checked_sub(1).ok_or(Error::NoSuchDisk(name))?,
         };
+        let leaving = self.all().into_iter().find(|(other, _)| *other == name).map(|(_, disk)| disk);
         let left = match patience {
             Some(patience) => self.control.remove(slot, patience),
             None => {
-                self.all().iter().filter(|(other, _)| *other == name).for_each(|(_, disk)| disk.set_patience(false));
+                leaving.iter().for_each(|disk| disk.set_patience(false));
                 self.control.pull(slot)
             }
         };
         left.map_err(|error| match error {
             HotPlugError::Empty(_) => Error::NoSuchDisk(name),
             other => Error::HotPlug(other),
-        })
+        })?;
+        leaving.into_iter().for_each(|disk| self.close(disk));
+        Ok(())
+    }
+
+    /// Closes a disk that has left its slot, when the vCPUs that are in one of its registers have come out.
+    fn close(&self, disk: Arc<dyn Disk>) {
+        self.attached.lock().retain(|(_, other)| !std::ptr::addr_eq(other.as_ptr(), Arc::as_ptr(&disk)));
+        while Arc::strong_count(&disk) > 1 {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     pub(crate) fn resize(&self, name: DiskName, size: u64) -> Result<(), Error> {
         let found = self.all().into_iter().find(|(other, _)| *other == name);
         let (_, disk) = found.ok_or(Error::NoSuchDisk(name))?;
         disk.resize(size).map_err(|source| Error::Disk { field: name.to_string(), source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use machine::{Boot, LinuxBoot, Machine, Parts};
+
+    use super::*;
+
+    #[test]
+    fn a_disk_that_was_pulled_is_closed_when_who_was_in_it_has_come_out() {
+        let kernel = tempfile::tempfile().unwrap();
+        let boot = Boot::Linux(LinuxBoot { kernel, initrd: None, command_line: String::new() });
+        let parts = Parts { cpus: 1, memory: 2 << 20, boot, pci: Vec::new(), slots: 1, serial: None, reclaim: None };
+        let machine = Machine::new(parts, Box::new(|_, _| unreachable!("it does not run")));
+        let disks = Disks::new(Vec::new(), 1, machine.control());
+        let image = tempfile::NamedTempFile::new().unwrap();
+        image.as_file().set_len(1 << 20).unwrap();
+        let name = disks.attach(&Storage::image(image.path())).unwrap();
+        let (_, held) = disks.all().pop().unwrap();
+        let out = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(Duration::from_millis(50));
+                out.store(true, Ordering::SeqCst);
+                drop(held);
+            });
+            disks.detach(name, None).unwrap();
+            assert!(out.load(Ordering::SeqCst));
+        });
+        File::open(image.path()).unwrap().try_lock().unwrap();
+        assert_eq!(disks.list(), []);
     }
 }

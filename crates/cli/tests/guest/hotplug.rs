@@ -114,7 +114,9 @@ fn a_disk_is_pulled_out_of_a_guest_that_uses_it() {
         if kind == "nvme" {
             // Not on virtio: Linux waits for ever for requests that were under way in a disk of that kind.
             let write = format!("dd if=/dev/zero of=/dev/{device} bs=4k seek=1000 count=500 conv=fsync");
-            machine.sh(&format!("(while {write}; do :; done; echo over >/tmp/over) 2>/dev/null & sleep 0.5"));
+            // Where the disk's node has gone, dd makes a plain file of that name, which takes all.
+            let writes = format!("while {write} && [ -b /dev/{device} ]; do :; done");
+            machine.sh(&format!("({writes}; echo over >/tmp/over) 2>/dev/null & sleep 0.5"));
         }
         assert_eq!(disk(folder, &["detach", "vm.sock", "slot1", "--force"]), "");
         until(&mut machine, &format!("[ ! -e /sys/block/{device} ]"));
