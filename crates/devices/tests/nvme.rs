@@ -1,10 +1,11 @@
 //! The NVMe controller, driven by a guest.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use block::contract::{FaultyDisk, MemoryDisk};
 use block::{Disk, Error, Geometry};
+use devices::bus::MmioDevice;
 use devices::nvme::{Nvme, Status, spec};
 use devices::pci::spec as pci;
 use testkit::nvme::{Command, Driver, NvmeDisk, QueuePair, command, with};
@@ -413,6 +414,41 @@ fn a_controller_that_may_not_reach_memory_waits_and_can_be_shut_down_and_disable
     set_master(&driver, true);
     driver.enable(16);
     driver.ask(command(IDENTIFY, 1));
+}
+
+/// A CPU may have found the registers just before the function was reset, as it is when its card is pulled.
+#[test]
+fn what_is_written_late_to_a_controller_that_was_reset_reaches_neither_memory_nor_disk() {
+    let (disk, driver, mut queue, page) = with_io();
+    let (guest, controller) = (driver.guest().clone(), driver.controller().clone());
+    let (asq, acq) = (guest.alloc(4096, 4096), guest.alloc(4096, 4096));
+    queue.put(&guest, &io(1, 0, 1, page));
+    guest.bridge().reset();
+    let late = |register: u64, value: u32| controller.write(register, &value.to_le_bytes());
+    late(0x24, 15 << 16 | 15);
+    late(0x28, asq as u32);
+    late(0x30, acq as u32);
+    late(0x14, 4 << 20 | 6 << 16 | 1);
+    let csts = || {
+        let mut csts = [0; 4];
+        controller.read(0x1c, &mut csts);
+        csts[0]
+    };
+    let end = Instant::now() + PATIENCE;
+    while csts() & 1 == 0 && Instant::now() < end {
+        std::thread::yield_now();
+    }
+    assert_eq!(csts(), 1, "registers need no memory");
+    guest.memory().write_slice(&command(IDENTIFY, 1).map(u32::to_le_bytes).concat(), GuestAddress(asq)).unwrap();
+    late(0x1000, 1);
+    late(0x1008, 1);
+    // Its threads end with it, and have done nothing till then.
+    let weak = Arc::downgrade(&controller);
+    let memory = guest.memory().clone();
+    drop((controller, driver, guest));
+    assert!(weak.upgrade().is_none());
+    assert_eq!(memory.read_obj::<u128>(GuestAddress(acq)).unwrap(), 0);
+    assert!(disk.contents() == numbered());
 }
 
 #[test]

@@ -1,9 +1,14 @@
 //! The PCI host bridge, configuration space, BARs and MSI-X, as a guest's CPU works them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
 
 use devices::bus::MmioDevice;
-use devices::pci::{BarKind, Function, FunctionBuilder, FunctionHooks, HostBridge, Identity, Msix, PciError, Slot};
+use devices::pci::{
+    BarKind, Function, FunctionBuilder, FunctionHooks, HostBridge, Identity, Msix, PciError, Requester, Slot,
+};
 use parking_lot::Mutex;
 use testkit::{Guest, Interrupts};
 use vm_fdt::FdtWriter;
@@ -272,6 +277,81 @@ fn messages_wait_until_the_function_may_write_to_memory() {
     assert_eq!((board.count(0), board.guest.read32(table + 0x800)), (0, 1));
     board.write(COMMAND, MEMORY | MASTER);
     assert_eq!((board.count(0), board.guest.read32(table + 0x800)), (1, 0));
+}
+
+/// A device that lingers when it is told of the first change, and then notes what it finds.
+struct Lingering {
+    requester: Requester,
+    told: Mutex<Option<(Sender<()>, Receiver<()>)>>,
+    may: Mutex<Option<bool>>,
+}
+
+impl FunctionHooks for Lingering {
+    fn master_changed(&self) {
+        let first = self.told.lock().take();
+        if let Some((told, go_on)) = first {
+            told.send(()).unwrap();
+            go_on.recv().unwrap();
+        }
+        *self.may.lock() = Some(self.requester.is_master());
+    }
+}
+
+#[test]
+fn a_device_knows_what_the_command_register_says_when_two_cpus_write_it_at_once() {
+    let guest = Guest::new();
+    let slot = guest.bridge().slot_at(3, 0).unwrap();
+    let command = guest.config(slot.device_id(), COMMAND);
+    let ((tell, told), (go, go_on)) = (channel(), channel());
+    let requester = slot.requester();
+    let device = Arc::new(Lingering { requester, told: Mutex::new(Some((tell, go_on))), may: Mutex::default() });
+    FunctionBuilder::new(slot, ID).plug(device.clone());
+    thread::scope(|scope| {
+        let other_cpu = scope.spawn(|| guest.write32(command, MASTER));
+        told.recv().unwrap();
+        guest.write32(command, 0);
+        assert_eq!(*device.may.lock(), Some(false));
+        go.send(()).unwrap();
+        other_cpu.join().unwrap();
+    });
+    assert_eq!((guest.read32(command) & MASTER, *device.may.lock()), (0, Some(false)));
+}
+
+#[test]
+fn who_takes_the_leave_to_reach_memory_waits_for_who_has_it() {
+    let guest = Guest::new();
+    let slot = guest.bridge().slot_at(3, 0).unwrap();
+    let command = guest.config(slot.device_id(), COMMAND);
+    let requester = slot.requester();
+    plain(slot);
+    assert!(requester.permit().is_none());
+    guest.write32(command, MASTER);
+    let permit = requester.permit().unwrap();
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let other_cpu = scope.spawn(|| {
+            guest.write32(command, 0);
+            assert!(ended.load(Ordering::SeqCst), "it has not waited");
+        });
+        while requester.is_master() {
+            thread::yield_now();
+        }
+        assert!(requester.permit().is_none());
+        ended.store(true, Ordering::SeqCst);
+        drop(permit);
+        other_cpu.join().unwrap();
+    });
+    // Nobody waits for what goes on with leave given anew.
+    guest.write32(command, MASTER);
+    let _permit = requester.permit().unwrap();
+    thread::scope(|scope| {
+        let other_cpu = scope.spawn(|| guest.write32(command, 0));
+        while requester.is_master() {
+            thread::yield_now();
+        }
+        guest.write32(command, MASTER);
+        other_cpu.join().unwrap();
+    });
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use devices::GuestMemory;
-use devices::pci::{FunctionBuilder, FunctionHooks, Identity, Msix, PciDevice, Removal, RootPort, Slot};
+use devices::pci::{
+    Function, FunctionBuilder, FunctionHooks, Identity, Msix, PciDevice, Removal, Requester, RootPort, Slot,
+};
 use devices::virtio::entropy::Entropy;
 use parking_lot::Mutex;
 use testkit::pci::{enable_msix, place_bars};
@@ -188,25 +190,40 @@ fn a_card_stays_in_a_reset_and_its_bus_loses_its_number() {
     assert_eq!(port.guest.read32(command) & 0xffff, 0);
 }
 
-/// A card with one vector, and when it was told that it may reach memory.
+/// A card with one vector, and what it found when it was told that it may reach memory, or no longer may.
 #[derive(Default)]
 struct Card {
-    msix: OnceLock<Arc<Msix>>,
-    told: Mutex<Vec<bool>>,
+    made: OnceLock<(Arc<Function>, Requester, Arc<Msix>)>,
+    found: Mutex<Vec<bool>>,
+}
+
+impl Card {
+    fn function(&self) -> &Function {
+        &self.made.get().unwrap().0
+    }
+
+    fn requester(&self) -> &Requester {
+        &self.made.get().unwrap().1
+    }
+
+    fn msix(&self) -> &Msix {
+        &self.made.get().unwrap().2
+    }
 }
 
 impl PciDevice for Card {
     fn plug(self: Arc<Self>, slot: Slot, _: GuestMemory) {
         let id = Identity { vendor: 1, device: 2, revision: 0, class: 0, subsystem_vendor: 3, subsystem: 4 };
+        let requester = slot.requester();
         let (function, msix) = FunctionBuilder::new(slot, id).msix(1, 0);
-        self.msix.get_or_init(|| msix);
-        function.plug(self);
+        let function = function.plug(self.clone());
+        self.made.get_or_init(|| (function, requester, msix));
     }
 }
 
 impl FunctionHooks for Card {
-    fn set_master(&self, enabled: bool) {
-        self.told.lock().push(enabled);
+    fn master_changed(&self) {
+        self.found.lock().push(self.requester().is_master());
     }
 }
 
@@ -218,25 +235,42 @@ fn a_port_forwards_what_its_card_asks_of_memory_while_both_are_bus_masters() {
     let bars = place_bars(&port.guest, BELOW);
     let msix = u16::from(port.guest.read::<1>(port.guest.config(BELOW, 0x34))[0]);
     enable_msix(&port.guest, BELOW, msix, &bars);
-    assert_eq!(*card.told.lock(), [true]);
+    assert_eq!(*card.found.lock(), [true]);
     let sent = || {
-        card.msix.get().unwrap().signal(0);
+        card.msix().signal(0);
         port.guest.interrupts().count(BELOW, 0)
     };
     assert_eq!(sent(), 1);
     port.set16(COMMAND, MEMORY as u16);
-    assert_eq!((&card.told.lock()[..], sent()), (&[true, false][..], 1));
+    assert_eq!((&card.found.lock()[..], sent()), (&[true, false][..], 1));
     port.set16(COMMAND, (MEMORY | MASTER) as u16);
     assert_eq!(port.guest.interrupts().count(BELOW, 0), 2, "the message that was held back");
-    assert_eq!(*card.told.lock(), [true, false, true]);
+    assert_eq!(*card.found.lock(), [true, false, true]);
 
-    // A card that is no master by itself does not hear of the port, and a port that was none lets none through.
+    // Each of the two alone is not enough.
     let command = port.guest.config(BELOW, COMMAND);
     port.guest.write32(command, MEMORY);
     port.set16(COMMAND, MEMORY as u16);
-    assert_eq!((card.told.lock().len(), sent()), (4, 2));
     port.guest.write32(command, MEMORY | MASTER);
-    assert_eq!((card.told.lock().len(), sent()), (4, 2));
+    assert_eq!((&card.found.lock()[3..], sent()), (&[false; 3][..], 2));
     port.set16(COMMAND, (MEMORY | MASTER) as u16);
-    assert_eq!((card.told.lock().last(), port.guest.interrupts().count(BELOW, 0)), (Some(&true), 3));
+    assert_eq!((card.found.lock().last(), port.guest.interrupts().count(BELOW, 0)), (Some(&true), 3));
+}
+
+/// The CPU has found the function just before it left its slot.
+#[test]
+fn a_write_to_a_card_that_has_left_comes_to_nothing() {
+    let port = Port::new();
+    let card = Arc::new(Card::default());
+    assert!(port.port.insert(card.clone()));
+    let bars = place_bars(&port.guest, BELOW);
+    assert!(card.requester().is_master());
+    port.port.pull();
+    assert!(!card.requester().is_master());
+    card.function().write_config(0x10, &(bars[0] as u32).to_le_bytes());
+    card.function().write_config(0x14, &((bars[0] >> 32) as u32).to_le_bytes());
+    card.function().write_config(COMMAND, &(MEMORY | MASTER).to_le_bytes());
+    assert!(!card.requester().is_master());
+    assert!(port.guest.bus().insert(bars[0], 4096, card.made.get().unwrap().2.clone()).is_ok(), "it is on the bus");
+    assert_eq!(*card.found.lock(), [true]);
 }

@@ -244,3 +244,75 @@ fn a_reset_while_the_device_starts_or_stops_waits_its_turn_and_holds_nobody_up()
     assert_eq!(guest.read::<1>(at), [0]);
     assert!(called.try_recv().is_err(), "one reset, not two");
 }
+
+/// One CPU takes the leave to reach memory away, and another gives it back before the device has stopped.
+#[test]
+fn the_command_register_has_the_last_word_when_two_cpus_write_it_at_once() {
+    let ((calls, called), (go, go_on)) = (channel(), channel());
+    let mut driver = Guest::new().plug(Arc::new(Slow { calls, go_on: Mutex::new(go_on), queues: Mutex::default() }));
+    let guest = driver.guest().clone();
+    let register = guest.config(driver.devfn(), spec::COMMAND);
+    // Negotiation begins with a reset, which stops the device.
+    (0..2).for_each(|_| go.send(()).unwrap());
+    driver.negotiate(feature::VERSION_1).unwrap();
+    driver.enable_queue(0, 0);
+    driver.start();
+    for name in ["stop", "reset", "activate"] {
+        assert_eq!(called.recv_timeout(PATIENCE).unwrap(), name);
+    }
+    let write = |enabled: bool| {
+        let command = spec::COMMAND_MEMORY | if enabled { spec::COMMAND_MASTER } else { 0 };
+        guest.bus().write(register, &command.to_le_bytes());
+    };
+    std::thread::scope(|scope| {
+        let other_cpu = scope.spawn(|| write(false));
+        assert_eq!(called.recv_timeout(PATIENCE).unwrap(), "stop");
+        write(true);
+        // It stops, and starts again.
+        (0..2).for_each(|_| go.send(()).unwrap());
+        assert_eq!(called.recv_timeout(PATIENCE).unwrap(), "activate");
+        other_cpu.join().unwrap();
+    });
+    std::thread::scope(|scope| {
+        let other_cpu = scope.spawn(|| write(false));
+        assert_eq!(called.recv_timeout(PATIENCE).unwrap(), "stop");
+        go.send(()).unwrap();
+        other_cpu.join().unwrap();
+        let other_cpu = scope.spawn(|| write(true));
+        assert_eq!(called.recv_timeout(PATIENCE).unwrap(), "activate");
+        write(false);
+        // It starts, and stops again.
+        (0..2).for_each(|_| go.send(()).unwrap());
+        assert_eq!(called.recv_timeout(PATIENCE).unwrap(), "stop");
+        other_cpu.join().unwrap();
+    });
+    assert!(called.try_recv().is_err());
+}
+
+/// What the card stands on may be taken away when it has left its slot.
+#[test]
+fn a_reset_of_the_function_waits_for_a_cpu_that_is_just_starting_the_device() {
+    let ((calls, called), (go, go_on)) = (channel(), channel());
+    let mut driver = Guest::new().plug(Arc::new(Slow { calls, go_on: Mutex::new(go_on), queues: Mutex::default() }));
+    let (guest, devfn) = (driver.guest().clone(), driver.devfn());
+    go.send(()).unwrap();
+    driver.negotiate(feature::VERSION_1).unwrap();
+    driver.enable_queue(0, 0);
+    let other_cpu = std::thread::spawn(move || driver.start());
+    for name in ["stop", "reset", "activate"] {
+        assert_eq!(called.recv_timeout(PATIENCE).unwrap(), name);
+    }
+    std::thread::scope(|scope| {
+        let bridge = guest.bridge().clone();
+        let reset = scope.spawn(move || {
+            bridge.reset();
+            called.try_iter().collect::<Vec<_>>()
+        });
+        while guest.read::<2>(guest.config(devfn, spec::COMMAND)) != [0; 2] {
+            std::thread::yield_now();
+        }
+        (0..2).for_each(|_| go.send(()).unwrap());
+        assert_eq!(reset.join().unwrap(), ["stop", "reset"]);
+    });
+    other_cpu.join().unwrap();
+}

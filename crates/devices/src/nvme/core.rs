@@ -16,7 +16,7 @@ use super::queue::{CompletionQueue, SubmissionQueue};
 use super::registers::Registers;
 use super::spec::event;
 use crate::GuestMemory;
-use crate::pci::Msix;
+use crate::pci::{Msix, Requester};
 use crate::virtio::Waker;
 
 /// A controller without its threads.
@@ -28,8 +28,8 @@ pub(super) struct Core {
     pub(super) memory: GuestMemory,
     pub(super) max_queues: u16,
     pub(super) msix: OnceLock<Arc<Msix>>,
-    /// The function may reach guest memory.
-    pub(super) master: AtomicBool,
+    /// Whether the function may reach guest memory.
+    pub(super) requester: Requester,
     /// Wakes the thread that manages the controller.
     pub(super) manager: Waker,
     /// Wakes the threads that do I/O.
@@ -69,13 +69,13 @@ impl Drop for Job {
 }
 
 impl Core {
-    pub(super) fn new(namespace: Arc<Namespace>, memory: GuestMemory, max_queues: u16) -> Self {
+    pub(super) fn new(namespace: Arc<Namespace>, memory: GuestMemory, requester: Requester, max_queues: u16) -> Self {
         Self {
             namespace,
             memory,
             max_queues,
             msix: OnceLock::new(),
-            master: AtomicBool::new(false),
+            requester,
             manager: Waker::new(),
             io: Pool::default(),
             registers: Mutex::default(),
@@ -88,10 +88,6 @@ impl Core {
             page_shift: AtomicU32::new(12),
             next: AtomicUsize::new(0),
         }
-    }
-
-    pub(super) fn is_master(&self) -> bool {
-        self.master.load(Ordering::SeqCst)
     }
 
     pub(super) fn write_cache(&self) -> bool {
@@ -144,6 +140,11 @@ impl Core {
             let queue = &queues[first.wrapping_add(n) % queues.len()];
             queue.fetch(&self.memory).map(|command| Job { queue: queue.clone(), command })
         })
+    }
+
+    /// Whether there are I/O commands that were not fetched.
+    pub(super) fn has_more(&self) -> bool {
+        self.queues.read().submission.iter().skip(1).flatten().any(|queue| queue.has_more())
     }
 
     /// Does an I/O command and completes it.

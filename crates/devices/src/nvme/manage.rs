@@ -23,9 +23,7 @@ impl Core {
                 self.change(todo);
                 continue;
             }
-            if !self.is_master() {
-                return;
-            }
+            let Some(_permit) = self.requester.permit() else { return };
             self.tell_events();
             let Some(queue) = self.submission(0) else { return };
             let Some(command) = queue.fetch(&self.memory) else { return };

@@ -20,7 +20,6 @@ mod registers;
 pub mod spec;
 mod status;
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use block::{Disk, SizeWatcher};
@@ -61,7 +60,7 @@ impl Nvme {
 
     /// Puts a controller for the disk into `slot`. It is at most in one slot at a time.
     pub fn controller(&self, slot: Slot, memory: GuestMemory) -> Arc<Controller> {
-        let core = Arc::new(Core::new(self.namespace.clone(), memory, self.queues));
+        let core = Arc::new(Core::new(self.namespace.clone(), memory, slot.requester(), self.queues));
         let watcher: Arc<dyn SizeWatcher> = core.clone();
         self.namespace.disk.watch_size(Arc::downgrade(&watcher));
         let controller = Arc::new(Controller { core: core.clone(), threads: Mutex::default() });
@@ -100,8 +99,8 @@ enum Life {
     /// The guest has not enabled it yet.
     #[default]
     Off,
-    /// First the manager, which may wait for the others; those are there while the function may reach guest memory.
-    Running(Worker<Weak<Core>>, Option<Threads>),
+    /// First the manager, which may wait for the others.
+    Running(Worker<Weak<Core>>, Threads),
     /// They are stopped for a pause.
     Paused,
 }
@@ -137,7 +136,7 @@ impl Controller {
     }
 
     fn spawn(&self) -> Life {
-        let io = self.core.is_master().then(|| Threads::start(&self.core)).transpose();
+        let io = Threads::start(&self.core);
         let turn = |core: &mut Weak<Core>, waker: &_| {
             if let Some(core) = core.upgrade() {
                 core.turn(waker);
@@ -191,18 +190,14 @@ impl MmioDevice for Controller {
 }
 
 impl FunctionHooks for Controller {
-    /// Waits for what the threads are doing. The guest can disable and shut down a controller that reaches no memory.
-    fn set_master(&self, enabled: bool) {
-        self.core.master.store(enabled, Ordering::SeqCst);
-        let mut threads = self.threads.lock();
-        if matches!(*threads, Life::Running(..)) {
-            end(std::mem::take(&mut *threads));
-            *threads = self.spawn();
-        }
+    /// The threads ask for a permit for each command. The guest can disable and shut down a controller that reaches no
+    /// memory.
+    fn master_changed(&self) {
+        self.core.manager.wake();
+        self.core.io.ring();
     }
 
     fn reset(&self) {
-        self.core.master.store(false, Ordering::SeqCst);
         let running = std::mem::take(&mut *self.threads.lock());
         end(running);
         self.core.forget();

@@ -90,10 +90,11 @@ fn work(core: &Core) {
     let mut buffer = Vec::new();
     loop {
         while !core.io.is_stopping()
+            && let Some(_permit) = core.requester.permit()
             && let Some(job) = core.fetch()
         {
             // This one may take long: another thread takes the next.
-            if job.queue.has_more() {
+            if core.has_more() {
                 core.io.ring();
             }
             core.perform(&job, &mut buffer);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use parking_lot::RwLock;
 
-use super::Function;
+use super::{Function, Requester};
 
 /// A bus.
 ///
@@ -16,18 +16,11 @@ pub(super) struct PciBus {
 }
 
 /// What the guest has told the bridge above a bus.
-struct Above {
+pub(super) struct Above {
     /// The bus number; 0 for the root bus, and before there is one.
     number: AtomicU8,
     /// The bridge forwards requests from the bus to memory: it is a bus master itself (PCI-to-PCI Bridge 1.2, 3.2.5.3).
     forwards: AtomicBool,
-}
-
-/// Who makes a request: a function by its place.
-#[derive(Clone)]
-pub(super) struct Requester {
-    above: Arc<Above>,
-    devfn: u8,
 }
 
 impl PciBus {
@@ -47,13 +40,18 @@ impl PciBus {
     }
 
     pub(super) fn number(&self) -> u8 {
-        self.above.number.load(Ordering::Acquire)
+        self.above.number()
+    }
+
+    /// A function of the bus, as one that makes requests.
+    pub(super) fn requester(&self, devfn: u8) -> Requester {
+        Requester::new(self.above.clone(), devfn)
     }
 
     /// The bridge above has another bus number for it, or begins or ends to forward requests.
     pub(super) fn set_above(&self, number: u8, forwards: bool) {
         self.above.number.store(number, Ordering::Release);
-        self.above.forwards.store(forwards, Ordering::Release);
+        self.above.forwards.store(forwards, Ordering::SeqCst);
     }
 
     pub(super) fn function(&self, devfn: u8) -> Option<Arc<Function>> {
@@ -82,18 +80,13 @@ impl PciBus {
     }
 }
 
-impl Requester {
-    pub(super) fn new(bus: &PciBus, devfn: u8) -> Self {
-        Self { above: bus.above.clone(), devfn }
+impl Above {
+    pub(super) fn number(&self) -> u8 {
+        self.number.load(Ordering::Acquire)
     }
 
-    /// Whether what it asks of memory gets there.
-    pub(super) fn is_forwarded(&self) -> bool {
-        self.above.forwards.load(Ordering::Acquire)
-    }
-
-    /// The requester ID: bus, device and function in 16 bits.
-    pub(super) fn id(&self) -> u32 {
-        u32::from(self.above.number.load(Ordering::Acquire)) << 8 | u32::from(self.devfn)
+    /// Whether what functions of the bus ask of memory gets there.
+    pub(super) fn forwards(&self) -> bool {
+        self.forwards.load(Ordering::SeqCst)
     }
 }

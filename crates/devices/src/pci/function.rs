@@ -5,8 +5,8 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-use super::bus::{PciBus, Requester};
-use super::{ConfigSpace, Msix, Slot, Window, spec};
+use super::bus::PciBus;
+use super::{ConfigSpace, Msix, Requester, Slot, Window, spec};
 use crate::bus::{Bus, MmioDevice};
 
 /// Who a function is (PCI 3.0, 6.2.1 and 6.2.4).
@@ -46,12 +46,11 @@ pub trait FunctionHooks: Send + Sync {
     fn write_live(&self, capability: &[u8], at: u16, data: &[u8]) {
         let _ = (capability, at, data);
     }
-    /// The guest lets the function reach memory by itself (the bus master enable of its command register and of the bridge
-    /// above), or no longer does: the device begins nothing then, and its messages are held back. Off after a reset, which
-    /// has no call of this.
-    fn set_master(&self, enabled: bool) {
-        let _ = enabled;
-    }
+    /// The guest lets the function reach memory by itself, or no longer does: [`Requester::is_master`] says which. The
+    /// device goes on, or begins nothing more and may wait for what it has begun; who holds a [`Permit`](super::Permit)
+    /// is waited for after this. CPUs that write at once call this at once, so it goes by what it finds, under the lock
+    /// by which the device changes. A reset, after which the function is no master, has no call of this.
+    fn master_changed(&self) {}
     /// The machine is reset. May wait for the device's work to end.
     fn reset(&self) {}
 }
@@ -183,7 +182,7 @@ impl FunctionBuilder {
         }
         let Self { slot, space, bars, msix, live, below } = self;
         let placed = vec![None; bars.len()];
-        let state = Mutex::new(State { initial: space.clone(), space, sending: Sending::default(), placed });
+        let state = Mutex::new(State { initial: space.clone(), space, placed, removed: false });
         let (bus, windows, requester) = (slot.bus(), slot.windows(), slot.requester());
         let function = Arc::new(Function { bars, msix, live, below, hooks, bus, windows, requester, state });
         slot.fill(function.clone());
@@ -191,12 +190,12 @@ impl FunctionBuilder {
     }
 }
 
-/// What decides over what a function sends by itself.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-struct Sending {
-    /// The message control of MSI-X; zero where there is none.
-    control: u16,
-    /// The function may reach memory.
+/// What a write has changed that others have to be told of.
+#[derive(Clone, Copy)]
+struct Change {
+    /// The message control of MSI-X.
+    control: bool,
+    /// Whether the function may reach memory.
     master: bool,
 }
 
@@ -221,10 +220,10 @@ struct State {
     /// Configuration space at power-on.
     initial: ConfigSpace,
     space: ConfigSpace,
-    /// What MSI-X and the device know.
-    sending: Sending,
     /// Where each of `bars` is on the bus.
     placed: Vec<Option<u64>>,
+    /// It has left its slot for good.
+    removed: bool,
 }
 
 impl Function {
@@ -245,10 +244,12 @@ impl Function {
     pub fn write_config(&self, offset: u16, data: &[u8]) {
         let (change, live, below) = {
             let mut state = self.state.lock();
+            if state.removed {
+                return;
+            }
             let held = resets_below(&state.space);
             state.space.write(offset, data);
-            self.place(&mut state);
-            let change = self.change(&mut state);
+            let change = self.apply(&mut state);
             let live = self.live_at(offset, data.len()).map(|at| (live_content(&state.space, at), offset - at));
             (change, live, !held && resets_below(&state.space))
         };
@@ -266,13 +267,18 @@ impl Function {
         {
             let mut state = self.state.lock();
             state.space = state.initial.clone();
-            self.place(&mut state);
-            self.change(&mut state);
-        }
-        if let Some((msix, _)) = &self.msix {
-            msix.reset();
+            if let Some((msix, _)) = &self.msix {
+                msix.reset();
+            }
+            self.apply(&mut state);
         }
         self.hooks.reset();
+    }
+
+    /// Puts a function that has left its slot back to power-on, for good: a CPU that found it before changes nothing.
+    pub(super) fn remove(&self) {
+        self.state.lock().removed = true;
+        self.reset();
     }
 
     /// Says in the header that the device has more functions than this one.
@@ -283,31 +289,30 @@ impl Function {
         }
     }
 
-    /// Takes over what configuration space and the bridge above say of sending, and tells the bus below, if there is one.
-    /// What was and what is, for [`tell`](Self::tell).
-    fn change(&self, state: &mut State) -> (Sending, Sending) {
-        let control = self.msix.as_ref().map_or(0, |(_, at)| state.space.u16(*at));
-        let master = state.space.u16(spec::COMMAND) & spec::COMMAND_MASTER != 0 && self.requester.is_forwarded();
+    /// Makes what configuration space says true of what others look at: BARs on the bus, MSI-X, the leave to reach memory
+    /// and the bus below, if there is one. The lock is held, so that two CPUs cannot interleave, and nobody is called back.
+    fn apply(&self, state: &mut State) -> Change {
+        self.place(state);
+        let space = &state.space;
+        let control = self.msix.as_ref().is_some_and(|(msix, at)| msix.set_control(space.u16(*at)));
+        let master = self.requester.set_enabled(space.u16(spec::COMMAND) & spec::COMMAND_MASTER != 0);
         if let Some(below) = &self.below {
             // The secondary bus number.
-            below.set_above((state.space.u16(spec::PRIMARY_BUS) >> 8) as u8, master);
+            below.set_above((space.u16(spec::PRIMARY_BUS) >> 8) as u8, self.requester.is_master());
         }
-        let now = Sending { control, master };
-        (std::mem::replace(&mut state.sending, now), now)
+        Change { control, master }
     }
 
-    /// Tells MSI-X, the device and the functions below what has changed. No lock is held.
-    fn tell(&self, (before, now): (Sending, Sending)) {
-        if let Some((msix, _)) = self.msix.as_ref().filter(|_| now != before) {
-            msix.set_control(now.control, now.master);
+    /// Makes MSI-X, the device and the functions below look at what has changed. No lock is held: the changes of two CPUs
+    /// can be told in either order, since what counts is what is found.
+    fn tell(&self, change: Change) {
+        if let Some((msix, _)) = self.msix.as_ref().filter(|_| change.control || change.master) {
+            msix.send_pending();
         }
-        if now.master == before.master {
-            return;
-        }
-        self.hooks.set_master(now.master);
-        for function in self.below.iter().flat_map(|bus| bus.functions()) {
-            let change = function.change(&mut function.state.lock());
-            function.tell(change);
+        if change.master {
+            self.hooks.master_changed();
+            self.requester.settle();
+            self.below.iter().flat_map(|bus| bus.functions()).for_each(|function| function.tell(change));
         }
     }
 
@@ -317,8 +322,7 @@ impl Function {
         (range.start <= offset && usize::from(offset) + len <= usize::from(range.end)).then_some(*at)
     }
 
-    /// Moves the BARs on the bus to where configuration space says. The lock is held, so that two CPUs cannot
-    /// interleave; the bus calls nobody back.
+    /// Moves the BARs on the bus to where configuration space says.
     fn place(&self, state: &mut State) {
         let Some(bus) = self.bus.upgrade() else { return };
         let enabled = state.space.u16(spec::COMMAND) & spec::COMMAND_MEMORY != 0;

@@ -77,7 +77,7 @@ pub struct HostBridge {
 pub struct Slot {
     bridge: Arc<HostBridge>,
     bus: Arc<PciBus>,
-    devfn: u8,
+    requester: Requester,
 }
 
 /// The bridge's own function has nothing to do.
@@ -123,7 +123,7 @@ impl HostBridge {
         if self.root.function(devfn).is_some() {
             return Err(PciError::Slot { device, function });
         }
-        Ok(Slot { bridge, bus: self.root.clone(), devfn })
+        Ok(Slot { bridge, bus: self.root.clone(), requester: self.root.requester(devfn) })
     }
 
     /// The lowest device number that is free.
@@ -146,7 +146,7 @@ impl HostBridge {
 
     /// The place of the device on a bus behind a root port, which has no other.
     pub(super) fn slot_below(&self, bus: &Arc<PciBus>) -> Option<Slot> {
-        Some(Slot { bridge: self.myself.upgrade()?, bus: bus.clone(), devfn: 0 })
+        Some(Slot { bridge: self.myself.upgrade()?, bus: bus.clone(), requester: bus.requester(0) })
     }
 
     fn function(&self, offset: u64) -> (Option<Arc<Function>>, u16) {
@@ -164,12 +164,13 @@ impl Slot {
     /// The requester ID that the function has now: bus, device and function in 16 bits.
     #[must_use]
     pub fn device_id(&self) -> u32 {
-        self.requester().id()
+        self.requester.id()
     }
 
-    /// Who writes the messages of the function that is put here.
-    pub(super) fn requester(&self) -> Requester {
-        Requester::new(&self.bus, self.devfn)
+    /// The function that is put here, as one that makes requests to memory.
+    #[must_use]
+    pub fn requester(&self) -> Requester {
+        self.requester.clone()
     }
 
     /// Whether it is behind a root port, and not on the root bus.
@@ -195,7 +196,7 @@ impl Slot {
     }
 
     pub(super) fn fill(self, function: Arc<Function>) {
-        self.bus.put(self.devfn, function);
+        self.bus.put(self.requester.devfn(), function);
     }
 }
 

@@ -14,12 +14,13 @@ mod function;
 mod host;
 mod msix;
 mod port;
+mod requester;
 pub mod spec;
 
-use bus::Requester;
 pub use config::ConfigSpace;
 pub use device::PciDevice;
 pub use function::{BarKind, Function, FunctionBuilder, FunctionHooks, Identity};
 pub use host::{HostBridge, Layout, PciError, Slot, Window};
 pub use msix::Msix;
 pub use port::{Removal, RootPort};
+pub use requester::{Permit, Requester};

@@ -23,15 +23,6 @@ struct State {
     entries: Vec<Entry>,
     enabled: bool,
     masked: bool,
-    /// The function may write to memory.
-    master: bool,
-}
-
-impl State {
-    /// The function as a whole may not send.
-    fn silent(&self) -> bool {
-        self.masked || !self.enabled || !self.master
-    }
 }
 
 #[derive(Clone, Copy)]
@@ -54,7 +45,7 @@ impl Msix {
     pub(super) fn new(vectors: u16, requester: Requester, sink: Arc<dyn MsiSink>) -> Self {
         let vectors = vectors.clamp(1, 2048);
         let entries = vec![Entry::RESET; usize::from(vectors)];
-        let state = State { entries, enabled: false, masked: false, master: false };
+        let state = State { entries, enabled: false, masked: false };
         Self { requester, sink, vectors, state: Mutex::new(state) }
     }
 
@@ -79,7 +70,7 @@ impl Msix {
     pub fn signal(&self, vector: u16) {
         let message = {
             let mut state = self.state.lock();
-            let (enabled, silent) = (state.enabled, state.silent());
+            let (enabled, silent) = (state.enabled, self.is_silent(&state));
             let Some(entry) = state.entries.get_mut(usize::from(vector)).filter(|_| enabled) else { return };
             entry.pending = true;
             self.take(entry, silent)
@@ -87,24 +78,35 @@ impl Msix {
         self.send(message);
     }
 
-    /// Takes over the message control register and whether the function may write to memory, and sends what was pending
-    /// and no longer is held back.
-    pub(super) fn set_control(&self, control: u16, master: bool) {
+    /// Takes over the message control register; `true` when it was another. Calls nobody.
+    pub(super) fn set_control(&self, control: u16) -> bool {
+        let (enabled, masked) = (control & spec::MSIX_ENABLE != 0, control & spec::MSIX_MASK_ALL != 0);
+        let mut state = self.state.lock();
+        let before = (state.enabled, state.masked);
+        (state.enabled, state.masked) = (enabled, masked);
+        before != (enabled, masked)
+    }
+
+    /// Sends what was pending and is not held back any more.
+    pub(super) fn send_pending(&self) {
         let messages: Vec<_> = {
             let mut state = self.state.lock();
-            state.enabled = control & spec::MSIX_ENABLE != 0;
-            state.masked = control & spec::MSIX_MASK_ALL != 0;
-            state.master = master;
-            let silent = state.silent();
+            let silent = self.is_silent(&state);
             state.entries.iter_mut().filter_map(|e| self.take(e, silent)).collect()
         };
         self.send(messages);
     }
 
+    /// Back to power-on. Calls nobody.
     pub(super) fn reset(&self) {
         let mut state = self.state.lock();
         state.entries.fill(Entry::RESET);
-        (state.enabled, state.masked, state.master) = (false, false, false);
+        (state.enabled, state.masked) = (false, false);
+    }
+
+    /// The function as a whole may not send.
+    fn is_silent(&self, state: &State) -> bool {
+        state.masked || !state.enabled || !self.requester.is_master()
     }
 
     /// The message of a pending entry if it may go out now; it is pending no more then.
@@ -138,7 +140,7 @@ impl Msix {
     fn set_word(&self, offset: u64, value: u32) {
         let message = {
             let mut state = self.state.lock();
-            let silent = state.silent();
+            let silent = self.is_silent(&state);
             let Some(entry) = state.entries.get_mut((offset / spec::MSIX_ENTRY) as usize) else { return };
             match offset % spec::MSIX_ENTRY / 4 {
                 0 => entry.words[0] = value & !3,

@@ -1,6 +1,6 @@
 //! The controller's PCI function: its registers on the bus, and its thread.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
@@ -11,7 +11,7 @@ use super::registers::Registers;
 use super::spec::{self, SLOTS, at};
 use crate::GuestMemory;
 use crate::bus::MmioDevice;
-use crate::pci::{BarKind, FunctionBuilder, FunctionHooks, Identity, Msix, Slot};
+use crate::pci::{BarKind, FunctionBuilder, FunctionHooks, Identity, Msix, Requester, Slot};
 use crate::regs;
 use crate::virtio::{Waker, Worker};
 
@@ -34,21 +34,15 @@ pub(super) struct Controller {
 /// What vCPUs and the controller's thread share.
 pub(super) struct Shared {
     pub(super) memory: GuestMemory,
+    pub(super) requester: Requester,
     pub(super) registers: Mutex<Registers>,
     /// Rung doorbells: for each slot a bit for each endpoint. Slot 0 is the command ring.
     pub(super) doorbells: [AtomicU32; SLOTS as usize + 1],
     msix: OnceLock<Arc<Msix>>,
     waker: Waker,
-    /// The function may reach guest memory.
-    master: AtomicBool,
 }
 
 impl Shared {
-    /// Whether the function may reach guest memory.
-    pub(super) fn is_master(&self) -> bool {
-        self.master.load(Ordering::Acquire)
-    }
-
     /// Sends the interrupt. No lock is held.
     pub(super) fn interrupt(&self) {
         if let Some(msix) = self.msix.get() {
@@ -61,11 +55,11 @@ impl Controller {
     pub(super) fn plug(home: Arc<Xhci>, slot: Slot, memory: GuestMemory) -> Arc<Self> {
         let shared = Shared {
             memory,
+            requester: slot.requester(),
             registers: Mutex::new(Registers::new(&home.devices.lock())),
             doorbells: std::array::from_fn(|_| AtomicU32::new(0)),
             msix: OnceLock::new(),
             waker: Waker::new(),
-            master: AtomicBool::new(false),
         };
         let controller = Arc::new(Self { home, shared: Arc::new(shared), worker: Mutex::default() });
         // "QEMU XHCI Host Controller" in the registry of PCI IDs: one without quirks.
@@ -135,15 +129,13 @@ impl MmioDevice for Controller {
 }
 
 impl FunctionHooks for Controller {
-    /// The thread looks before each of its steps; the one that it is in is done to its end.
-    fn set_master(&self, enabled: bool) {
-        self.shared.master.store(enabled, Ordering::Release);
+    /// The thread asks for a permit before each of its steps.
+    fn master_changed(&self) {
         self.shared.waker.wake();
     }
 
     /// Waits for the request that a device is busy with. The devices go back to where the next function finds them.
     fn reset(&self) {
-        self.shared.master.store(false, Ordering::Release);
         let worker = self.worker.lock().take();
         if let Some(mut engine) = worker.and_then(Worker::stop) {
             engine.reset();

@@ -82,7 +82,11 @@ impl Engine {
 
     /// Does a part; `false` when there is nothing to do.
     fn step(&mut self) -> Result<bool, Unreachable> {
-        if !self.take_orders() || !self.shared.is_master() || !self.post_events()? {
+        if !self.take_orders() {
+            return Ok(false);
+        }
+        let Some(_permit) = self.shared.requester.permit() else { return Ok(false) };
+        if !self.post_events()? {
             return Ok(false);
         }
         let mut busy = self.step_command();

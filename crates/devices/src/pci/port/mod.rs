@@ -103,7 +103,7 @@ impl RootPort {
 
     fn eject(&self) {
         let cards = self.link.take();
-        cards.iter().for_each(|card| card.reset());
+        cards.iter().for_each(|card| card.remove());
         let interrupt = self.state.lock().emptied();
         self.tell(interrupt);
         let ejected = !cards.is_empty();

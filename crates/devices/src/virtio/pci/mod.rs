@@ -7,7 +7,7 @@ pub mod spec;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use virtio_queue::QueueT;
 
 use self::common::{Common, Effect};
@@ -17,17 +17,21 @@ use super::{Activation, VirtioDevice, Virtqueue};
 use crate::GuestMemory;
 use crate::bus::MmioDevice;
 use crate::pci::spec::CAP_VENDOR;
-use crate::pci::{BarKind, FunctionBuilder, FunctionHooks, Identity, PciDevice, Slot};
+use crate::pci::{BarKind, FunctionBuilder, FunctionHooks, Identity, PciDevice, Requester, Slot};
 
 /// A virtio device in a PCI slot.
 ///
 /// Fixed: the device class, guest memory, the features that are offered.
-/// Glue: interrupts. State: what the driver has set, and where in its life the device is.
+/// Glue: interrupts, and whether guest memory may be reached.
+/// State: what the driver has set, and where in its life the device is.
 pub struct VirtioPci {
     device: Arc<dyn VirtioDevice>,
     memory: GuestMemory,
+    requester: Requester,
     interrupts: Arc<Interrupts>,
     state: Mutex<State>,
+    /// A reset has come to its end.
+    was_reset: Condvar,
     /// The queues that the device has. Notifications look here and take no lock.
     handed: Box<[AtomicBool]>,
     /// How often the device could not be activated.
@@ -37,18 +41,25 @@ pub struct VirtioPci {
 struct State {
     common: Common,
     phase: Phase,
-    /// The function may reach guest memory.
-    master: bool,
+    /// The machine is paused, or ends.
+    held: bool,
 }
 
 /// Where in its life the device is. `activate` and `stop` are called without the lock, by the one thread that has
-/// made the change to `Starting` or `Stopping`; what comes meanwhile is left to that thread.
+/// made the change to `Starting` or `Stopping`; what comes meanwhile is left to that thread, which looks after it.
 enum Phase {
     Stopped,
     Starting { reset_wanted: bool },
     Active,
     Stopping { reset_wanted: bool },
     Paused(Vec<Option<Virtqueue>>),
+}
+
+impl Phase {
+    /// A reset is left to the thread that starts or stops the device.
+    fn wants_reset(&self) -> bool {
+        matches!(self, Self::Starting { reset_wanted: true } | Self::Stopping { reset_wanted: true })
+    }
 }
 
 impl VirtioPci {
@@ -66,12 +77,14 @@ impl VirtioPci {
         let interrupts = Arc::new(Interrupts::new(sizes.len()));
         let transport = Arc::new(Self {
             memory,
+            requester: slot.requester(),
             interrupts: interrupts.clone(),
             state: Mutex::new(State {
                 common: Common::new(offered, sizes, vectors),
                 phase: Phase::Stopped,
-                master: false,
+                held: false,
             }),
+            was_reset: Condvar::new(),
             handed: sizes.iter().map(|_| AtomicBool::new(false)).collect(),
             failures: AtomicU64::new(0),
             device,
@@ -111,43 +124,54 @@ impl VirtioPci {
         &self.device
     }
 
-    /// Stops the device for a pause, or while it may not reach guest memory: its threads end, its queues are kept here.
+    /// Stops the device for a pause: its threads end, its queues are kept here. The vCPUs stand still.
     pub fn stop(&self) {
-        {
-            let mut state = self.state.lock();
-            if !matches!(state.phase, Phase::Active) {
-                return;
-            }
-            state.phase = Phase::Stopping { reset_wanted: false };
-        }
-        let queues = self.device.stop();
-        let reset_wanted = {
-            let mut state = self.state.lock();
-            let wanted = matches!(state.phase, Phase::Stopping { reset_wanted: true });
-            state.phase = Phase::Paused(queues);
-            wanted
-        };
-        if reset_wanted {
-            self.driver_reset();
-        }
+        self.state.lock().held = true;
+        self.settle();
     }
 
-    /// Goes on after [`stop`](Self::stop), when the device may reach guest memory.
+    /// Goes on after [`stop`](Self::stop). The vCPUs stand still yet.
     pub fn start(&self) {
+        self.state.lock().held = false;
+        self.settle();
+    }
+
+    /// Lets a device that has queues run when it may: nothing holds it and it may reach guest memory. Stops it else.
+    fn settle(&self) {
         let queues = {
-            let mut state = self.state.lock();
-            if !state.master {
-                return;
-            }
-            match std::mem::replace(&mut state.phase, Phase::Starting { reset_wanted: false }) {
-                Phase::Paused(queues) => queues,
-                other => {
-                    state.phase = other;
+            let State { phase, held, .. } = &mut *self.state.lock();
+            let may_run = !*held && self.requester.is_master();
+            match std::mem::replace(phase, Phase::Stopped) {
+                Phase::Paused(queues) if may_run => {
+                    *phase = Phase::Starting { reset_wanted: false };
+                    Some(queues)
+                }
+                Phase::Active if !may_run => {
+                    *phase = Phase::Stopping { reset_wanted: false };
+                    None
+                }
+                as_it_is => {
+                    *phase = as_it_is;
                     return;
                 }
             }
         };
-        self.activate(queues);
+        let after = match queues {
+            Some(queues) => self.activate(queues),
+            None => Phase::Paused(self.device.stop()),
+        };
+        let reset_wanted = {
+            let State { phase, .. } = &mut *self.state.lock();
+            let wanted = phase.wants_reset();
+            *phase = if wanted { Phase::Stopping { reset_wanted: true } } else { after };
+            wanted
+        };
+        if reset_wanted {
+            self.finish_reset();
+        } else {
+            // What it goes by may have changed meanwhile.
+            self.settle();
+        }
     }
 
     fn write_status(&self, value: u8) {
@@ -172,28 +196,20 @@ impl VirtioPci {
     }
 
     fn driver_ok(&self) {
-        let queues = {
-            let mut state = self.state.lock();
-            let State { common, phase, master } = &mut *state;
-            if !matches!(phase, Phase::Stopped) || common.status & status::FEATURES_OK == 0 {
-                None
-            } else {
+        let ready = {
+            let State { common, phase, .. } = &mut *self.state.lock();
+            let queues = if matches!(phase, Phase::Stopped) && common.status & status::FEATURES_OK != 0 {
                 common.status |= status::DRIVER_OK;
-                let queues = self.build_queues(common);
-                match queues {
-                    Some(queues) if !*master => {
-                        *phase = Phase::Paused(queues);
-                        return;
-                    }
-                    Some(_) => *phase = Phase::Starting { reset_wanted: false },
-                    None => {}
-                }
-                queues
-            }
+                self.build_queues(common)
+            } else {
+                None
+            };
+            queues.map(|queues| *phase = Phase::Paused(queues)).is_some()
         };
-        match queues {
-            Some(queues) => self.activate(queues),
-            None => super::Interrupt::needs_reset(&*self.interrupts),
+        if ready {
+            self.settle();
+        } else {
+            super::Interrupt::needs_reset(&*self.interrupts);
         }
     }
 
@@ -212,35 +228,23 @@ impl VirtioPci {
         common.queues.iter().enumerate().map(build).collect()
     }
 
-    /// Hands the queues to the device. The phase is `Starting`, and ours.
-    fn activate(&self, queues: Vec<Option<Virtqueue>>) {
+    /// Hands the queues to the device. The phase is `Starting`, and ours: what it becomes.
+    fn activate(&self, queues: Vec<Option<Virtqueue>>) -> Phase {
         for (handed, queue) in self.handed.iter().zip(&queues) {
             handed.store(queue.is_some(), Ordering::Release);
         }
         let features = self.state.lock().common.accepted;
         let (memory, interrupt) = (self.memory.clone(), self.interrupts.clone());
-        let result = self.device.activate(Activation { features, memory, queues, interrupt });
-        let active = result.is_ok();
-        if let Err(why) = result {
-            // The first, second, fourth... time: the guest can try again without end.
-            let count = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
-            if count.is_power_of_two() {
-                tracing::error!(device = self.device.device_type(), %why, count, "virtio device not activated");
-            }
-            self.take_back();
-            super::Interrupt::needs_reset(&*self.interrupts);
+        let activation = Activation { features, memory, queues, interrupt };
+        let Err(why) = self.device.activate(activation) else { return Phase::Active };
+        // The first, second, fourth... time: the guest can try again without end.
+        let count = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
+        if count.is_power_of_two() {
+            tracing::error!(device = self.device.device_type(), %why, count, "virtio device not activated");
         }
-        let (reset_wanted, master) = {
-            let mut state = self.state.lock();
-            let wanted = matches!(state.phase, Phase::Starting { reset_wanted: true });
-            state.phase = if active { Phase::Active } else { Phase::Stopped };
-            (wanted, state.master)
-        };
-        if reset_wanted {
-            self.driver_reset();
-        } else if !master {
-            self.stop();
-        }
+        self.take_back();
+        super::Interrupt::needs_reset(&*self.interrupts);
+        Phase::Stopped
     }
 
     fn take_back(&self) {
@@ -249,7 +253,8 @@ impl VirtioPci {
         }
     }
 
-    /// The driver wrote zero to the status, or the machine is reset (2.4).
+    /// The driver wrote zero to the status, or the machine is reset (2.4). It comes later when another thread is just
+    /// starting or stopping the device.
     fn driver_reset(&self) {
         {
             let mut state = self.state.lock();
@@ -263,6 +268,11 @@ impl VirtioPci {
                 }
             }
         }
+        self.finish_reset();
+    }
+
+    /// Resets the device. The phase is `Stopping`, and ours.
+    fn finish_reset(&self) {
         self.take_back();
         drop(self.device.stop());
         self.device.reset();
@@ -270,6 +280,7 @@ impl VirtioPci {
         let mut state = self.state.lock();
         state.common.reset();
         state.phase = Phase::Stopped;
+        self.was_reset.notify_all();
     }
 
     fn read_common(&self, offset: u64, data: &mut [u8]) {
@@ -352,14 +363,17 @@ impl FunctionHooks for VirtioPci {
         }
     }
 
-    fn set_master(&self, enabled: bool) {
-        self.state.lock().master = enabled;
-        if enabled { self.start() } else { self.stop() }
+    /// Waits for the requests that the device is busy with.
+    fn master_changed(&self) {
+        self.settle();
     }
 
     fn reset(&self) {
-        self.state.lock().master = false;
         self.driver_reset();
+        let mut state = self.state.lock();
+        while state.phase.wants_reset() {
+            self.was_reset.wait(&mut state);
+        }
     }
 }
 
