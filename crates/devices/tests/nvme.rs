@@ -339,6 +339,23 @@ fn what_is_forced_or_uncached_is_durable_when_it_completes() {
 }
 
 #[test]
+fn a_forced_write_of_many_parts_flushes_once() {
+    let (disk, driver, mut queue, _) = with_io();
+    let (guest, pages) = (driver.guest().clone(), SIZE as u64 / 4096);
+    let (data, list) = (guest.alloc(SIZE as u64, 4096), guest.alloc(4096, 4096));
+    for n in 1..pages {
+        guest.memory().write_obj(data + n * 4096, GuestAddress(list + (n - 1) * 8)).unwrap();
+    }
+    let mut forced = with(io(1, 0, SIZE as u32 / 512, data), &[0, 0, (SIZE as u32 / 512 - 1) | 1 << 30]);
+    (forced[8], forced[9]) = (list as u32, (list >> 32) as u32);
+    let before = disk.flushes();
+    assert_eq!(driver.request(&mut queue, &forced).status, 0);
+    assert_eq!(disk.flushes(), before + 1);
+    disk.lose_power();
+    assert!(disk.contents() == [0; SIZE], "not all of it is durable");
+}
+
+#[test]
 fn a_shutdown_flushes() {
     let (disk, driver, mut queue, page) = with_io();
     driver.request(&mut queue, &io(1, 0, 1, page));

@@ -60,6 +60,11 @@ impl Io<'_> {
         what(self)
     }
 
+    /// Whether what the command writes has to be on the medium when it completes.
+    fn is_durable(&self, command: &Command) -> bool {
+        command.dword(12) & nvm::FUA != 0 || !self.core.write_cache()
+    }
+
     fn flush(&self) -> Result<(), Status> {
         self.core.namespace.disk.flush().map_err(self.failed(Status::WRITE_FAULT))
     }
@@ -102,14 +107,19 @@ impl Io<'_> {
     fn write(&mut self, command: &Command) -> Result<(), Status> {
         let Place { offset, len } = self.place(command)?;
         let mut data = self.data(command, len, Permissions::Read)?;
-        let durable = command.dword(12) & nvm::FUA != 0 || !self.core.write_cache();
+        let durable = self.is_durable(command);
+        // Of several parts each alone would cost as much as a flush of all.
+        let whole = len <= BUFFER;
         let disk = &self.core.namespace.disk;
         for (at, part) in parts(len) {
             let buffer = fit(self.buffer, part);
             data.read(buffer)?;
             let (at, slices) = (offset + at as u64, [IoSlice::new(buffer)]);
-            let written = if durable { disk.write_durable(at, &slices) } else { disk.write(at, &slices) };
+            let written = if durable && whole { disk.write_durable(at, &slices) } else { disk.write(at, &slices) };
             written.map_err(|error| log(self.core, &error, Status::WRITE_FAULT))?;
+        }
+        if durable && !whole {
+            self.flush()?;
         }
         self.core.namespace.health.wrote(len as u64);
         Ok(())
@@ -120,7 +130,7 @@ impl Io<'_> {
         let unmap = command.dword(12) & nvm::DEALLOCATE != 0;
         let disk = &self.core.namespace.disk;
         disk.write_zeroes(offset, len as u64, unmap).map_err(self.failed(Status::WRITE_FAULT))?;
-        if command.dword(12) & nvm::FUA != 0 || !self.core.write_cache() {
+        if self.is_durable(command) {
             self.flush()?;
         }
         Ok(())
