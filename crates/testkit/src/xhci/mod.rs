@@ -9,7 +9,7 @@ pub use drive::{Csw, Drive};
 pub use rings::{Event, ProducerRing, trb};
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use devices::pci::PciDevice;
 use devices::pci::spec as pci;
@@ -189,9 +189,13 @@ impl Driver {
             if let Some(at) = self.kept.iter().position(|event| event.kind() == kind) {
                 return self.kept.remove(at);
             }
+            let seen = self.interrupts();
             match self.poll() {
                 Some(event) => self.kept.push(event),
-                None => std::thread::yield_now(),
+                None => {
+                    // An event need not have an interrupt of its own.
+                    let _ = self.guest.interrupts().wait_past(self.devfn, 0, seen, Duration::from_millis(1));
+                }
             }
             assert!(start.elapsed() < PATIENCE, "no event of kind {kind} came; others: {:?}", self.kept);
         }
