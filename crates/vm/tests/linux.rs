@@ -25,8 +25,10 @@ fn guest() -> Option<PathBuf> {
         None => Path::new(&std::env::var_os("HOME")?).join(".cache"),
     };
     let guests = cache.join("russet/debian/host").read_dir().ok()?;
-    let mut folders = guests.flatten().map(|entry| entry.path());
-    folders.find(|folder| folder.join("Image").is_file() && folder.join("initrd").is_file())
+    let folders = guests.flatten().map(|entry| entry.path());
+    let whole = folders.filter(|folder| folder.join("Image").is_file() && folder.join("initrd").is_file());
+    // As old as its last use.
+    whole.max_by_key(|folder| folder.metadata().and_then(|metadata| metadata.modified()).ok())
 }
 
 /// A machine with the guest and one console on a stream, or `None` without a guest.

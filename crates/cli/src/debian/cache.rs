@@ -5,16 +5,20 @@
 //! apt/            apt's lists and state, all private
 //! packages/       what was downloaded
 //! chosen          the names of the packages in use; written last
-//! guest-KEY/      kernel and initial RAM disk made of them; renamed into place when complete
+//! guest-KEY/      kernel and initial RAM disk made of them; renamed into place when complete, as old as its last use
 //! ```
 
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 
 use super::Guest;
+
+/// A guest that was not used for so long goes. Until then another version of this program may be the one that uses it.
+const IDLE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The two packages a guest is made of, as files in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,15 +99,17 @@ impl Cache {
                 File::open(file.path())?.sync_all()?;
             }
             fs::rename(&unfinished, &folder)?;
-            self.remove_guests_but(&folder);
         }
+        File::open(&folder)?.set_modified(SystemTime::now())?;
+        self.remove_idle_guests();
         Ok(Guest { kernel: folder.join("Image"), initrd: folder.join("initrd"), release })
     }
 
-    fn remove_guests_but(&self, keep: &Path) {
+    fn remove_idle_guests(&self) {
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
-            let old = entry.file_name().to_string_lossy().starts_with("guest-") && entry.path() != keep;
-            if old {
+            let used = entry.metadata().and_then(|metadata| metadata.modified());
+            let idle = used.is_ok_and(|used| used.elapsed().is_ok_and(|age| age > IDLE));
+            if idle && entry.file_name().to_string_lossy().starts_with("guest-") {
                 let _ = fs::remove_dir_all(entry.path());
             }
         }
@@ -176,7 +182,22 @@ mod tests {
         assert_eq!((guest.release.as_str(), fs::read(&guest.initrd).unwrap()), ("6.1.0-1", b"i".to_vec()));
         assert_eq!(cache.guest(&chosen, 1, |_| panic!("built twice")).unwrap(), guest);
         let new = cache.guest(&chosen, 2, build).unwrap();
-        assert!(new.kernel.is_file() && !guest.kernel.is_file());
+        assert!(new.kernel != guest.kernel && new.kernel.is_file());
+    }
+
+    #[test]
+    fn a_guest_of_another_version_goes_when_it_was_not_used_for_long() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::at(dir.path().to_owned()).unwrap();
+        let chosen = packages(&cache);
+        let build = |to: &Path| Ok(fs::write(to.join("Image"), "k")?);
+        let [old, used] = [1, 2].map(|format| cache.guest(&chosen, format, build).unwrap());
+        let made = SystemTime::now() - IDLE - Duration::from_secs(60);
+        for guest in [&old, &used] {
+            File::open(guest.kernel.parent().unwrap()).unwrap().set_modified(made).unwrap();
+        }
+        assert_eq!(cache.guest(&chosen, 2, |_| panic!("built twice")).unwrap(), used);
+        assert!(!old.kernel.exists() && used.kernel.is_file());
     }
 
     #[test]
