@@ -13,4 +13,4 @@ mod server;
 pub(crate) use client::ask;
 pub(crate) use protocol::{Answer, CardStatus, DiskStatus, Request};
 pub(crate) use rest::{Rest, RestUri};
-pub(crate) use server::{Server, status};
+pub(crate) use server::{Known, Server, status};

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use ::config::{Share, Storage};
+use ::config::{Machine, Share, Storage};
 use serde::{Deserialize, Serialize};
 
 /// Longest line, in bytes.
@@ -39,6 +39,8 @@ pub(crate) enum Request {
     },
     /// The state.
     State {},
+    /// What it was started as: a kept machine may have been changed since.
+    Machine {},
     /// Makes the guest stand still.
     Pause {},
     /// Lets it run on.
@@ -100,7 +102,7 @@ impl Request {
     pub(crate) fn patience(&self) -> Duration {
         let own = match self {
             // Known at once.
-            Request::State {} => return Duration::from_secs(2),
+            Request::State {} | Request::Machine {} => return Duration::from_secs(2),
             Request::DetachDisk { seconds, .. } => seconds.unwrap_or(0),
             // As long as it takes to write all memory: a day is for ever.
             Request::Suspend {} => 86_400,
@@ -126,6 +128,8 @@ pub(crate) enum Answer {
     Attached(String),
     /// The state: `running`, `paused`..
     State(String),
+    /// The configuration.
+    Machine(Box<Machine>),
     /// It was done.
     Done {},
     /// Why it was not done.

@@ -5,12 +5,21 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ::config::Publish;
+use ::config::{Machine, Publish};
 use vm::{NatCard, State, VirtualMachine};
 
 use super::clients::{self, Answering};
 use super::disks;
 use super::protocol::{Answer, CardStatus, MAX_LINE, Request};
+
+/// What is known of a machine before it is asked.
+#[derive(Clone, Copy)]
+pub(crate) struct Known<'a> {
+    /// What it was started as.
+    pub(crate) machine: &'a Machine,
+    /// The file that it can be suspended into.
+    pub(crate) suspend_to: Option<&'a Path>,
+}
 
 /// A control socket. Its file goes with it.
 pub(crate) struct Server {
@@ -19,22 +28,23 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Listens at `path`, on a thread of its own, for requests to `vm`, which can be suspended into the file
-    /// `suspend_to`.
+    /// Listens at `path`, on a thread of its own, for requests to `vm`.
     ///
     /// # Errors
     /// The socket cannot be made; another machine has it.
-    pub(crate) fn start(path: &Path, vm: &Arc<VirtualMachine>, suspend_to: Option<&Path>) -> io::Result<Self> {
+    pub(crate) fn start(path: &Path, vm: &Arc<VirtualMachine>, known: Known<'_>) -> io::Result<Self> {
         let listener = vm::private_listener(path)?;
         let answering = Arc::new(Answering::default());
         let server = Self { path: path.to_owned(), answering: answering.clone() };
-        let suspend_to: Option<Arc<Path>> = suspend_to.map(Arc::from);
+        let machine = Arc::new(known.machine.clone());
+        let suspend_to: Option<Arc<Path>> = known.suspend_to.map(Arc::from);
         // The machine ends when its last owner lets go of it, which these threads are not.
         let vm = Arc::downgrade(vm);
         clients::serve(
             move || listener.accept().map(|(stream, _)| stream),
             move |stream| {
-                let respond = |request| vm.upgrade().map(|vm| answer(&vm, suspend_to.as_deref(), request));
+                let known = Known { machine: &machine, suspend_to: suspend_to.as_deref() };
+                let respond = |request| vm.upgrade().map(|vm| answer(&vm, known, request));
                 converse(&stream, &answering, respond)
             },
         )?;
@@ -81,7 +91,7 @@ fn respond(mut stream: &UnixStream, line: &[u8], answer: impl FnOnce(Request) ->
     stream.write_all(&text).map(|()| true)
 }
 
-fn answer(vm: &VirtualMachine, suspend_to: Option<&Path>, request: Request) -> Answer {
+fn answer(vm: &VirtualMachine, known: Known<'_>, request: Request) -> Answer {
     let told = |done: Result<(), vm::Error>| done.map(|()| Answer::Done {}).map_err(|error| error.to_string());
     let done = match request {
         Request::Network {} => return Answer::Network(vm.cards().iter().map(status).collect()),
@@ -97,7 +107,8 @@ fn answer(vm: &VirtualMachine, suspend_to: Option<&Path>, request: Request) -> A
         Request::State {} => return Answer::State(vm.state().name().to_owned()),
         Request::Pause {} => told(vm.pause()),
         Request::Resume {} => told(vm.resume()),
-        Request::Suspend {} => match suspend_to {
+        Request::Machine {} => return Answer::Machine(Box::new(known.machine.clone())),
+        Request::Suspend {} => match known.suspend_to {
             Some(path) => told(vm.suspend(path)),
             None => Err("only machines that are kept are suspended: make it with `russet create`".to_owned()),
         },

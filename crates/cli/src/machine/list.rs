@@ -1,4 +1,4 @@
-//! `russet list`.
+//! `russet list`: each machine as it runs, or as it is described where it does not.
 
 use std::path::Path;
 
@@ -70,7 +70,8 @@ pub(crate) fn execute(json: bool) -> Result<(), Failure> {
 
 fn entry(bundle: &Bundle) -> Entry {
     let holder = bundle.holder();
-    let (machine, error) = match bundle.read() {
+    let running = holder.as_ref().and_then(|_| running(bundle));
+    let (machine, error) = match running.map_or_else(|| bundle.read(), Ok) {
         Ok(machine) => (Some(facts(&machine)), None),
         Err(error) => (None, Some(error.to_string())),
     };
@@ -92,6 +93,14 @@ fn entry(bundle: &Bundle) -> Entry {
 fn state(bundle: &Bundle) -> Option<String> {
     match ask(Path::new(bundle.name().as_str()), &Request::State {}) {
         Ok(Answer::State(state)) => Some(state),
+        _ => None,
+    }
+}
+
+/// What a machine that somebody runs was started as, if it tells. The description may have been changed since.
+fn running(bundle: &Bundle) -> Option<Machine> {
+    match ask(Path::new(bundle.name().as_str()), &Request::Machine {}) {
+        Ok(Answer::Machine(machine)) => Some(*machine),
         _ => None,
     }
 }

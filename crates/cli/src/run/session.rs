@@ -16,7 +16,7 @@ use super::{panics, stats};
 use crate::console::escape::{HELP, Wish};
 use crate::console::stdio::Stdio;
 use crate::console::terminal;
-use crate::control::{self, Rest, RestUri, Server};
+use crate::control::{self, Known, Rest, RestUri, Server};
 use crate::disk;
 use crate::failure::{Failure, Status};
 use crate::say;
@@ -85,7 +85,7 @@ pub(super) fn run(machine: &Machine, options: Options<'_>, windows: Option<Windo
     let _control: Vec<_> = options
         .control
         .iter()
-        .map(|path| listen_to_commands(path, &vm, options.suspend_to))
+        .map(|path| listen_to_commands(path, &vm, Known { machine, suspend_to: options.suspend_to }))
         .collect::<Result<_, _>>()?;
     let _rest = Rest::start(options.rest, &vm, machine).map_err(|error| not_listening("--restful-uri", &error))?;
     tell_ports(&vm, options.json);
@@ -157,8 +157,8 @@ fn listen(tell: Sender<Event>) -> Result<Listener, Failure> {
     .map_err(|error| Failure::new(Status::Host, format!("signals cannot be listened to: {error}")))
 }
 
-fn listen_to_commands(path: &Path, vm: &Arc<VirtualMachine>, suspend_to: Option<&Path>) -> Result<Server, Failure> {
-    Server::start(path, vm, suspend_to).map_err(|error| not_listening(&format!("--control {}", path.display()), &error))
+fn listen_to_commands(path: &Path, vm: &Arc<VirtualMachine>, known: Known<'_>) -> Result<Server, Failure> {
+    Server::start(path, vm, known).map_err(|error| not_listening(&format!("--control {}", path.display()), &error))
 }
 
 fn not_listening(what: &str, error: &std::io::Error) -> Failure {
