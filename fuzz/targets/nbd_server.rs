@@ -11,6 +11,7 @@ use arbitrary::Arbitrary;
 use block::contract::MemoryDisk;
 use block::nbd::{Export, Server, ServerOptions, Socket};
 use libfuzzer_sys::fuzz_target;
+use russet_fuzz::with_threads;
 
 #[derive(Arbitrary, Debug)]
 enum Client {
@@ -57,25 +58,24 @@ fn bytes(client: Client) -> Vec<u8> {
     bytes
 }
 
-fuzz_target!(|client: Client| {
-    let bytes = bytes(client);
+fuzz_target!(|client: Client| with_threads(|| serve(&bytes(client))));
+
+/// Serves a client that sends `bytes`.
+fn serve(bytes: &[u8]) {
     let disk = Arc::new(MemoryDisk::new(1 << 16));
     let export = Export { name: String::new(), description: "x".into(), read_only: false, disk };
     let server = Server::new(vec![export], ServerOptions::default()).unwrap();
     let (mut theirs, ours) = UnixStream::pair().unwrap();
     let mut answers = theirs.try_clone().unwrap();
     thread::scope(|scope| {
-        let reader = scope.spawn(move || std::io::copy(&mut answers, &mut sink()));
-        let writer = scope.spawn(move || {
+        scope.spawn(move || std::io::copy(&mut answers, &mut sink()));
+        scope.spawn(move || {
             // The server may close before it has taken everything.
-            let _ = theirs.write_all(&bytes);
+            let _ = theirs.write_all(bytes);
             let _ = theirs.shutdown(Shutdown::Write);
         });
         let socket = Arc::new(Socket::from(ours));
         let _ = server.serve(&socket);
         drop(socket);
-        // A scope waits for what its threads do, and not until they have ended: what they free at their end looks like a
-        // leak till then.
-        let _ = (reader.join(), writer.join());
     });
-});
+}
