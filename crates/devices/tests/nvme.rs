@@ -8,6 +8,7 @@ use block::{Disk, Error, Geometry};
 use devices::bus::MmioDevice;
 use devices::nvme::{Nvme, Status, spec};
 use devices::pci::spec as pci;
+use parking_lot::{Condvar, Mutex};
 use testkit::nvme::{Command, Driver, NvmeDisk, QueuePair, command, with};
 use testkit::{Guest, PATIENCE};
 use vm_memory::{Bytes, GuestAddress};
@@ -431,6 +432,69 @@ fn a_controller_that_may_not_reach_memory_waits_and_can_be_shut_down_and_disable
     set_master(&driver, true);
     driver.enable(16);
     driver.ask(command(IDENTIFY, 1));
+}
+
+/// A disk on which a read ends when there are two.
+struct Meeting {
+    disk: MemoryDisk,
+    reads: Mutex<u32>,
+    met: Condvar,
+}
+
+impl Disk for Meeting {
+    fn size(&self) -> u64 {
+        self.disk.size()
+    }
+    fn geometry(&self) -> Geometry {
+        self.disk.geometry()
+    }
+    fn read_only(&self) -> bool {
+        true
+    }
+    fn id(&self) -> &'static str {
+        "meeting"
+    }
+    fn read(&self, offset: u64, bufs: &mut [std::io::IoSliceMut<'_>]) -> Result<(), Error> {
+        let mut reads = self.reads.lock();
+        *reads += 1;
+        self.met.notify_all();
+        if self.met.wait_while_for(&mut reads, |reads| *reads < 2, PATIENCE).timed_out() {
+            return Err(Error::Cancelled);
+        }
+        self.disk.read(offset, bufs)
+    }
+    fn write(&self, _: u64, _: &[std::io::IoSlice<'_>]) -> Result<(), Error> {
+        Err(Error::ReadOnly)
+    }
+    fn flush(&self) -> Result<(), Error> {
+        Ok(())
+    }
+    fn discard(&self, _: u64, _: u64) -> Result<(), Error> {
+        Err(Error::ReadOnly)
+    }
+    fn write_zeroes(&self, _: u64, _: u64, _: bool) -> Result<(), Error> {
+        Err(Error::ReadOnly)
+    }
+}
+
+#[test]
+fn queues_that_have_waited_for_memory_go_on_at_the_same_time() {
+    let disk = Meeting { disk: MemoryDisk::new(SIZE), reads: Mutex::default(), met: Condvar::new() };
+    let mut driver = Driver::attach(&Guest::new(), &Nvme::new(Arc::new(disk), 2, None));
+    driver.enable(16);
+    let mut queues = [driver.create(1, 8), driver.create(2, 8)];
+    let page = driver.guest().alloc(4096, 4096);
+    let register = driver.guest().config(driver.devfn(), pci::COMMAND);
+    driver.guest().bus().write(register, &pci::COMMAND_MEMORY.to_le_bytes());
+    for queue in &mut queues {
+        driver.send(queue, &io(2, 0, 1, page));
+    }
+    // The threads have found that they may not.
+    std::thread::sleep(Duration::from_millis(20));
+    driver.guest().bus().write(register, &(pci::COMMAND_MEMORY | pci::COMMAND_MASTER).to_le_bytes());
+    for queue in &mut queues {
+        assert_eq!(driver.wait(queue).status, 0);
+    }
 }
 
 /// A CPU may have found the registers just before the function was reset, as it is when its card is pulled.
