@@ -5,6 +5,7 @@
 
 mod control;
 mod port;
+mod quiet;
 pub mod spec;
 mod worker;
 
@@ -155,7 +156,7 @@ impl VirtioDevice for Console {
         let mut kept = if let Life::Stopped(kept) = old { kept } else { Kept::default() };
         kept.sessions.resize(self.ports.len(), Session::default());
         kept.staged.resize(self.ports.len(), Vec::new());
-        kept.since.get_or_insert_with(Instant::now);
+        kept.quiet.begin(Instant::now());
         let size = self.size.clone();
         let active = Active { ports: self.ports.clone(), queues, multiport, interrupt, size, kept };
         let worker = Worker::spawn("virtio-console", &self.waker, active, Active::turn)

@@ -2,21 +2,16 @@
 
 use std::io::Read;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::control::{self, Message, Outbox};
+use super::quiet::Quiet;
 use super::spec::{self, event};
 use super::{Port, Size};
 use crate::virtio::{Interrupt, Virtqueue, Waker};
 
 /// Bytes that are moved at once.
 const CHUNK: usize = 4096;
-/// For so long after the driver has begun, input with one port only lies in the driver's buffers, without an interrupt.
-///
-/// Linux's driver (drivers/char/virtio_console.c) gives buffers first, then makes its console, to which the whole log of
-/// the boot may be written at once, and throws away what it is interrupted for before that is done. What has come until a
-/// program opens the console is found without an interrupt. With several ports the driver says when it is ready.
-const QUIET: Duration = Duration::from_secs(1);
 /// Requests of one queue in one turn, so that one port cannot hold up the others.
 const REQUESTS: usize = 1024;
 
@@ -51,8 +46,8 @@ pub(super) struct Kept {
     /// Bytes for the guest which a back end gave, and which have no buffer yet. They outlive a reset, too: they are
     /// the host's.
     pub(super) staged: Vec<Vec<u8>>,
-    /// When the driver has begun.
-    pub(super) since: Option<Instant>,
+    /// When input interrupts nobody yet.
+    pub(super) quiet: Quiet,
 }
 
 impl Active {
@@ -68,15 +63,16 @@ impl Active {
             self.send_control();
             again |= full && self.kept.outbox.has_room();
         }
-        let quiet = self.quiet_until();
         for port in 0..self.ports.len() {
             if waker.is_stopping() {
                 return;
             }
-            again |= self.transmit(port) | self.receive(port, quiet.is_none());
-        }
-        if let Some(time) = quiet {
-            waker.wake_at(time);
+            again |= self.transmit(port);
+            let quiet = self.kept.quiet.until(Instant::now()).filter(|_| !self.multiport);
+            again |= self.receive(port, quiet.is_none());
+            if let Some(time) = quiet {
+                waker.wake_at(time);
+            }
         }
         if again {
             waker.wake();
@@ -104,6 +100,7 @@ impl Active {
             let n = reader.read(&mut buf).unwrap_or(0);
             let taken = backend.write(&buf[..n]).min(n);
             *sent += taken as u64;
+            self.kept.quiet.heard(Instant::now());
             if taken == n && reader.remaining() == 0 {
                 *sent = 0;
                 queue.complete(chain, 0);
@@ -116,12 +113,6 @@ impl Active {
         queue.signal();
         self.queues[index] = Some(queue);
         again.unwrap_or(true)
-    }
-
-    /// The time until which input does not interrupt the driver, if it is to come.
-    fn quiet_until(&self) -> Option<Instant> {
-        let end = self.kept.since.filter(|_| !self.multiport)? + QUIET;
-        (Instant::now() < end).then_some(end)
     }
 
     /// The back end's input to the guest. `true`: there is more, and it can go on at once.
