@@ -1,4 +1,4 @@
-//! Addresses of code: tagged ones, and pages that are larger than those of the translations that are cached.
+//! Addresses of code: tagged ones, ones that are not aligned, and pages that are larger than those of the translations that are cached.
 
 use crate::machine::{Program, same_everywhere};
 
@@ -127,4 +127,82 @@ const REMAPPED_GRANULE: Program = &[
 fn an_invalidation_by_address_reaches_all_code_of_a_large_page() {
     let end = same_everywhere(REMAPPED_GRANULE, |end| end.x(0));
     assert_eq!(end.x(0), 10 << 12 | 1000);
+}
+
+/// Goes to addresses that are not multiples of 4 by BLR, BR and RET, to a page that is not mapped, and by ERET to EL1 and
+/// EL0. The vectors collect ESR, and how FAR and ELR differ from the address; X30 is compared with the word behind BLR.
+const MISALIGNED: Program = &[
+    (
+        0x1000,
+        &[
+            0xd280_4b04, // mov x4, #0x258
+            0xd280_78a6, // mov x6, #0x3c5
+            0xd280_7807, // mov x7, #0x3c0
+            0x1000_03e2, // adr x2, 1088 target
+            0xd2a8_000c, // mov x12, #0x40000000
+            0xf2a0_03ec, // movk x12, #0x1f, lsl #16
+            0x1000_0065, // adr x5, 1024 called
+            0x9100_0443, // add x3, x2, #0x1
+            0xd63f_0060, // blr x3
+            0xca05_03c1, // eor x1, x30, x5
+            0xaa01_016b, // orr x11, x11, x1
+            0x1000_0065, // adr x5, 1038 gone
+            0x9100_0843, // add x3, x2, #0x2
+            0xd61f_0060, // br x3
+            0x1000_0085, // adr x5, 1048 returned
+            0x9100_0c43, // add x3, x2, #0x3
+            0xaa03_03fe, // mov x30, x3
+            0xd65f_03c0, // ret
+            0x1000_0065, // adr x5, 1054 far
+            0x9100_0983, // add x3, x12, #0x2
+            0xd61f_0060, // br x3
+            0x1000_00a5, // adr x5, 1068 same
+            0x9100_0443, // add x3, x2, #0x1
+            0xd518_4006, // msr spsr_el1, x6
+            0xd518_4023, // msr elr_el1, x3
+            0xd69f_03e0, // eret
+            0x1000_00a5, // adr x5, 107c lower
+            0x9100_0843, // add x3, x2, #0x2
+            0xd518_4007, // msr spsr_el1, x7
+            0xd518_4023, // msr elr_el1, x3
+            0xd69f_03e0, // eret
+            0xf100_0484, // subs x4, x4, #0x1
+            0x54ff_fcc1, // b.ne 1018 again
+            0x17ff_fddf, // b 800 finish
+            0xd420_0000, // brk #0x0
+        ],
+    ),
+    (
+        0x8200,
+        &[
+            0x9100_0508, // add x8, x8, #0x1
+            0xd538_5200, // mrs x0, esr_el1
+            0xaa00_014a, // orr x10, x10, x0
+            0xd538_6000, // mrs x0, far_el1
+            0xca03_0000, // eor x0, x0, x3
+            0xaa00_016b, // orr x11, x11, x0
+            0xd538_4020, // mrs x0, elr_el1
+            0xca03_0000, // eor x0, x0, x3
+            0xaa00_016b, // orr x11, x11, x0
+            0xd518_4025, // msr elr_el1, x5
+            0xd518_4006, // msr spsr_el1, x6
+            0xd69f_03e0, // eret
+        ],
+    ),
+    (
+        0x8400,
+        &[
+            0x9100_0529, // add x9, x9, #0x1
+            0x17ff_ff80, // b 8204 fault
+        ],
+    ),
+];
+
+/// DDI 0487, D1.4.10.1: the branch is done, and what it leads to faults before its translation is looked up.
+#[test]
+fn a_misaligned_program_counter_faults_where_a_branch_leads() {
+    let end = same_everywhere(MISALIGNED, |end| end.registers());
+    assert_eq!((end.x(8), end.x(9)), (600 * 5, 600), "faults at EL1 and at EL0");
+    assert_eq!(end.x(10), 0x22 << 26 | 1 << 25, "ESR_EL1");
+    assert_eq!(end.x(11), 0, "bits that differ in FAR_EL1, ELR_EL1 and X30");
 }
