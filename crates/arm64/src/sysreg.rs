@@ -301,8 +301,9 @@ pub mod sctlr {
     pub const EE: u64 = 1 << 25;
     /// EL0 may use cache maintenance by address.
     pub const UCI: u64 = 1 << 26;
-    /// Bits that read as one where no feature gave them a meaning: 29, 28, 22 and 11.
-    pub const RES1: u64 = 1 << 29 | 1 << 28 | 1 << 22 | 1 << 11;
+    /// Bits that read as one where no feature gave them a meaning: 29, 28, 22 and 11; and, without AArch32 at EL0, SED and
+    /// ITD.
+    pub const RES1: u64 = 1 << 29 | 1 << 28 | 1 << 22 | 1 << 11 | 1 << 8 | 1 << 7;
 }
 
 /// Bits of `MDSCR_EL1`.

@@ -36,7 +36,7 @@ _start:
         adr     x0, vectors
         msr     vbar_el1, x0
         isb
-        ldr     x0, =0x34d0d805         // M, C, I; UCI, UCT, DZE as under Linux; no alignment checks; the RES1 bits
+        ldr     x0, =0x34d0d985         // M, C, I; UCI, UCT, DZE as under Linux; no alignment checks; the RES1 bits
         msr     sctlr_el1, x0
         isb
         ldr     x22, =DOORBELL

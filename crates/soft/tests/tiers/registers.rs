@@ -1,9 +1,10 @@
-//! Which system registers there are, and who may read and write them: every encoding of `MRS` and `MSR` is tried.
+//! Which system registers there are, and who may read and write them: every encoding of `MRS` and `MSR` is tried; and
+//! the bits of `SCTLR_EL1`.
 
 use arm64::sysreg::{self as r, dbgbcr_el1, dbgbvr_el1, dbgwcr_el1, dbgwvr_el1};
 use soft::JitMode;
 
-use crate::machine::{DATA, End, Program, run};
+use crate::machine::{DATA, End, Program, run, same_everywhere};
 
 /// What EL1 and EL0 may do with the registers of a CPU of Armv8.0-A without EL2, EL3, AArch32, performance monitors and
 /// an interrupt controller, with the features of `arm64::id::SOFT` (DDI 0487, D17): `r` read, `w` write. What EL1 may
@@ -187,4 +188,30 @@ fn the_registers_of_the_architecture_are_there_and_no_others() {
         }
     }
     assert!(wrong.is_empty(), "at EL1 and at EL0:\n{}", wrong.join("\n"));
+}
+
+/// Writes zeros and, but for the MMU, ones to SCTLR_EL1, and reads it back.
+const CONTROL: Program = &[(
+    0x1000,
+    &[
+        0xd538_1001, // mrs x1, sctlr_el1
+        0xd518_101f, // msr sctlr_el1, xzr
+        0xd503_3fdf, // isb
+        0xd538_1002, // mrs x2, sctlr_el1
+        0x9280_0020, // mov x0, #0xfffffffffffffffe
+        0xd518_1000, // msr sctlr_el1, x0
+        0xd503_3fdf, // isb
+        0xd538_1003, // mrs x3, sctlr_el1
+        0xd518_1001, // msr sctlr_el1, x1
+        0xd503_3fdf, // isb
+        0x17ff_fdf6, // b 800 finish
+    ],
+)];
+
+/// DDI 0487, SCTLR_EL1: bits 29, 28, 22 and 11 without FEAT_LSMAOC and FEAT_ExS, ITD and SED without AArch32 at EL0.
+#[test]
+fn bits_of_sctlr_without_a_meaning_keep_their_value() {
+    let end = same_everywhere(CONTROL, |end| end.registers());
+    assert_eq!(end.x(2), 0x3040_0980, "after zeros");
+    assert_eq!(end.x(3), 0x34dd_db9e, "after ones");
 }
