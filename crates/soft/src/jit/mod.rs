@@ -29,8 +29,8 @@ use region::Region;
 use site::{Site, SiteRange};
 use sys::CodeBuffer;
 
-use emitter::Thunks;
 pub(crate) use emitter::enter;
+use emitter::{Assembler, Thunks};
 
 use crate::code::PagePtr;
 use crate::interp::Handler;
@@ -72,6 +72,9 @@ struct Place {
 pub(crate) struct Jit {
     buffer: CodeBuffer,
     thunks: Thunks,
+    /// Kept for the memory that it has: the heap gives so much back to the host at once, and then a translation waits for
+    /// the host to fault in page after page.
+    assembler: Assembler,
     /// Code is translated before it has run, and left often ([`JitMode::Stress`]).
     stress: bool,
     sites: SiteRange,
@@ -100,6 +103,7 @@ impl Jit {
         Ok(Some(Self {
             buffer,
             thunks,
+            assembler: Assembler::new(0),
             stress,
             sites: SiteRange::new(share.sites),
             translated: 0,
@@ -157,7 +161,8 @@ impl Jit {
         self.most = self.most.max(region.slots.len());
         let (code, sites) = (self.buffer.next(), self.buffer.data() as usize);
         let place = Place { code, sites, thunks: self.thunks };
-        let Some(translation) = emitter::translate(&region, page, place, &mut self.sites) else { return true };
+        let translation = emitter::translate(&region, page, place, &mut self.sites, &mut self.assembler);
+        let Some(translation) = translation else { return true };
         let Some(at) = self.buffer.append(&translation.code) else {
             if translation.code.len() > self.buffer.size() / 2 {
                 // It would have the buffer emptied again and again.

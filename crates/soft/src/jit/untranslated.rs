@@ -20,7 +20,23 @@ pub(super) fn thunks(_: usize) -> (Vec<u8>, Thunks) {
     (Vec::new(), Thunks)
 }
 
-pub(super) fn translate(_: &Region, _: PagePtr, _: super::Place, _: &mut SiteRange) -> Option<super::Translation> {
+/// Nothing is put together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Assembler;
+
+impl Assembler {
+    pub(super) fn new(_: usize) -> Self {
+        Self
+    }
+}
+
+pub(super) fn translate(
+    _: &Region,
+    _: PagePtr,
+    _: super::Place,
+    _: &mut SiteRange,
+    _: &mut Assembler,
+) -> Option<super::Translation> {
     None
 }
 

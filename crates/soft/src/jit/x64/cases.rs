@@ -1,9 +1,9 @@
 //! The table by which a jump by register goes on inside its region: one distance for each word between the first and
 //! the last target of the region.
 
-use dynasmrt::x64::X64Relocation;
-use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
+use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 
+use super::Assembler;
 use crate::jit::region::Region;
 
 /// The jump table of a region while it is made.
@@ -22,7 +22,7 @@ pub(super) struct Cases {
 
 impl Cases {
     /// The table that `region` needs, if it does.
-    pub fn of(region: &Region, asm: &mut VecAssembler<X64Relocation>) -> Option<Self> {
+    pub fn of(region: &Region, asm: &mut Assembler) -> Option<Self> {
         let cases = region.cases();
         let (first, last) = (*cases.first()?, *cases.last()?);
         let mut targets = vec![None; last - first + 1];
@@ -51,7 +51,7 @@ impl Cases {
     }
 
     /// Makes room for the table.
-    pub fn table(&mut self, asm: &mut VecAssembler<X64Relocation>) {
+    pub fn table(&mut self, asm: &mut Assembler) {
         while !asm.offset().0.is_multiple_of(4) {
             dynasm!(asm ; .arch x64 ; nop);
         }

@@ -9,7 +9,7 @@ use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 use hv::GuestMemory;
 use vm_memory::{Bytes, GuestAddress};
 
-use super::{Emitter, Features, POOL, Place};
+use super::{Assembler, Emitter, Features, POOL, Place};
 use crate::code::CodeCache;
 use crate::jit::region::Region;
 use crate::ram::Ram;
@@ -102,7 +102,8 @@ fn code_of(words: &[u32]) -> Vec<u8> {
     let mut cache = CodeCache::new(1);
     let page = cache.page(0, ram.page(0).unwrap()).0;
     let region = Region::of(page, 0, true).unwrap();
-    let mut emitter = Emitter::new(&region, page, Place::default(), Features { bmi2: true, vectors: true });
+    let mut emitter =
+        Emitter::new(&region, page, Place::default(), Features { bmi2: true, vectors: true }, Assembler::new(0));
     (0..POOL.len()).for_each(|at| emitter.map[at] = Some(POOL[at]));
     let mut end = 0;
     for (at, slot) in region.slots.iter().enumerate() {

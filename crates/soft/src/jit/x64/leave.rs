@@ -5,15 +5,12 @@
 
 use std::mem::offset_of;
 
-use dynasmrt::x64::X64Relocation;
-use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
+use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 
-use super::{Emitter, flag_offset};
+use super::{Assembler, Emitter, flag_offset};
 use crate::code::{ITLB_ENTRIES, Itlb, PAGE_SIZE};
 use crate::cpu::Cpu;
 use crate::interp::Handler;
-
-type Assembler = VecAssembler<X64Relocation>;
 
 /// CALL and JMP with a distance of 32 bits (Intel SDM, volume 2).
 const CALL: u8 = 0xe8;
@@ -39,7 +36,7 @@ pub(in crate::jit) struct Thunks {
 
 /// Emits [`Thunks`] for address `at`.
 pub(in crate::jit) fn thunks(at: usize) -> (Vec<u8>, Thunks) {
-    let mut asm = VecAssembler::new(0);
+    let mut asm = Assembler::new(0);
     let carry_out = at + asm.offset().0;
     emit_carry_out(&mut asm);
     let find = at + asm.offset().0;

@@ -29,7 +29,7 @@ mod vex;
 mod worst;
 
 use std::collections::BTreeMap;
-use std::mem::offset_of;
+use std::mem::{offset_of, take};
 
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
@@ -44,6 +44,9 @@ use super::{Place, Translation};
 use crate::code::PagePtr;
 use crate::cpu::{Cpu, DISCARD, XZR};
 use crate::interp::{OpPtr, flags};
+
+/// Puts together the code of a region, at no address yet.
+pub(super) type Assembler = VecAssembler<X64Relocation>;
 
 pub(super) const RAX: u8 = 0;
 pub(super) const RCX: u8 = 1;
@@ -70,7 +73,7 @@ struct Slow {
 }
 
 pub(super) struct Emitter<'a> {
-    asm: VecAssembler<X64Relocation>,
+    asm: Assembler,
     region: &'a Region,
     page: PagePtr,
     place: Place,
@@ -125,9 +128,16 @@ impl Features {
 /// This host has an emitter.
 pub(super) const AVAILABLE: bool = true;
 
-/// Translates `region` of `page`; `None` when its first instruction has no translation.
-pub(super) fn translate(region: &Region, page: PagePtr, place: Place, sites: &mut SiteRange) -> Option<Translation> {
-    let mut emitter = Emitter::new(region, page, place, Features::of_host());
+/// Translates `region` of `page` with the empty `assembler`; `None` when its first instruction has no translation.
+pub(super) fn translate(
+    region: &Region,
+    page: PagePtr,
+    place: Place,
+    sites: &mut SiteRange,
+    assembler: &mut Assembler,
+) -> Option<Translation> {
+    let asm = std::mem::replace(assembler, Assembler::new(0));
+    let mut emitter = Emitter::new(region, page, place, Features::of_host(), asm);
     // What is left to the interpreter must not begin with translated code: that would come back to itself.
     let translated = |index: &usize| {
         let slot = region.position(*index).map(|at| region.slots[at]);
@@ -140,8 +150,9 @@ pub(super) fn translate(region: &Region, page: PagePtr, place: Place, sites: &mu
     emitter.take_sites(sites);
     emitter.cases = Cases::of(region, &mut emitter.asm);
     let entries = emitter.region(&entries);
-    let (cases, links) = (emitter.cases.take(), std::mem::take(&mut emitter.links));
-    let mut code = emitter.asm.finalize().ok()?;
+    let (cases, links) = (emitter.cases.take(), take(&mut emitter.links));
+    let mut code: Vec<u8> = emitter.asm.drain().ok()?.collect();
+    *assembler = emitter.asm;
     if let Some(cases) = cases {
         cases.fill(&mut code);
     }
@@ -159,8 +170,7 @@ pub(super) fn flag_offset(n: i32) -> i32 {
 }
 
 impl<'a> Emitter<'a> {
-    fn new(region: &'a Region, page: PagePtr, place: Place, features: Features) -> Self {
-        let mut asm = VecAssembler::new(0);
+    fn new(region: &'a Region, page: PagePtr, place: Place, features: Features, mut asm: Assembler) -> Self {
         let labels = region.slots.iter().map(|s| (s.index, asm.new_dynamic_label())).collect();
         let depth = loop_depths(region);
         let (map, written) = assign_registers(region, &depth);
@@ -330,7 +340,7 @@ impl<'a> Emitter<'a> {
     }
 
     fn call_stubs(&mut self) {
-        for (target, label) in std::mem::take(&mut self.calls) {
+        for (target, label) in take(&mut self.calls) {
             let trapped = self.asm.new_dynamic_label();
             dynasm!(self.asm ; .arch x64 ; =>label);
             self.store_written();
@@ -420,19 +430,19 @@ impl<'a> Emitter<'a> {
     }
 
     fn stubs(&mut self) {
-        for miss in std::mem::take(&mut self.misses) {
+        for miss in take(&mut self.misses) {
             self.miss_stub(&miss);
         }
         self.refresh_stub();
-        for slow in std::mem::take(&mut self.slow) {
+        for slow in take(&mut self.slow) {
             self.slow_stub(&slow);
         }
         self.slow_simds();
-        for (index, label) in std::mem::take(&mut self.exits) {
+        for (index, label) in take(&mut self.exits) {
             dynasm!(self.asm ; .arch x64 ; =>label);
             self.leave_to_op(index);
         }
-        for (index, label) in std::mem::take(&mut self.pauses) {
+        for (index, label) in take(&mut self.pauses) {
             dynasm!(self.asm ; .arch x64 ; =>label);
             self.pause_at_op(index);
         }

@@ -3,7 +3,7 @@
 use hv::GuestMemory;
 use vm_memory::{Bytes, GuestAddress};
 
-use super::Place;
+use super::{Assembler, Place};
 use crate::code::{CodeCache, PAGE_OPS};
 use crate::jit::region::{MAX_LEN, Region};
 use crate::jit::site::SiteRange;
@@ -61,7 +61,8 @@ fn no_page_makes_a_translation_long() {
         let Some(region) = Region::of(page, 0, false) else { continue };
         let instructions = region.slots.len();
         assert!(instructions <= MAX_LEN, "{name}: {instructions} instructions");
-        let translation = super::translate(&region, page, Place::default(), &mut SiteRange::new(1 << 16));
+        let (mut sites, mut assembler) = (SiteRange::new(1 << 16), Assembler::new(0));
+        let translation = super::translate(&region, page, Place::default(), &mut sites, &mut assembler);
         let bytes = translation.expect("every first word has a translation").code.len();
         assert!(bytes <= 1024 + instructions * MAX_BYTES, "{name}: {bytes} bytes for {instructions} instructions");
     }
