@@ -93,7 +93,7 @@ pub(crate) enum Command {
     /// Attach, detach and list the folders of the host that a running machine shows to its guest.
     #[command(subcommand)]
     Share(ShareCommand),
-    /// Print the address of a running machine, which is known before it asks for it.
+    /// Print the address of a running machine: behind our NAT before it asks for it, on macOS's networks once it is leased.
     Ip(IpArgs),
     /// Add, remove and list the ports of the host that lead to a running machine.
     #[command(subcommand)]

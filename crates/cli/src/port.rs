@@ -53,7 +53,7 @@ pub(crate) struct PortArgs {
     card: usize,
 }
 
-/// Prints the address of the machine's first card behind NAT.
+/// Prints the address of the machine's first card that has one.
 pub(crate) fn ip(args: &IpArgs, as_json: bool) -> Result<(), Failure> {
     let cards = cards(&args.socket)?;
     if as_json {
@@ -65,7 +65,20 @@ pub(crate) fn ip(args: &IpArgs, as_json: bool) -> Result<(), Failure> {
             print(&address.to_string());
             Ok(())
         }
-        None => Err(Failure::new(Status::Other, "the machine has no card behind NAT: add `--device virtio-net,nat`")),
+        None => Err(Failure::new(Status::Other, unknown(&cards))),
+    }
+}
+
+/// Why there is no address, and what to do.
+fn unknown(cards: &[CardStatus]) -> String {
+    let macs: Vec<_> = cards.iter().map(|card| card.mac.as_str()).collect();
+    match macs.as_slice() {
+        [] => "the machine has no card behind NAT: add `--device virtio-net,nat`".to_owned(),
+        macs => format!(
+            "no address is known of {}: try again when the guest has its network. On macOS's networks a guest that asks \
+             by another identifier than its hardware address is not found (systemd-networkd: `ClientIdentifier=mac`)",
+            macs.join(", ")
+        ),
     }
 }
 
@@ -103,5 +116,18 @@ fn list(all: Vec<String>, as_json: bool) {
     match as_json {
         true => print(&json!(all).to_string()),
         false => all.iter().for_each(|port| print(port)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_address_is_of_a_card_that_is_not_there_or_not_leased_yet() {
+        assert!(unknown(&[]).contains("no card behind NAT"));
+        let mac = "02:00:0a:5e:00:09".to_owned();
+        let card = CardStatus { mac, address: None, leased: false, address6: None, published: Vec::new() };
+        assert!(unknown(&[card]).starts_with("no address is known of 02:00:0a:5e:00:09: try again"));
     }
 }

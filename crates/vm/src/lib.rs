@@ -69,7 +69,8 @@ pub use fetch::{
     kept as kept_files,
 };
 pub use framework::{
-    Windows, default_engine, install_macos, mac_host, new_generic_identifier, new_mac_identifier, with_windows,
+    MacosCard, Windows, default_engine, install_macos, mac_host, new_generic_identifier, new_mac_identifier,
+    with_windows,
 };
 pub use gdb::GdbServer;
 pub use host::ThisHost;

@@ -11,7 +11,7 @@ use soft::JitMode;
 use crate::board::Board;
 use crate::framework::{self, Windows};
 use crate::state::Life;
-use crate::{Console, DiskName, DiskStatus, Error, Event, MacosGuests, NatCard, Outcome, State};
+use crate::{Console, DiskName, DiskStatus, Error, Event, MacosCard, MacosGuests, NatCard, Outcome, State};
 
 /// Counters of the CPUs, as (name, value), one list for each CPU.
 pub(crate) type Counters = Vec<Vec<(&'static str, u64)>>;
@@ -129,12 +129,22 @@ impl VirtualMachine {
     }
 
     /// The network cards behind a NAT of ours, in the order of the configuration's `network` list. The framework's own
-    /// NAT is not ours.
+    /// NAT is not ours: see [`macos_cards`](Self::macos_cards).
     #[must_use]
     pub fn cards(&self) -> &[NatCard] {
         match &self.0 {
             Body::Board(board) => &board.cards,
             Body::Framework(machine) => machine.cards(),
+        }
+    }
+
+    /// The network cards on networks that macOS makes (the framework's own NAT, and vmnet), in the order of the
+    /// configuration's `network` list, with what macOS has leased to them by now. It reads a file of macOS's.
+    #[must_use]
+    pub fn macos_cards(&self) -> Vec<MacosCard> {
+        match &self.0 {
+            Body::Board(_) => Vec::new(),
+            Body::Framework(machine) => machine.macos_cards(),
         }
     }
 

@@ -13,7 +13,7 @@ pub(crate) const MAX_LINE: u64 = 64 << 10;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Request {
-    /// The cards on networks behind NAT.
+    /// The cards on networks behind NAT, then those on networks of macOS's own.
     Network {},
     /// Lets ports of the host lead to the guest.
     Publish {
@@ -136,12 +136,12 @@ pub(crate) enum Answer {
     Error(String),
 }
 
-/// A card on a network behind NAT.
+/// A card on a network behind NAT, or on one of macOS's own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CardStatus {
     /// Its Ethernet address.
     pub(crate) mac: String,
-    /// The address that is its own.
+    /// The address that is its own. macOS's networks tell it only when it is leased.
     pub(crate) address: Option<Ipv4Addr>,
     /// Whether the guest has taken the address.
     pub(crate) leased: bool,

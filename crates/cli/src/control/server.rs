@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ::config::{Machine, Publish};
-use vm::{NatCard, State, VirtualMachine};
+use vm::{MacosCard, NatCard, State, VirtualMachine};
 
 use super::clients::{self, Answering};
 use super::disks;
@@ -94,7 +94,7 @@ fn respond(mut stream: &UnixStream, line: &[u8], answer: impl FnOnce(Request) ->
 fn answer(vm: &VirtualMachine, known: Known<'_>, request: Request) -> Answer {
     let told = |done: Result<(), vm::Error>| done.map(|()| Answer::Done {}).map_err(|error| error.to_string());
     let done = match request {
-        Request::Network {} => return Answer::Network(vm.cards().iter().map(status).collect()),
+        Request::Network {} => return Answer::Network(network(vm)),
         Request::Publish { card, ports } => change(vm, card, &ports, |card, publish| card.publish(publish).map(drop)),
         Request::Unpublish { card, ports } => change(vm, card, &ports, NatCard::unpublish),
         Request::Stop { force: true } => {
@@ -151,6 +151,21 @@ fn change(
     let ports: Vec<Publish> = ports.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
     ports.iter().try_for_each(|publish| change(card, publish)).map_err(|error| error.to_string())?;
     Ok(Answer::Published(published(card)))
+}
+
+/// All cards whose addresses can be known. Those behind our NAT are first, as `change` counts them.
+fn network(vm: &VirtualMachine) -> Vec<CardStatus> {
+    vm.cards().iter().map(status).chain(vm.macos_cards().iter().map(macos_status)).collect()
+}
+
+fn macos_status(card: &MacosCard) -> CardStatus {
+    CardStatus {
+        mac: card.mac.to_string(),
+        address: card.address,
+        leased: card.address.is_some(),
+        address6: None,
+        published: card.published.iter().map(ToString::to_string).collect(),
+    }
 }
 
 /// The card as it is told.

@@ -11,6 +11,7 @@ mod drives;
 mod frames;
 mod handle;
 mod helpers;
+mod leases;
 mod saved;
 mod shares;
 mod stream;
@@ -27,6 +28,7 @@ use std::thread::JoinHandle;
 
 use vz::{Api, Command, Provisioning, StartOptions, Virtualization, WindowOptions};
 
+pub use leases::MacosCard;
 pub use sys::{
     Windows, default_engine, install_macos, mac_host, new_generic_identifier, new_mac_identifier, with_windows,
 };
@@ -38,6 +40,7 @@ use self::driver::{Driver, Message};
 use self::drives::Drives;
 use self::handle::Handle;
 use self::helpers::Helpers;
+use self::leases::Leases;
 use self::shares::Shares;
 use crate::state::Life;
 use crate::{Console, DiskName, DiskStatus, Error, MacosGuests, NatCard, Seat};
@@ -57,6 +60,7 @@ pub(crate) struct Machine {
     config: config::Machine,
     host: vz::Host,
     helpers: Helpers,
+    leases: Leases,
     /// Of a macOS guest, among those that run.
     _seat: Option<Seat>,
 }
@@ -83,6 +87,7 @@ impl Machine {
         let mut plan = vz::plan(&config, &host).map_err(|problems| Error::Plan { problems })?;
         plan.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let (window, saves) = (WindowOptions::of(&plan, ""), plan.saves.clone());
+        let leases = Leases::new(&config.network, &plan);
         let (mut helpers, resources) = Helpers::start(&config, &mut plan)?;
         let life = Arc::new(Life::new());
         let (messages, inbox) = channel();
@@ -102,7 +107,8 @@ impl Machine {
         made.recv().map_err(|_| gone())?.map_err(|error| Error::Framework(error.to_string()))?;
         helpers.open_doors(&messages)?;
         let thread = Some(thread);
-        Ok(Self { life, driver: handle, config, host, drives, shares, thread, window, saves, helpers, _seat: seat })
+        let driver = handle;
+        Ok(Self { life, driver, config, host, drives, shares, thread, window, saves, helpers, leases, _seat: seat })
     }
 
     pub(crate) fn life(&self) -> &Life {
@@ -115,6 +121,10 @@ impl Machine {
 
     pub(crate) fn cards(&self) -> &[NatCard] {
         self.helpers.cards()
+    }
+
+    pub(crate) fn macos_cards(&self) -> Vec<MacosCard> {
+        self.leases.cards(Path::new(leases::FILE))
     }
 
     pub(crate) fn start(&self, options: StartOptions) -> Result<(), Error> {

@@ -212,3 +212,18 @@ fn passt_answers_the_framework() {
     let answer = answered(&card);
     assert_eq!((&answer[..6], &answer[28..32]), (&CARD[..], &[10, 77, 0, 1][..]));
 }
+
+#[test]
+fn a_card_of_the_frameworks_own_network_is_told_beside_ours() {
+    let (_folder, mut machine) = machine();
+    machine.network.push(Network::of(NetworkAttachment::Nat(Nat::default())));
+    let ours = Nat { subnet: Some(Subnet { address: [10, 77, 0, 0].into(), prefix: 24 }), ..Nat::default() };
+    machine.network.push(Network::of(NetworkAttachment::Nat(ours)));
+    let (vm, mac) = made(&machine);
+    let planned = mac.plan.objects.iter().find_map(|object| match object {
+        vz::Object::Network(card) => card.mac,
+        _ => None,
+    });
+    assert_eq!((vm.cards().len(), vm.macos_cards().len()), (1, 1));
+    assert_eq!(Some(vm.macos_cards()[0].mac), planned);
+}
