@@ -19,7 +19,7 @@ pub(crate) enum Answer {
     Another,
 }
 
-/// Reads an answer to a request for `url`, from the end of what is here where `here` says what that is.
+/// Reads an answer to a request for `url`, which is noted as it is, from the end of what is here where `here` says what that is.
 ///
 /// # Errors
 /// What makes no sense.

@@ -1,5 +1,6 @@
 //! From a URL to a file, over as many connections as it takes.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -101,7 +102,7 @@ pub fn fetch(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Fetched, Error> {
     if !client::is_url(url) {
-        return Err(Error::Url(url.to_owned()));
+        return Err(Error::Url(client::public_url(url).into_owned()));
     }
     if let Some(there) = there(place, options.sha256, cancel, progress)? {
         return Ok(there);
@@ -122,7 +123,7 @@ pub fn fetch(
             found if found == expected => Check::Sum(found),
             found => {
                 part.discard()?;
-                return Err(Error::Sum { url: url.to_owned(), expected, found });
+                return Err(Error::Sum { url: client::public_url(url).into_owned(), expected, found });
             }
         },
         None if said => Check::Length,
@@ -174,6 +175,8 @@ enum Attempt {
 
 struct Download<'a> {
     url: &'a str,
+    /// The URL in messages and in the note.
+    shown: Cow<'a, str>,
     options: &'a Options,
     cancel: &'a Cancel,
     agent: Agent,
@@ -186,7 +189,7 @@ impl<'a> Download<'a> {
         let shut = agent.clone();
         // What waits for the server ends with an error.
         let hook = cancel.on_cancel(move || shut.shutdown());
-        Self { url, options, cancel, agent, _hook: hook }
+        Self { url, shown: client::public_url(url), options, cancel, agent, _hook: hook }
     }
 
     fn run(&mut self, part: &mut Part, progress: &mut dyn FnMut(Progress)) -> Result<(), Error> {
@@ -210,7 +213,7 @@ impl<'a> Download<'a> {
             }
             left = left.saturating_sub(1);
             if left == 0 {
-                return Err(Error::Network { url: self.url.to_owned(), reason });
+                return Err(Error::Network { url: self.shown.to_string(), reason });
             }
             progress(Progress::Retrying(reason));
             if self.cancel.sleep(pause) {
@@ -263,8 +266,8 @@ impl<'a> Download<'a> {
         if status.is_server_error() || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status) {
             return Ok(None);
         }
-        let url = || self.url.to_owned();
-        match answer::read(self.url, status, response.headers(), here) {
+        let url = || self.shown.to_string();
+        match answer::read(&self.shown, status, response.headers(), here) {
             Ok(answer) => Ok(Some(answer)),
             Err(_) if status.is_client_error() => Err(Error::Status { url: url(), status: status.as_u16() }),
             Err(what) => Err(Error::Answer { url: url(), what }),
@@ -280,7 +283,7 @@ impl<'a> Download<'a> {
     ) -> Result<Attempt, Error> {
         let total = part.note().and_then(|note| note.length);
         let too_long = || Error::Answer {
-            url: self.url.to_owned(),
+            url: self.shown.to_string(),
             what: format!("the file is longer than the {} bytes that are taken", self.options.most),
         };
         if total.is_some_and(|total| total > self.options.most) {
@@ -326,10 +329,11 @@ impl<'a> Download<'a> {
 
     /// Whether a request that failed is worth another.
     fn lost(&self, error: &ureq::Error) -> Result<Attempt, Error> {
-        let (url, what) = (self.url.to_owned(), error.to_string());
+        let (url, what) = (self.shown.to_string(), error.to_string());
         match error {
             ureq::Error::Http(_) | ureq::Error::BadUri(_) => Err(Error::Url(url)),
             ureq::Error::RequireHttpsOnly(to) => {
+                let to = client::public_url(to);
                 Err(Error::Answer { url, what: format!("the server leads to `{to}`, which is not encrypted") })
             }
             ureq::Error::TooManyRedirects | ureq::Error::RedirectFailed | ureq::Error::InvalidProxyUrl => {

@@ -21,6 +21,7 @@ mod note;
 mod part;
 
 pub use cancel::{Cancel, Hook};
+pub use client::public_url;
 pub use digest::Sha256;
 pub use download::{Check, Fetched, Options, Progress, fetch, verify};
 pub use error::Error;

@@ -8,7 +8,7 @@ use crate::Sha256;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Note {
-    /// Where it comes from.
+    /// Where it comes from, without the user's name and password.
     pub(crate) url: String,
     /// By which the server knows this version of the file again (RFC 9110, section 8.8): a strong entity tag, else a
     /// date. Without one there is no telling whether the rest belongs to what is here.

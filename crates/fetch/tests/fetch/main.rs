@@ -132,6 +132,37 @@ fn what_is_no_url_or_not_there_is_refused_at_once() {
 }
 
 #[test]
+fn a_password_goes_to_the_server_and_nowhere_else() {
+    let file = content(300_000, 1);
+    let server = Server::new({
+        let file = file.clone();
+        move |asked: &Asked| match (asked.authorization.as_deref(), asked.number) {
+            // ann:secret (RFC 7617).
+            (Some("Basic YW5uOnNlY3JldA=="), 0) => Reply::file(asked, &file, TAG).breaking_off(200_000),
+            (Some("Basic YW5uOnNlY3JldA=="), 1..=4) => Reply::new(503, b""),
+            (Some("Basic YW5uOnNlY3JldA=="), _) => Reply::file(asked, &file, TAG),
+            _ => Reply::new(401, b""),
+        }
+    });
+    let place = Place::new();
+    let url = |user: &str| server.url("/a").replace("http://", &format!("http://{user}@"));
+    let mut told = Vec::new();
+    let cancel = Cancel::default();
+    let error = fetch(&url("ann:secret"), &place.path(), &options(), &cancel, &mut |now| told.push(now)).unwrap_err();
+    assert!(matches!(error, Error::Network { .. }), "{error}");
+    let kept: Vec<_> = [".part.json", ".lock"].map(|more| fs::read_to_string(place.beside(more)).unwrap()).into();
+    assert!(kept[0].contains("http://127.0.0.1:"), "{kept:?}");
+    let refused = Place::new().fetch(&url("bob:secret")).unwrap_err();
+    let wrong = place.fetch("ftp://ann:secret@127.0.0.1/").unwrap_err();
+    let all = format!("{error} {told:?} {kept:?} {refused} {wrong}");
+    assert!(!all.contains("secret") && all.contains("401"), "{all}");
+
+    place.fetch(&url("ann:secret")).unwrap();
+    assert!(place.read() == file);
+    assert_eq!(server.asked().last().and_then(|asked| asked.from), Some(200_000));
+}
+
+#[test]
 fn redirects_are_followed_so_far() {
     let server = Server::new(|asked: &Asked| match asked.path.as_str() {
         "/a" => Reply::redirect("/b"),

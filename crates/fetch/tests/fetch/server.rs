@@ -16,6 +16,7 @@ pub(crate) struct Asked {
     /// `Range`, as the first byte that is wanted.
     pub(crate) from: Option<usize>,
     pub(crate) if_range: Option<String>,
+    pub(crate) authorization: Option<String>,
 }
 
 /// What is answered.
@@ -133,6 +134,7 @@ fn serve(stream: &TcpStream, noted: &Mutex<Vec<Asked>>, over: &AtomicBool, answe
                     asked.from = Some(from.unwrap().parse().unwrap());
                 }
                 "if-range" => asked.if_range = Some(value.to_owned()),
+                "authorization" => asked.authorization = Some(value.to_owned()),
                 "accept-encoding" => assert_eq!(value, "identity"),
                 _ => {}
             }

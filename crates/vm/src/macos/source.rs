@@ -30,14 +30,15 @@ impl FromStr for RestoreSource {
     }
 }
 
-/// Where in a cache the file of a URL is: by its own name, and by the URL, because others may have that name, too.
+/// Where in a cache the file of a URL is: by its own name, and by the URL, because others may have that name, too. Who asks
+/// for it is not part of that.
 pub(super) fn place(cache: &Path, url: &str) -> PathBuf {
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let name = path.rsplit('/').next().unwrap_or_default();
     let stem = name.strip_suffix(".ipsw").unwrap_or(name);
     let plain = |letter: char| if letter.is_ascii_alphanumeric() || "-_.".contains(letter) { letter } else { '_' };
     let stem: String = stem.trim_start_matches('.').chars().map(plain).take(100).collect();
-    let sum = Sha256::of(url.as_bytes()).to_string();
+    let sum = Sha256::of(fetch::public_url(url).as_bytes()).to_string();
     cache.join(format!("{stem}-{}.ipsw", &sum[..8]))
 }
 
@@ -60,6 +61,7 @@ mod tests {
         let apple = name("https://updates.cdn-apple.com/x/UniversalMac_15.6.1_24G90_Restore.ipsw");
         assert!(apple.starts_with("UniversalMac_15.6.1_24G90_Restore-") && apple.ends_with(".ipsw"), "{apple}");
         assert_ne!(name("https://a/x.ipsw"), name("https://b/x.ipsw"));
+        assert_eq!(name("https://a/x.ipsw"), name("https://ann:secret@a/x.ipsw"));
         for url in [
             "https://a/..",
             "https://a/",
