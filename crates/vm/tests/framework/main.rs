@@ -6,6 +6,8 @@ mod devices;
 mod double;
 mod helpers;
 mod networks;
+#[path = "../../../net/tests/wires/passt/process.rs"]
+mod passt;
 mod saved;
 mod shares;
 mod window;

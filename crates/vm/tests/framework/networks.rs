@@ -5,14 +5,13 @@ use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Instant;
 
 use config::{Capture, MacAddress, Nat, Network, NetworkAttachment, SocketType, Subnet};
 use vm::VirtualMachine;
 use vz::Resource;
 
 use crate::double::{Double, PATIENCE};
+use crate::passt::Passt;
 use crate::{machine, made, on_framework};
 
 const CARD: [u8; 6] = [2, 0, 0, 0, 0, 9];
@@ -184,30 +183,10 @@ fn a_descriptor_of_datagrams_is_the_cards_own_and_others_are_carried() {
     }
 }
 
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn passt_answers_the_framework() {
-    let folder = tempfile::tempdir().unwrap();
-    // passt gives its rights up before it listens.
-    fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
-    let path = folder.path().join("passt.sock");
-    let arguments = ["-f", "-a", "10.77.0.2", "-n", "24", "-g", "10.77.0.1", "-s"];
-    let passt = Command::new("passt").args(arguments).arg(&path).stderr(Stdio::null()).spawn();
-    let _passt = Process(passt.expect("passt starts"));
-    let end = Instant::now() + PATIENCE;
-    while !path.exists() {
-        assert!(Instant::now() < end, "passt does not listen");
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    let (_kernel, _vm, card) = plugged(unix_socket(&path, SocketType::Unixstream, false));
+    let passt = Passt::start(&["-a", "10.77.0.2", "-n", "24", "-g", "10.77.0.1"], PATIENCE);
+    let (_kernel, _vm, card) = plugged(unix_socket(passt.path(), SocketType::Unixstream, false));
     card.send(&ask([10, 77, 0, 2], [10, 77, 0, 1])).unwrap();
     let answer = answered(&card);
     assert_eq!((&answer[..6], &answer[28..32]), (&CARD[..], &[10, 77, 0, 1][..]));

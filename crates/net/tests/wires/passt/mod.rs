@@ -1,43 +1,33 @@
 //! Against Debian's passt: its DHCP, and a TCP connection through it.
 
+mod process;
+
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
-use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use net::{Offloads, socket};
 
+use self::process::Passt;
 use crate::card::PATIENCE;
 use crate::guest::{Guest, pattern};
 
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn passt_gives_an_address_and_carries_a_connection() {
-    let folder = tempfile::tempdir().unwrap();
-    // passt gives its rights up before it listens.
-    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
-    let path = folder.path().join("passt.sock");
-    let command = Command::new("passt").arg("-f").arg("-s").arg(&path).stderr(Stdio::null()).spawn();
-    let _passt = Process(command.expect("passt starts"));
+    let passt = Passt::start(&[], PATIENCE);
+    // Its socket is there a moment before it listens.
     let end = Instant::now() + PATIENCE;
     let network = loop {
-        match socket::stream(&path, 65520) {
+        match socket::stream(passt.path(), 65520) {
             Ok(network) => break network,
             Err(error) => assert!(Instant::now() < end, "passt does not listen: {error}"),
         }
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        thread::sleep(Duration::from_millis(10));
     };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
-    let server = std::thread::spawn(move || {
+    let server = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let mut all = vec![0; 500_000];
         stream.read_exact(&mut all).unwrap();
