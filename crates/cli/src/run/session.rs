@@ -87,7 +87,9 @@ pub(super) fn run(machine: &Machine, options: Options<'_>, windows: Option<Windo
         .iter()
         .map(|path| listen_to_commands(path, &vm, Known { machine, suspend_to: options.suspend_to }))
         .collect::<Result<_, _>>()?;
-    let _rest = Rest::start(options.rest, &vm, machine).map_err(|error| not_listening("--restful-uri", &error))?;
+    let windows = windows.filter(|_| !machine.graphics.is_empty() && vm.engine() == Engine::Vz);
+    let _rest = Rest::start(options.rest, &vm, machine, windows.is_some())
+        .map_err(|error| not_listening("--restful-uri", &error))?;
     tell_ports(&vm, options.json);
     let _gdb = options.gdb.map(|at| gdb::listen(at, options.gdb_wait, &vm, options.json)).transpose()?;
     let stdio = connect(machine, &vm, options, &tell)?;
@@ -96,7 +98,7 @@ pub(super) fn run(machine: &Machine, options: Options<'_>, windows: Option<Windo
     }
     let heard = vm.subscribe();
     start(&vm, options)?;
-    if let Some(windows) = windows.filter(|_| !machine.graphics.is_empty() && vm.engine() == Engine::Vz) {
+    if let Some(windows) = windows {
         let opened = vm.open_window(windows, options.title, options.suspend_to);
         opened.map_err(|error| Failure::new(Status::Host, error.to_string()))?;
     }

@@ -23,7 +23,8 @@ fn a_machine_is_asked_paused_resumed_and_stopped() {
     guest::kernel(folder, guest::LOOP);
     let uri = format!("unix://{}", folder.join("rest.sock").display());
     let args = ["run", "--bootloader", "linux,kernel=Image", "--cpus", "2", "--memory", "256", "--restful-uri", &uri];
-    let mut child = russet(folder, &args).stderr(Stdio::piped()).spawn().unwrap();
+    let devices = ["--device", "virtio-rng", "--device", "virtio-net,nat", "--device", "virtio-serial,pty"];
+    let mut child = russet(folder, &[&args[..], &devices].concat()).stderr(Stdio::piped()).spawn().unwrap();
     let unix = ["--unix-socket", "rest.sock"];
     let ask = |path: &str| curl(folder, &unix, path);
     let wish = |wish: &str| {
@@ -39,6 +40,12 @@ fn a_machine_is_asked_paused_resumed_and_stopped() {
     let described: serde_json::Value = serde_json::from_str(&described).unwrap();
     assert_eq!((&described["vcpus"], &described["memoryBytes"], &*status), (&2.into(), &(256 << 20).into(), "200"));
     assert_eq!(described["machine"]["bootloader"]["kind"], "linux");
+    assert_eq!(described["bootloader"]["kind"], "linuxBootloader");
+    assert!(described["bootloader"]["vmlinuzPath"].as_str().unwrap().ends_with("Image"), "{described}");
+    let kinds: Vec<_> = described["devices"].as_array().unwrap().iter().map(|device| &device["kind"]).collect();
+    assert_eq!(kinds, ["virtionet", "virtioserial", "virtiorng"]);
+    let pty = described["devices"][1]["ptyName"].as_str().unwrap();
+    assert!(Path::new(pty).exists(), "{pty}");
     let done = || (String::new(), "202".to_owned());
     assert_eq!(wish("Pause"), done());
     assert_eq!((&state()["state"], &state()["canResume"]), (&"VirtualMachineStatePaused".into(), &true.into()));

@@ -4,6 +4,7 @@
 //! that vfkit gives (its `doc/usage.md`). One request goes over each connection.
 
 mod http;
+mod inspect;
 mod uri;
 
 use std::io;
@@ -29,13 +30,18 @@ pub(crate) struct Rest {
 
 impl Rest {
     /// Listens at `uri`, which is not `none`, on a thread of its own, for requests to `vm`, which is what `machine`
-    /// describes.
+    /// describes; `has_window` says that its displays are shown in one.
     ///
     /// # Errors
     /// The socket cannot be made; somebody else has it.
-    pub(crate) fn start(uri: &RestUri, vm: &Arc<VirtualMachine>, machine: &Machine) -> io::Result<Option<Self>> {
+    pub(crate) fn start(
+        uri: &RestUri,
+        vm: &Arc<VirtualMachine>,
+        machine: &Machine,
+        has_window: bool,
+    ) -> io::Result<Option<Self>> {
         let answering = Arc::new(Answering::default());
-        let description = json!({ "vcpus": machine.cpus, "memoryBytes": machine.memory << 20, "machine": machine });
+        let description = inspect::describe(machine, vm.consoles().iter().map(|console| console.path()), has_window);
         // The machine ends when its last owner lets go of it, which the threads of clients are not.
         let vm = Arc::downgrade(vm);
         let count = answering.clone();
