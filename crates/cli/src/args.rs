@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::completion::CompletionArgs;
 use crate::config::ConfigCommand;
@@ -45,8 +45,52 @@ pub(crate) struct Cli {
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 
+    /// Log this and what is worse; as vfkit has it.
+    #[arg(long, global = true, value_enum, value_name = "LEVEL", conflicts_with = "verbose")]
+    pub(crate) log_level: Option<LogLevel>,
+
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// What is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl LogLevel {
+    /// The level that so many `-v` mean.
+    fn of_count(verbose: u8) -> Self {
+        match verbose {
+            0 => Self::Warn,
+            1 => Self::Info,
+            2 => Self::Debug,
+            _ => Self::Trace,
+        }
+    }
+
+    /// As a filter of `tracing` has it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+impl Cli {
+    /// What is logged, where RUSSET_LOG does not say it.
+    pub(crate) fn level(&self) -> LogLevel {
+        self.log_level.unwrap_or_else(|| LogLevel::of_count(self.verbose))
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use vm::Windows;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, LogLevel};
 use crate::failure::{Failure, Status};
 
 fn main() -> ExitCode {
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     if cli.json {
         say::as_json();
     }
-    start_log(cli.verbose);
+    start_log(cli.level());
     let json = cli.json;
     match &cli.command {
         // A machine may have a window, which on a Mac needs this thread.
@@ -111,17 +111,11 @@ fn report(failure: &Failure, json: bool) {
     }
 }
 
-/// Sends our log to standard error: warnings, more with `-v`, or what `RUSSET_LOG` says.
-fn start_log(verbose: u8) {
+/// Sends our log to standard error: from `level` on, or what `RUSSET_LOG` says.
+fn start_log(level: LogLevel) {
     use tracing_subscriber::EnvFilter;
     let ansi = std::io::stderr().is_terminal();
-    let default = match verbose {
-        0 => "warn",
-        1 => "info",
-        2 => "debug",
-        _ => "trace",
-    };
-    let filter = EnvFilter::try_from_env("RUSSET_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let filter = EnvFilter::try_from_env("RUSSET_LOG").unwrap_or_else(|_| EnvFilter::new(level.name()));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(say::Writer::new)

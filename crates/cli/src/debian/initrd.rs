@@ -15,7 +15,7 @@ const INIT: &str = include_str!("init.sh");
 const DHCP: &str = include_str!("dhcp.sh");
 
 /// Changes when a guest made by another version of this program has to be made anew.
-pub(super) const FORMAT: u64 = fnv1a(&[b"1", INIT.as_bytes(), DHCP.as_bytes()]);
+pub(super) const FORMAT: u64 = fnv1a(&[b"2", INIT.as_bytes(), DHCP.as_bytes()]);
 
 /// Fills `folder` with `Image` and `initrd`.
 pub(super) fn build(packages: &Packages, folder: &Path, progress: &dyn Progress) -> Result<()> {

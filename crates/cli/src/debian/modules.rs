@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 /// The modules that go into the initial RAM disk, with all that they depend on. Those that a kernel has built in or
 /// does not know are passed over.
-const WANTED: [&str; 14] = [
+const WANTED: [&str; 17] = [
     "virtio_pci",
     "virtio_mmio",
     "virtio_console",
@@ -22,6 +22,9 @@ const WANTED: [&str; 14] = [
     "vmw_vsock_virtio_transport",
     "overlay",
     "isofs",
+    "vfat",
+    "nls_cp437",
+    "nls_ascii",
 ];
 
 /// A module: its path in the package and its contents, uncompressed.

@@ -121,6 +121,9 @@ impl MachineArgs {
             let attachment = if tty == 0 { "stdio" } else { "pty" };
             builder.device_with("virtio-serial", &[(attachment, "true")], &format!("-t {tty}"));
         }
+        if self.gui {
+            put_screen(&mut builder);
+        }
         let complete = self.kernel.is_some() || guest.is_some();
         let wait_for_client = self.tty == Some(1) || (self.kernel.is_some() && !builder.has("serial"));
         if complete {
@@ -238,6 +241,15 @@ fn read(path: &Path) -> Result<String, Failure> {
     match length as u64 > MAX_FILE {
         true => Err(wrong("the file is too long for a configuration".to_owned())),
         false => Ok(text),
+    }
+}
+
+/// What a window shows and listens to, where it is not named.
+fn put_screen(builder: &mut Builder) {
+    for (section, kind) in [("graphics", "virtio-gpu"), ("input", "usb-keyboard")] {
+        if !builder.has(section) {
+            builder.device_with(kind, &[], "--gui");
+        }
     }
 }
 

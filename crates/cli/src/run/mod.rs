@@ -2,10 +2,12 @@
 
 mod account;
 mod attachments;
+mod cloud_init;
 mod describe;
 mod gdb;
 mod macos;
 mod panics;
+mod pid_file;
 mod session;
 mod signals;
 mod stats;
@@ -22,7 +24,9 @@ pub(crate) use self::signals::{Listener, Signal};
 
 use self::account::AccountArgs;
 use self::attachments::Attachments;
+use self::cloud_init::Seed;
 use self::gdb::GdbAddress;
+use self::pid_file::PidFile;
 use crate::control::RestUri;
 use crate::debian::{self, Guest};
 use crate::failure::{Failure, Status};
@@ -102,8 +106,18 @@ pub(crate) struct RunArgs {
     #[arg(long, requires = "gdb")]
     gdb_wait: bool,
 
+    /// Configure the guest by cloud-init: files called user-data, meta-data, network-config or vendor-data.
+    ///
+    /// The guest finds them on one more disk, read-only and the last, which is there for this run.
+    #[arg(long, value_name = "FILE,..", value_delimiter = ',', value_hint = ValueHint::FilePath)]
+    cloud_init: Vec<PathBuf>,
+
+    /// Write the number of this process into this file, and remove it at the end.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pidfile: Option<PathBuf>,
+
     /// Open no window, though the machine has a display. (Windows are on Macs.)
-    #[arg(long)]
+    #[arg(long, conflicts_with = "gui")]
     headless: bool,
 
     /// Start a macOS guest into its recovery system.
@@ -210,6 +224,10 @@ pub(crate) struct MachineArgs {
     #[arg(long)]
     clipboard: bool,
 
+    /// Add a display and a keyboard, where none is named; on a Mac they are in a window.
+    #[arg(long)]
+    gui: bool,
+
     /// On a Mac: let an arm64 Linux guest run x86-64 programs by Apple's Rosetta, in a share called `rosetta`.
     ///
     /// In the guest, once: mkdir -p /media/rosetta; mount -t virtiofs rosetta /media/rosetta; and then, as one line into
@@ -241,7 +259,11 @@ pub(crate) fn execute(args: &RunArgs, windows: Option<Windows>, json: bool) -> R
         true => Some(fetch(args)?),
         false => None,
     };
-    let description = args.machine.describe_with(guest.as_ref())?;
+    let mut description = args.machine.describe_with(guest.as_ref())?;
+    let seed = if args.cloud_init.is_empty() { None } else { Some(Seed::new(&args.cloud_init)?) };
+    if let (Some(machine), Some(seed)) = (&mut description.parsed.machine, &seed) {
+        machine.storage.push(seed.storage());
+    }
     let problems = description.parsed.check(description.engine(), &ThisHost);
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(Failure::configuration(problems));
@@ -257,6 +279,7 @@ pub(crate) fn execute(args: &RunArgs, windows: Option<Windows>, json: bool) -> R
     }
     let suspend_to = bundle.as_ref().map(Bundle::saved_state);
     let account = args.account.read()?;
+    let _pid_file = args.pidfile.as_deref().map(PidFile::new).transpose()?;
     let control: Vec<PathBuf> = args.control.iter().cloned().chain(bundle.as_ref().map(Bundle::control)).collect();
     let title = bundle.as_ref().map_or("russet", |bundle| bundle.name().as_str());
     let options = session::Options {

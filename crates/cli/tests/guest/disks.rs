@@ -90,3 +90,32 @@ fn ten_disks_keep_the_order_of_the_command_line() {
     }
     machine.power_off();
 }
+
+/// What cloud-init in a guest looks for: a disk with this label, and these files on it (its data source NoCloud).
+#[test]
+fn cloud_inits_files_are_on_a_disk_that_goes_with_the_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let temporary = folder.path().join("tmp");
+    fs::create_dir(&temporary).unwrap();
+    fs::write(folder.path().join("user-data"), "#cloud-config\nhostname: web\n").unwrap();
+    fs::write(folder.path().join("meta-data"), "instance-id: one\n").unwrap();
+    let arguments = ["--cloud-init", "user-data,meta-data", "--pidfile", "pid"];
+    let mut command = debian(folder.path(), &arguments);
+    let mut machine = Machine::shell(command.env("TMPDIR", &temporary));
+    assert_eq!(fs::read_to_string(folder.path().join("pid")).unwrap(), machine.child.id().to_string());
+    let made: Vec<_> = fs::read_dir(&temporary).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let [disk] = &made[..] else { panic!("{made:?}") };
+    // By which cloud-init finds it.
+    let found = Command::new("blkid").args(["-p", "-o", "export"]).arg(disk).output().unwrap();
+    let found = String::from_utf8(found.stdout).unwrap();
+    assert!(found.contains("LABEL=CIDATA\n") && found.contains("TYPE=vfat\n"), "{found}");
+    machine.sh("modprobe vfat; mkdir -p /tmp/seed && mount -t vfat -o ro /dev/vda /tmp/seed");
+    assert_eq!(machine.sh("ls -1 /tmp/seed; cat /sys/block/vda/ro"), "meta-data\nuser-data\n1\n");
+    assert_eq!(
+        machine.sh("cat /tmp/seed/user-data /tmp/seed/meta-data"),
+        "#cloud-config\nhostname: web\ninstance-id: one\n"
+    );
+    machine.power_off();
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0);
+    assert!(!folder.path().join("pid").exists());
+}
