@@ -230,17 +230,19 @@ pub(super) fn utf8(path: &Path) -> Result<&str, Failure> {
 
 fn read(path: &Path) -> Result<String, Failure> {
     let wrong = |what: String| Failure::new(Status::Usage, format!("{}: {what}", path.display()));
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| match error.kind() {
         ErrorKind::NotFound if machine::is_name(path) => {
             wrong(format!("{error}, and `russet list` has no such machine"))
         }
         _ => wrong(error.to_string()),
     })?;
-    let length = file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(|error| wrong(error.to_string()))?;
-    match length as u64 > MAX_FILE {
-        true => Err(wrong("the file is too long for a configuration".to_owned())),
-        false => Ok(text),
+    let length = file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| wrong(error.to_string()))?;
+    let (is_long, is_binary) = (length as u64 > MAX_FILE, bytes.contains(&0));
+    match String::from_utf8(bytes) {
+        Ok(text) if !is_long && !is_binary => Ok(text),
+        _ if is_long && !is_binary => Err(wrong("the file is too long for a configuration".to_owned())),
+        _ => Err(wrong("it is no configuration, which is text: give a kernel with -k, a disk with -d".to_owned())),
     }
 }
 
