@@ -139,8 +139,8 @@ const MISALIGNED: Program = &[
             0xd280_78a6, // mov x6, #0x3c5
             0xd280_7807, // mov x7, #0x3c0
             0x1000_03e2, // adr x2, 1088 target
-            0xd2a8_000c, // mov x12, #0x40000000
-            0xf2a0_03ec, // movk x12, #0x1f, lsl #16
+            0xd2a0_03ec, // mov x12, #0x1f0000
+            0xb262_018c, // orr x12, x12, #0x40000000
             0x1000_0065, // adr x5, 1024 called
             0x9100_0443, // add x3, x2, #0x1
             0xd63f_0060, // blr x3
