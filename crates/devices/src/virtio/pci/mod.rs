@@ -138,6 +138,12 @@ impl VirtioPci {
 
     /// Lets a device that has queues run when it may: nothing holds it and it may reach guest memory. Stops it else.
     fn settle(&self) {
+        // What it goes by may change meanwhile, as often as the guest likes.
+        while self.start_or_stop() {}
+    }
+
+    /// Starts or stops the device; `false` when it is as it should be, or was reset.
+    fn start_or_stop(&self) -> bool {
         let queues = {
             let State { phase, held, .. } = &mut *self.state.lock();
             let may_run = !*held && self.requester.is_master();
@@ -152,7 +158,7 @@ impl VirtioPci {
                 }
                 as_it_is => {
                     *phase = as_it_is;
-                    return;
+                    return false;
                 }
             }
         };
@@ -168,10 +174,8 @@ impl VirtioPci {
         };
         if reset_wanted {
             self.finish_reset();
-        } else {
-            // What it goes by may have changed meanwhile.
-            self.settle();
         }
+        !reset_wanted
     }
 
     fn write_status(&self, value: u8) {
